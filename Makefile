@@ -1,0 +1,51 @@
+# Zhiyin. `make help` lists the targets. A fresh machine needs python3 with venv and pip only.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+DEMO ?= demo
+SHARED ?= ../shared
+export ZHIYIN_SHARED := $(abspath $(SHARED))
+GOMP = $(shell $(PYTHON) -c "import ctypes; ctypes.CDLL('libgomp.so.1')" 2>/dev/null && echo system)
+
+.PHONY: help setup demo test check lint types bench torture serve clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev]'
+	touch $@
+
+setup: $(VENV)/.dev ## a virtual environment with everything for users and developers
+
+demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its report
+	$(BIN)/zhiyin demo $(DEMO)
+
+test: $(VENV)/.dev ## install, then all tests that need Python only
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## formatting, lint, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev ## type check
+	$(BIN)/basedpyright --level error
+
+check: lint types test ## everything a commit must pass
+
+bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables of the docs
+	$(BIN)/python -m bench
+
+serve: $(VENV)/.base ## serve the demo's report and API on http://127.0.0.1:8000
+	$(BIN)/zhiyin serve $(DEMO)
+
+clean: ## remove the environment and the demo
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,60 @@
+"""Time comes in as a `Clock`; nothing else in Zhiyin asks the machine what time it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+
+class Clock(Protocol):
+    """Tells the time: `now` for records, `monotonic` for durations."""
+
+    def now(self) -> datetime:
+        """The current moment, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass
+class FrozenClock:
+    """A clock that stands still until it is told to move."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+
+def start_of_day(day: date, zone: str) -> datetime:
+    """00:00 of the local `day` in `zone`, as an aware UTC moment."""
+    return datetime.combine(day, time_of_day(0), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def run_moment(day: date, zone: str) -> datetime:
+    """The clock of a run for `day`: 09:00 local, as an aware UTC moment (law 1)."""
+    return datetime.combine(day, time_of_day(9), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def naive_utc(moment: datetime) -> datetime:
+    """The moment as the lake keeps it: UTC without zone. Naive input is taken as UTC already."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,35 @@
+"""What a job is given: one frozen value, no globals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from logging import Logger
+
+from zhiyin.core.clock import Clock
+from zhiyin.core.config import Settings
+from zhiyin.core.log import get_logger
+from zhiyin.core.protocols import Progress, Store, Vault
+from zhiyin.core.registry import Registry
+from zhiyin.core.rng import Streams
+
+
+def _quiet(what: str, share: float) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a job may use. `clock` is the run's clock: `as_of` 09:00 local."""
+
+    settings: Settings
+    store: Store
+    vault: Vault
+    clock: Clock
+    rng: Streams
+    as_of: date
+    turn_id: str
+    registries: Mapping[str, Registry] = field(default_factory=dict)
+    progress: Progress = _quiet
+    log: Logger = field(default_factory=get_logger)

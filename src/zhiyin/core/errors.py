@@ -1,0 +1,114 @@
+"""Every error Zhiyin raises on purpose.
+
+ZhiyinError
+├── ConfigError            zhiyin.toml or a ZHIYIN_* variable is wrong
+├── WorkspaceError         no workspace here, or one that this version cannot open
+│   └── SchemaTooNew       the lake was written by a newer Zhiyin
+├── InvalidParameter       an argument is outside its documented range (also a ValueError)
+├── InputError             a file or a mapping cannot be read (bad *rows* go to quarantine instead)
+├── NotFound               no such table, customer, campaign, job (also a LookupError)
+├── NotEnoughData          too little data for an answer; says what is missing
+├── MissingExtra           an optional part is not installed
+├── PermissionDenied       the role does not hold the permission
+├── LeaseHeld              another process holds the lake
+├── KeyDestroyed           the party was erased: its data key is gone
+├── ConcurrentWrite        another writer committed first; run again
+└── DeliveryError          a channel could not hand a message over
+"""
+
+from __future__ import annotations
+
+
+class ZhiyinError(Exception):
+    """Root of all errors: a stable `code`, a sentence with the offending value, and a `hint`.
+
+    Neither sentence may hold an e-mail address, a phone number or a message body.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(ZhiyinError):
+    """`zhiyin.toml` or a `ZHIYIN_*` variable is wrong."""
+
+    code = "config"
+
+
+class WorkspaceError(ZhiyinError):
+    """There is no workspace here, or it cannot be opened."""
+
+    code = "workspace"
+
+
+class SchemaTooNew(WorkspaceError):
+    """The workspace was written by a newer version of Zhiyin."""
+
+    code = "schema_too_new"
+
+
+class InvalidParameter(ZhiyinError, ValueError):
+    """An argument is outside its documented range."""
+
+    code = "invalid_parameter"
+
+
+class InputError(ZhiyinError):
+    """A file or a mapping cannot be read as a whole; single bad rows go to quarantine."""
+
+    code = "input"
+
+
+class NotFound(ZhiyinError, LookupError):
+    """The named table, customer, campaign or job does not exist."""
+
+    code = "not_found"
+
+
+class NotEnoughData(ZhiyinError):
+    """Too little data for an answer; the message says what is missing."""
+
+    code = "not_enough_data"
+
+
+class MissingExtra(ZhiyinError, ImportError):
+    """An optional part is not installed; the hint has the command."""
+
+    code = "missing_extra"
+
+
+class PermissionDenied(ZhiyinError):
+    """The caller's role does not hold the permission that the action needs."""
+
+    code = "permission_denied"
+
+
+class LeaseHeld(ZhiyinError):
+    """Another process holds the lease; nothing was changed."""
+
+    code = "lease_held"
+
+
+class KeyDestroyed(ZhiyinError):
+    """The party was erased, so its data key is gone and its data cannot be read."""
+
+    code = "key_destroyed"
+
+
+class ConcurrentWrite(ZhiyinError):
+    """Another writer committed first; nothing was changed."""
+
+    code = "concurrent_write"
+
+
+class DeliveryError(ZhiyinError):
+    """A channel could not hand a message to its provider."""
+
+    code = "delivery"

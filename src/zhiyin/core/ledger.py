@@ -1,0 +1,141 @@
+"""Tables of the ledger: the transactional state (SQLAlchemy Core; migrations in `store`).
+
+Rooms build statements on these tables in their `ledger.py`; nobody writes SQL text.
+Times are stored as UTC without zone.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+data_keys = sa.Table(
+    "data_keys", metadata,
+    sa.Column("key_id", sa.String(64), primary_key=True, comment="party or load the key is for"),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False, comment="key wrapped by the vault's"),
+)  # fmt: skip
+
+leases = sa.Table(
+    "leases", metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(64), nullable=False),
+    sa.Column("expires_at", sa.DateTime, nullable=False),
+)  # fmt: skip
+
+turns = sa.Table(
+    "turns", metadata,
+    sa.Column("turn_id", sa.String(64), primary_key=True),
+    sa.Column("as_of_on", sa.Date, nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False, comment="running or done"),
+    sa.Column("inputs", sa.JSON, nullable=False, comment="Delta version of every input table"),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("code_version", sa.String(32), nullable=False),
+    sa.Column("started_at", sa.DateTime, nullable=False),
+    sa.Column("finished_at", sa.DateTime),
+)  # fmt: skip
+
+steps = sa.Table(
+    "steps", metadata,
+    sa.Column("turn_id", sa.String(64), primary_key=True),
+    sa.Column("job", sa.String(64), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, comment="running or done"),
+    sa.Column("seconds", sa.Float),
+    sa.Column("report", sa.JSON),
+)  # fmt: skip
+
+jobs = sa.Table(
+    "jobs", metadata,
+    sa.Column("job_id", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False, comment="turn, load, report or erase"),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True,
+              comment="waiting, running, done or failed"),
+    sa.Column("requested_by", sa.String(80), nullable=False),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("leased_until", sa.DateTime),
+    sa.Column("holder", sa.String(64)),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("error", sa.String(400)),
+    sa.Column("result", sa.JSON),
+)  # fmt: skip
+
+loads = sa.Table(
+    "loads", metadata,
+    sa.Column("load_id", sa.String(64), primary_key=True, comment="hash of content and mapping"),
+    sa.Column("table_name", sa.String(32), nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("file", sa.String(255), nullable=False, comment="file name without folder"),
+    sa.Column("state", sa.String(16), nullable=False, comment="running or done"),
+    sa.Column("rows_read", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("rows_loaded", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("rows_quarantined", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reconciliation", sa.JSON),
+    sa.Column("started_at", sa.DateTime, nullable=False),
+    sa.Column("finished_at", sa.DateTime),
+)  # fmt: skip
+
+consents = sa.Table(
+    "consents", metadata,
+    sa.Column("consent_id", sa.String(64), primary_key=True, comment="hash of the row's content"),
+    sa.Column("party_id", sa.String(40), nullable=False, index=True),
+    sa.Column("purpose", sa.String(32), nullable=False, comment="marketing, personalisation …"),
+    sa.Column("channel", sa.String(32), nullable=False, comment="email, sms … or * for all"),
+    sa.Column("granted", sa.Boolean, nullable=False),
+    sa.Column("at", sa.DateTime, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("text_version", sa.String(64)),
+)  # fmt: skip
+
+suppressions = sa.Table(
+    "suppressions", metadata,
+    sa.Column("token", sa.String(64), primary_key=True, comment="keyed hash; survives erasure"),
+    sa.Column("channel", sa.String(32), primary_key=True, comment="email, sms … or *"),
+    sa.Column("reason", sa.String(32), nullable=False),
+    sa.Column("at", sa.DateTime, nullable=False),
+)  # fmt: skip
+
+messages = sa.Table(
+    "messages", metadata,
+    sa.Column("message_id", sa.String(64), primary_key=True,
+              comment="hash of campaign, step, customer and occurrence"),
+    sa.Column("campaign_id", sa.String(160), nullable=False, index=True),
+    sa.Column("turn_id", sa.String(64), nullable=False),
+    sa.Column("party_id", sa.String(40), nullable=False, index=True),
+    sa.Column("customer_id", sa.String(40), nullable=False, index=True),
+    sa.Column("decision_id", sa.String(64)),
+    sa.Column("channel", sa.String(32), nullable=False),
+    sa.Column("language", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False,
+              comment="planned, sending, sent, unknown, failed or skipped"),
+    sa.Column("reason", sa.String(48), comment="why skipped or failed, a code"),
+    sa.Column("planned_at", sa.DateTime, nullable=False),
+    sa.Column("sent_at", sa.DateTime),
+    sa.Column("receipt", sa.String(255)),
+    sa.Column("content", sa.LargeBinary, comment="what to render, encrypted with the party's key"),
+)  # fmt: skip
+
+api_keys = sa.Table(
+    "api_keys", metadata,
+    sa.Column("key_id", sa.String(16), primary_key=True, comment="public prefix of the key"),
+    sa.Column("hash", sa.String(64), nullable=False, comment="SHA-256 of the key"),
+    sa.Column("name", sa.String(80), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("revoked_at", sa.DateTime),
+)  # fmt: skip
+
+audit = sa.Table(
+    "audit", metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.DateTime, nullable=False),
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("action", sa.String(48), nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False, comment="no personal data, no party id"),
+)  # fmt: skip

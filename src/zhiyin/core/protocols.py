@@ -1,0 +1,116 @@
+"""The protocols that rooms and the wiring agree on. At most six methods each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # heavy imports only for the type checker
+    import ibis
+    import numpy as np
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+
+class Store(Protocol):
+    """The lake and the ledger of one workspace (internal: implemented in `store` and `testing`)."""
+
+    def read(self, table: str, *, as_of: date | None = None) -> ibis.Table:
+        """The rows of `table` that were visible before the local day `as_of` (None: all).
+
+        Revision tables give, per key, the last revision valid before the day, without deleted
+        ones and without a filter on business time otherwise than `table.time` and `valid_at`.
+        Tables with `party_id` get a column `customer_id`: the representative of the party under
+        the merges made before the day and not undone by then (null where the party is null).
+        Times are naive UTC. Extra: rows are read at the versions that the turn recorded.
+        """
+        ...
+
+    def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
+        """Append `rows` exactly once per (`app`, `seq`); the number of rows written, 0 if done."""
+        ...
+
+    def replace(self, table: str, rows: pa.Table, *, scope: Mapping[str, object]) -> int:
+        """Make `rows` the only rows of `table` whose columns equal `scope`; idempotent."""
+        ...
+
+    def to_ibis(self, rows: pa.Table) -> ibis.Table:
+        """`rows` as a table of the same engine, to be joined with what `read` gives."""
+        ...
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """A ledger transaction: commits at the end of the block, rolls back on an error."""
+        ...
+
+
+class Vault(Protocol):
+    """Keys: identifiers, personal data, secrets (law 7)."""
+
+    def party_ids(self, namespace: str, values: Iterable[str]) -> list[str]:
+        """`p_` + 26 base32 characters of HMAC(id key, namespace | value), one per value.
+
+        Values are taken as they are: normalise them first.
+        """
+        ...
+
+    def seal(
+        self, party_ids: Sequence[str], values: Sequence[Mapping[str, object] | None]
+    ) -> list[bytes | None]:
+        """Encrypt each mapping of personal fields with its party's data key (made if new)."""
+        ...
+
+    def unseal(
+        self, party_ids: Sequence[str], blobs: Sequence[bytes | None]
+    ) -> list[dict[str, Any] | None]:
+        """Decrypt what `seal` gave; None where the blob is None or the party was erased."""
+        ...
+
+    def token(self, purpose: str, value: str) -> str:
+        """A keyed hash of `value` for one purpose (suppression, links); survives erasure."""
+        ...
+
+
+class Model(Protocol):
+    """A binary classifier that can be saved without pickle."""
+
+    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> Model:
+        """Fit on (n, d) float64 features (NaN = missing) and (n,) labels 0/1; returns itself."""
+        ...
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """P(label = 1) for (n, d) features; (n,) float64."""
+        ...
+
+    def to_artifact(self) -> dict[str, Any]:
+        """JSON values and numpy arrays that `from_artifact` restores to equal predictions."""
+        ...
+
+    @classmethod
+    def from_artifact(cls, artifact: Mapping[str, Any]) -> Model:
+        """The model that `to_artifact` described."""
+        ...
+
+
+class Channel(Protocol):
+    """One way to reach a person. Declares `supports` (of `idempotency`, `lookup`)."""
+
+    name: str
+    supports: frozenset[str]
+
+    def send(self, message_id: str, recipient: str, content: bytes) -> str:
+        """Hand one message over; the provider's receipt. Raises `DeliveryError`."""
+        ...
+
+    def lookup(self, message_id: str) -> bool | None:
+        """Whether the provider has the message; None where it cannot tell."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the share done, in [0, 1]."""

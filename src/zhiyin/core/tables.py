@@ -1,0 +1,374 @@
+"""Every table of the lake: schema, meaning, units, personal-data class and its one writing job.
+
+The reference page `docs/reference/tables.md` is generated from this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zhiyin.core import columns as c
+from zhiyin.core.errors import NotFound
+from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.core.schema import Column, Table, col, req
+
+PARTY = col(c.PARTY_ID, "string", "identifier of the person; empty: no customer", pii="pseudonym")
+A_PARTY = replace(PARTY, required=True)
+CUSTOMER = req(c.CUSTOMER_ID, "string", "the person, as of the row's day", pii="pseudonym")
+LOADED = (
+    req(c.SOURCE, "string", "name of the source the row came from"),
+    req(c.LOAD_ID, "string", "the load that wrote it"),
+    req(c.LOADED_AT, "timestamp", "when it was written", volatile=True),
+)
+OPEN = (
+    col(c.PROPERTIES, "json", "further non-personal fields"),
+    col(c.PERSONAL, "binary", "personal fields, encrypted with the party's key", pii="encrypted"),
+)
+REVISED = (
+    req(c.REVISION, "int64", "running number of the revision, from 1"),
+    req(c.VALID_AT, "timestamp", "from when the revision holds"),
+    req(c.RECORDED_AT, "timestamp", "when it was recorded", volatile=True),
+    req(c.OP, "string", "upsert or delete"),
+)
+MONTH = req(c.MONTH, "string", "month of the business time, YYYY-MM (partition)")
+
+
+def _money(*pairs: tuple[str, str, str]) -> tuple[Column, ...]:
+    made: list[Column] = []
+    for minor, base, meaning in pairs:
+        made.append(col(minor, "int64", meaning, "minor units as received"))
+        made.append(col(base, "int64", meaning, "minor units of the workspace currency"))
+    return tuple(made)
+
+
+_AMOUNTS = (
+    (c.GROSS_MINOR, c.GROSS_BASE_MINOR, "list price x quantity, before discounts"),
+    (c.DISCOUNT_MINOR, c.DISCOUNT_BASE_MINOR, "shop discount, positive = less to pay"),
+    (c.COUPON_MINOR, c.COUPON_BASE_MINOR, "coupons, positive = less to pay"),
+    (c.TAX_MINOR, c.TAX_BASE_MINOR, "tax"),
+    (c.SHIPPING_MINOR, c.SHIPPING_BASE_MINOR, "shipping"),
+    (c.AMOUNT_MINOR, c.AMOUNT_BASE_MINOR, "revenue: paid, net of discounts; returns negative"),
+)
+
+ORDERS = Table(
+    "orders", "fact", "One row per order (revision).", "collect.facts",
+    (c.ORDER_ID,),
+    (
+        req(c.ORDER_ID, "string", "source:id"), *REVISED, PARTY,
+        req(c.ORDERED_AT, "timestamp", "when the order was placed"), MONTH,
+        col(c.STORE_ID, "string", "shop or branch"), col(c.CHANNEL, "string", "web, shop, app …"),
+        req(c.STATUS, "string", "completed, cancelled or returned"),
+        req(c.CURRENCY, "string", "ISO 4217"), *_money(*_AMOUNTS), *OPEN, *LOADED,
+    ),
+    time=c.ORDERED_AT, partition=c.MONTH, revisions=True,
+)  # fmt: skip
+
+ORDER_LINES = Table(
+    "order_lines", "fact", "One row per order line (revision); returns are own negative lines.",
+    "collect.facts", (c.LINE_ID,),
+    (
+        req(c.LINE_ID, "string", "source:order:line"), *REVISED, PARTY,
+        req(c.ORDER_ID, "string", "source:id of the order"),
+        req(c.SOLD_AT, "timestamp", "when it was sold or returned"), MONTH,
+        col(c.PRODUCT_ID, "string", "source:id"), col(c.STORE_ID, "string", "shop or branch"),
+        req(c.KIND, "string", "item, return, shipping, fee, discount or sample (quantity 0)"),
+        req(c.QUANTITY, "float64", "units; negative = returned"),
+        req(c.CURRENCY, "string", "ISO 4217"), *_money(*_AMOUNTS),
+        req(c.SUSPECT, "bool", "an exact repeat of an earlier line of the same order"),
+        col(c.RETURNS_LINE_ID, "string", "the sold line that this return takes back"),
+        *OPEN, *LOADED,
+    ),
+    time=c.SOLD_AT, partition=c.MONTH, revisions=True,
+)  # fmt: skip
+
+TOUCHES = Table(
+    "touches", "fact", "What reached, or was planned for, a person, and what she did with it.",
+    "collect.facts", (c.TOUCH_ID,),
+    (
+        req(c.TOUCH_ID, "string", "source:id"), A_PARTY,
+        req(c.OCCURRED_AT, "timestamp", "when"), MONTH,
+        req(c.KIND, "string", "planned, sent, delivered, impression, open, click, bounce, "
+             "complaint, unsubscribe or redemption"),
+        col(c.CAMPAIGN_ID, "string", "source:id"), col(c.OFFER_ID, "string", "source:id"),
+        col(c.CHANNEL, "string", "email, sms, mail …"), col(c.MESSAGE_ID, "string", "message"),
+        col(c.CURRENCY, "string", "ISO 4217"),
+        *_money((c.COST_MINOR, c.COST_BASE_MINOR, "cost of the contact")), *OPEN, *LOADED,
+    ),
+    time=c.OCCURRED_AT, partition=c.MONTH,
+)  # fmt: skip
+
+TEXTS = Table(
+    "texts", "fact", "Reviews, chats and tickets; `body` is masked.", "collect.facts",
+    (c.TEXT_ID,),
+    (
+        req(c.TEXT_ID, "string", "source:id"), PARTY, req(c.OCCURRED_AT, "timestamp", "when"),
+        MONTH, req(c.KIND, "string", "review, chat or ticket"),
+        col(c.PRODUCT_ID, "string", "what it is about"), col(c.RATING, "float64", "stars", "1..5"),
+        col(c.LANGUAGE, "string", "BCP 47"), req(c.BODY, "string", "text, personal data masked"),
+        *OPEN, *LOADED,
+    ),
+    time=c.OCCURRED_AT, partition=c.MONTH,
+)  # fmt: skip
+
+SPEND = Table(
+    "spend", "fact", "Media cost by day, channel and campaign.", "collect.facts",
+    (c.SPENT_ON, c.CHANNEL, c.CAMPAIGN_ID, c.SOURCE),
+    (
+        req(c.SPENT_ON, "date", "local day"), req(c.OCCURRED_AT, "timestamp", "its 00:00"), MONTH,
+        req(c.CHANNEL, "string", "channel"), col(c.CAMPAIGN_ID, "string", "source:id"),
+        req(c.CURRENCY, "string", "ISO 4217"),
+        *_money((c.COST_MINOR, c.COST_BASE_MINOR, "cost")),
+        col(c.IMPRESSIONS, "int64", "shown"), col(c.CLICKS, "int64", "clicked"), *LOADED,
+    ),
+    time=c.OCCURRED_AT, partition=c.MONTH,
+)  # fmt: skip
+
+DECISIONS = Table(
+    "decisions", "fact", "Every decision: what could be done, what was chosen, how likely, why.",
+    "decide", (c.DECISION_ID,),
+    (
+        req(c.DECISION_ID, "string", "hash of turn, campaign and customer"),
+        req(c.TURN_ID, "string", "the turn"), req(c.AS_OF_ON, "date", "day of the decision"),
+        req(c.CAMPAIGN_ID, "string", "campaign"), A_PARTY, CUSTOMER,
+        req(c.DECIDED_AT, "timestamp", "09:00 local of the day"), MONTH,
+        req(c.ELIGIBLE, "json", "actions that were possible"),
+        req(c.ACTION, "string", "contact or none"),
+        req(c.ARM, "string", "treat, holdout or none"),
+        req(c.PROPENSITY, "float64", "P(action | context)", "[0, 1]"),
+        req(c.EXPLORED, "bool", "chosen at random"),
+        col(c.OFFER_ID, "string", "offer"), col(c.PRODUCT_IDS, "json", "products to show"),
+        req(c.POLICY, "string", "policy"), req(c.POLICY_VERSION, "string", "its version"),
+        col(c.SCORE, "float64", "response probability", "[0, 1]"),
+        col(c.EXPECTED_PROFIT_MINOR, "float64", "expected profit", "minor units"),
+        req(c.REASON, "string", "why, as a code of govern.gate or decide"),
+    ),
+    time=c.DECIDED_AT, scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+CUSTOMERS = Table(
+    "customers", "dimension", "One row per party (revision).", "collect.facts", (c.PARTY_ID,),
+    (
+        A_PARTY, *REVISED, col(c.LANGUAGE, "string", "BCP 47"),
+        col(c.COUNTRY, "string", "ISO 3166"), col(c.REGION, "string", "region"),
+        col(c.CITY, "string", "city"), col(c.TIME_ZONE, "string", "IANA zone"),
+        req(c.UNDATED, "bool", "attributes without history"), *OPEN, *LOADED,
+    ),
+    revisions=True,
+)  # fmt: skip
+
+IDENTITIES = Table(
+    "identities", "dimension", "Every identifier that names a party.", "collect.facts",
+    (c.IDENTITY_ID, c.PARTY_ID),
+    (
+        req(c.IDENTITY_ID, "string", "keyed hash of namespace and value", pii="pseudonym"),
+        req(c.NAMESPACE, "string", "user_id, email, phone"), A_PARTY,
+        req(c.VALID_AT, "timestamp", "since when it is known"), *LOADED,
+    ),
+    time=c.VALID_AT,
+)  # fmt: skip
+
+MERGES = Table(
+    "merges", "dimension", "Dated: this party is the same person as that one.", "collect.identity",
+    (c.PARTY_ID, c.INTO, c.AT),
+    (
+        A_PARTY, req(c.INTO, "string", "the party it is joined to", pii="pseudonym"),
+        req(c.AT, "timestamp", "from when"), req(c.RULE, "string", "rule or person"),
+        col(c.EVIDENCE, "json", "what the rule saw, without personal data"),
+        col(c.UNDONE_AT, "timestamp", "from when it no longer holds"),
+    ),
+    time=c.AT,
+)  # fmt: skip
+
+PRODUCTS = Table(
+    "products", "dimension", "One row per product (revision).", "collect.facts", (c.PRODUCT_ID,),
+    (
+        req(c.PRODUCT_ID, "string", "source:id"), *REVISED, col(c.NAME, "string", "name"),
+        col(c.DEPARTMENT, "string", "widest group"), col(c.CATEGORY, "string", "group"),
+        col(c.SUBCATEGORY, "string", "narrow group"), col(c.BRAND, "string", "brand"),
+        col(c.CURRENCY, "string", "ISO 4217"),
+        *_money((c.PRICE_MINOR, c.PRICE_BASE_MINOR, "list price")),
+        col(c.URL, "string", "page"), col(c.PROPERTIES, "json", "further fields"), *LOADED,
+    ),
+    revisions=True,
+)  # fmt: skip
+
+STORES = Table(
+    "stores", "dimension", "One row per shop or branch (revision).", "collect.facts",
+    (c.STORE_ID,),
+    (
+        req(c.STORE_ID, "string", "source:id"), *REVISED, col(c.NAME, "string", "name"),
+        col(c.COUNTRY, "string", "ISO 3166"), col(c.REGION, "string", "region"),
+        col(c.CITY, "string", "city"), col(c.PROPERTIES, "json", "further fields"), *LOADED,
+    ),
+    revisions=True,
+)  # fmt: skip
+
+CAMPAIGNS = Table(
+    "campaigns", "dimension", "One row per campaign (revision).", "collect.facts",
+    (c.CAMPAIGN_ID,),
+    (
+        req(c.CAMPAIGN_ID, "string", "source:id"), *REVISED, col(c.NAME, "string", "name"),
+        col(c.KIND, "string", "the business's own type"), col(c.CHANNEL, "string", "channel"),
+        req(c.START_ON, "date", "first local day"), req(c.END_ON, "date", "last local day"),
+        col(c.PROPERTIES, "json", "further fields"), *LOADED,
+    ),
+    revisions=True,
+)  # fmt: skip
+
+OFFERS = Table(
+    "offers", "dimension", "One row per offer and product it is good for (revision).",
+    "collect.facts", (c.OFFER_ID, c.CAMPAIGN_ID, c.PRODUCT_ID),
+    (
+        req(c.OFFER_ID, "string", "source:id"), *REVISED,
+        col(c.CAMPAIGN_ID, "string", "source:id"),
+        col(c.PRODUCT_ID, "string", "source:id; empty: any product"),
+        col(c.NAME, "string", "name"), col(c.KIND, "string", "coupon, percent, gift …"),
+        col(c.CURRENCY, "string", "ISO 4217"),
+        *_money((c.VALUE_MINOR, c.VALUE_BASE_MINOR, "face value")),
+        col(c.START_ON, "date", "first local day"), col(c.END_ON, "date", "last local day"),
+        col(c.PROPERTIES, "json", "further fields"), *LOADED,
+    ),
+    revisions=True,
+)  # fmt: skip
+
+RATES = Table(
+    "rates", "dimension", "Workspace currency per unit of a currency, by day.", "collect.facts",
+    (c.CURRENCY, c.RATE_ON),
+    (
+        req(c.CURRENCY, "string", "ISO 4217"), req(c.RATE_ON, "date", "local day"),
+        req(c.RATE, "string", "exact decimal"), *LOADED,
+    ),
+)  # fmt: skip
+
+QUARANTINE = Table(
+    "quarantine", "fact", "Every refused row, with its reason.", "collect.facts",
+    (c.LOAD_ID, c.LINE_NO, c.REASON),
+    (
+        req(c.SOURCE, "string", "source"), req(c.LOAD_ID, "string", "load"),
+        req(c.TABLE, "string", "table it was meant for"),
+        req(c.LINE_NO, "int64", "line of the file, header = 1"),
+        req(c.REASON, "string", "code, for example unknown_currency"),
+        req(c.MESSAGE, "string", "sentence without personal data"),
+        req(c.PARTY_IDS, "json", "parties named in the row", pii="pseudonym"),
+        req(c.KEY_ID, "string", "key of the content"),
+        req(c.CONTENT, "binary", "the raw row, encrypted", pii="encrypted"),
+        req(c.QUARANTINED_AT, "timestamp", "when", volatile=True),
+    ),
+)  # fmt: skip
+
+_DAY = req(c.AS_OF_ON, "date", "the day the row is for")
+
+TAGS = Table(
+    "tags", "derived", "Tags (标签) of a customer.", "profile.tags",
+    (c.AS_OF_ON, c.CUSTOMER_ID, c.TAG),
+    (
+        _DAY, CUSTOMER, req(c.TAG, "string", "tag"), col(c.VALUE, "string", "its value, if any"),
+        req(c.KIND, "string", "rule, fact or model"), req(c.VERSION, "int64", "rule version"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+MEMBERSHIPS = Table(
+    "memberships", "derived", "Which computed group a customer is in.", "understand.models",
+    (c.AS_OF_ON, c.SCHEME, c.CUSTOMER_ID),
+    (
+        _DAY, CUSTOMER, req(c.SCHEME, "string", "rfm or clusters"),
+        req(c.SEGMENT, "string", "the group"),
+        col(c.SCORE, "float64", "RFM: r·100+f·10+m; clusters: distance to the centre"),
+        col(c.PROPERTIES, "json", "scores and values behind it"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+SCORES = Table(
+    "scores", "derived", "What models expect of a customer.", "understand.models",
+    (c.AS_OF_ON, c.TASK, c.SUBJECT, c.CUSTOMER_ID),
+    (
+        _DAY, CUSTOMER, req(c.TASK, "string", "response or purchase"),
+        req(c.SUBJECT, "string", "campaign, or empty"),
+        req(c.SCORE, "float64", "calibrated probability", "[0, 1]"),
+        req(c.RANK, "int64", "1 = highest; ties by id"),
+        col(c.EXPECTED_PROFIT_MINOR, "float64", "expected margin if she responds", "minor units"),
+        req(c.MODEL, "string", "model"), req(c.MODEL_VERSION, "string", "artifact hash"),
+        req(c.REASONS, "json", "feature, value and effect on the log-odds, strongest first"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+RECOMMENDATIONS = Table(
+    "recommendations", "derived", "Products for a customer, best first.", "understand.models",
+    (c.AS_OF_ON, c.CUSTOMER_ID, c.RANK),
+    (
+        _DAY, CUSTOMER, req(c.RANK, "int64", "1 = best"), req(c.PRODUCT_ID, "string", "source:id"),
+        req(c.SCORE, "float64", "model score"), req(c.MODEL, "string", "model"),
+        req(c.REASON, "json", "products of hers that speak for it"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+INSIGHTS = Table(
+    "insights", "derived", "What a day's models say in words and numbers, about groups only.",
+    "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
+    (
+        _DAY, req(c.KIND, "string", "segment, model_card, recommender or warning"),
+        req(c.KEY, "string", "which one"), req(c.BODY, "json", "content"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+RESULTS = Table(
+    "results", "derived", "What was measured after the day.", "measure",
+    (c.AS_OF_ON, c.KIND, c.SUBJECT, c.METRIC),
+    (
+        _DAY, req(c.MEASURED_UNTIL_ON, "date", "day after the last one seen"),
+        req(c.KIND, "string", "response, recommend or delivery"),
+        req(c.SUBJECT, "string", "campaign, or empty"), req(c.METRIC, "string", "metric"),
+        col(c.VALUE, "float64", "value"), col(c.LOW, "float64", "lower 95 % bound"),
+        col(c.HIGH, "float64", "upper 95 % bound"), req(c.N, "int64", "units behind it"),
+        req(c.STATUS, "string", "ok, or why it is not to be trusted"),
+        col(c.BODY, "json", "curves and further detail"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+
+def _feature_columns(features: tuple[Feature, ...]) -> tuple[Column, ...]:
+    return tuple(col(f.name, f.type, f.meaning, f.unit) for f in features)
+
+
+FEATURE_TABLE = Table(
+    "features", "derived", "One row per customer and day: what was known before that day.",
+    "profile.features", (c.AS_OF_ON, c.CUSTOMER_ID),
+    (_DAY, CUSTOMER, *_feature_columns(FEATURES)), scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+CAMPAIGN_FEATURE_TABLE = Table(
+    "campaign_features", "derived",
+    "One row per day, campaign and planned recipient: what ties her to its offers.",
+    "profile.features", (c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID),
+    (_DAY, req(c.CAMPAIGN_ID, "string", "source:id"), CUSTOMER,
+     *_feature_columns(CAMPAIGN_FEATURES)),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS, IDENTITIES, MERGES,
+        PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
+        CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, INSIGHTS, RESULTS,
+    )
+}  # fmt: skip
+
+
+def table(name: str) -> Table:
+    """The table called `name`.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    if name not in TABLES:
+        raise NotFound(f"there is no table {name!r}", hint=f"tables: {', '.join(TABLES)}")
+    return TABLES[name]
