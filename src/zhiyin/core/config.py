@@ -6,9 +6,11 @@ A variable `ZHIYIN_DECIDE__MAX_SHARE=0.2` overrides `max_share` of the section `
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
@@ -62,6 +64,10 @@ class UnderstandSettings(Section):
     clusters_max: int = Field(default=8, ge=2, le=20, description="largest k tried by K-means")
     recommend_top: int = Field(
         default=20, ge=1, le=100, description="recommendations kept per customer"
+    )
+    recommend_check_on: date | None = Field(
+        default=None,
+        description="a past day to check recommendations on, with a fit apart that nothing reads",
     )
     recommend_min_buyers: int = Field(
         default=20, ge=1, description="buyers an item needs to be recommended"
@@ -120,6 +126,9 @@ class ActSettings(Section):
 class MeasureSettings(Section):
     """What is looked at afterwards."""
 
+    until: date | None = Field(
+        default=None, description="last day looked at; none: end of the campaign or of the data"
+    )
     bootstrap: int = Field(
         default=1000, ge=100, le=20000, description="bootstrap samples for intervals"
     )
@@ -216,6 +225,36 @@ def validate_settings(values: Mapping[str, object], *, where: str) -> Settings:
         field = ".".join(str(part) for part in first["loc"]) or "file"
         hint = "remove it or correct its spelling" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"{where}: {field}: {first['msg']}", hint=hint) from error
+
+
+def render_settings(settings: Settings) -> str:
+    """The text of a `zhiyin.toml` that holds every setting with a comment that explains it."""
+    top: list[str] = ["# Settings of this Zhiyin workspace. ZHIYIN_<SECTION>__<KEY> overrides one."]
+    sections: list[str] = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            sections += ["", f"[{name}]"]
+            for key, inner in type(value).model_fields.items():
+                sections += _lines(key, getattr(value, key), inner.description)
+        else:
+            top += _lines(name, value, field.description)
+    return "\n".join([*top, *sections]) + "\n"
+
+
+def _lines(key: str, value: object, description: str | None) -> list[str]:
+    comment = [f"# {description}"] if description else []
+    return [*comment, f"# {key} =" if value is None else f"{key} = {_toml(value)}"]
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in cast("tuple[object, ...]", value)) + "]"
+    if isinstance(value, int | float | date):
+        return str(value)
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _override(values: dict[str, Any], path: list[str], value: str, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zhiyin.core.config import load_settings, validate_settings
+from zhiyin.core.config import Section, Settings, load_settings, render_settings, validate_settings
 from zhiyin.core.errors import ConfigError, WorkspaceError
 
 
@@ -53,3 +53,24 @@ def test_broken_toml_is_an_error_with_the_file_name(tmp_path):
     (tmp_path / "zhiyin.toml").write_text("name = ", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"zhiyin\.toml"):
         load_settings(tmp_path, {})
+
+
+def test_rendered_settings_read_back_equal(tmp_path):
+    settings = validate_settings(
+        {"name": 'A "good" shop\\知', "zone": "Asia/Shanghai", "decide": {"budget_minor": 5}},
+        where="test",
+    )
+    (tmp_path / "zhiyin.toml").write_text(render_settings(settings), encoding="utf-8")
+    assert load_settings(tmp_path, {}) == settings
+    assert load_settings(tmp_path, {"ZHIYIN_DECIDE__BUDGET_MINOR": "7"}) != settings
+
+
+def test_every_setting_is_described():
+    undescribed = [
+        f"{name}.{key}"
+        for name, value in Settings(name="x")
+        if isinstance(value, Section)
+        for key, field in type(value).model_fields.items()
+        if not field.description
+    ]
+    assert undescribed == []
