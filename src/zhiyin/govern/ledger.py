@@ -62,10 +62,10 @@ def read_suppressed(
 
 def _rows_of(
     connection: sa.Connection,
-    query: sa.Select[Any, Any],
+    query: Any,  # a select of any columns: SQLAlchemy types each arity apart
     column: sa.ColumnElement[str],
     wanted: Sequence[str],
-) -> Iterator[sa.Row[Any]]:
+) -> Iterator[sa.Row[Any, Any]]:
     ids = sorted(set(wanted))
     if len(ids) > _FEW:
         yield from _only(connection.execute(query), column, frozenset(ids))
@@ -75,9 +75,9 @@ def _rows_of(
 
 
 def _only(
-    rows: Iterable[sa.Row[Any]],
+    rows: Iterable[sa.Row[Any, Any]],
     column: sa.ColumnElement[str],
     wanted: frozenset[str],
-) -> Iterator[sa.Row[Any]]:
+) -> Iterator[sa.Row[Any, Any]]:
     key = str(column.key)
     return (row for row in rows if getattr(row, key) in wanted)
