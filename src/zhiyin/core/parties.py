@@ -23,7 +23,7 @@ def representatives(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     joined: set[str] = set()
 
     def top(party: str) -> str:
-        path = []
+        path: list[str] = []
         while (parent := above.setdefault(party, party)) != party:
             path.append(party)
             party = parent

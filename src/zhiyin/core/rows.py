@@ -1,3 +1,5 @@
+# pyright: standard, reportAttributeAccessIssue=false
+# (pyarrow has no types, and makes the functions of `compute` when it is imported)
 """Arrow rows of a lake table: their schema, and the check that every writer passes."""
 
 from __future__ import annotations
@@ -97,7 +99,11 @@ def _cast(table: Table, array: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedAr
 def _months(
     table: Table, arrays: dict[str, pa.ChunkedArray], partition: str, time: str
 ) -> pa.ChunkedArray:
-    months = pc.strftime(arrays[time], format="%Y-%m")
+    days = pc.dictionary_encode(arrays[time].cast(pa.date32(), safe=False)).combine_chunks()
+    if isinstance(days, pa.ChunkedArray):  # no rows
+        days = pa.array([], pa.dictionary(pa.int32(), pa.date32()))
+    names = pc.strftime(days.dictionary, format="%Y-%m")  # few days, many rows
+    months = pa.chunked_array([names.take(days.indices)])
     given = arrays.get(partition)
     if given is not None and given.null_count < len(given):
         wrong = pc.sum(pc.not_equal(given, months)).as_py() or 0

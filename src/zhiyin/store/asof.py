@@ -65,7 +65,7 @@ def has_single_revisions(rows: ibis.Table, table: Table) -> bool:
     """
     keys = rows.select(*table.key).distinct().count()
     counted = rows.aggregate(
-        n=rows.count(), last=rows[c.REVISION].max(), deleted=(rows[c.OP] == DELETE).sum()
+        n=rows.count(), last=rows[c.REVISION].max(), deleted=rows.count(rows[c.OP].isin([DELETE]))
     ).to_pyarrow()
     n, last, deleted = (counted.column(name)[0].as_py() for name in ("n", "last", "deleted"))
     return not n or (last == 1 and not deleted and keys.to_pyarrow().as_py() == n)
@@ -111,6 +111,6 @@ def with_customers(rows: ibis.Table, *, mapping: ibis.Table | None) -> ibis.Tabl
         return rows
     if mapping is None:
         return rows.mutate(rows[c.PARTY_ID].name(c.CUSTOMER_ID))
-    joined = rows.left_join(mapping, rows[c.PARTY_ID] == mapping[_PARTY])
+    joined = rows.left_join(mapping, [(c.PARTY_ID, _PARTY)])
     customer = ibis.coalesce(joined[_REPRESENTATIVE], joined[c.PARTY_ID])
     return joined.mutate(customer.name(c.CUSTOMER_ID)).drop(_PARTY, _REPRESENTATIVE)

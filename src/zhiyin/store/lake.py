@@ -120,11 +120,13 @@ class Lake:
         """
         if seq < 0:
             raise InvalidParameter(f"seq must not be negative, not {seq}")
+        known = self.open(name)
+        if known is not None and _is_done(known, app, seq):
+            return 0
         body = conform(self._table(name), rows)
 
         def write(handle: DeltaTable) -> bool:
-            done = handle.transaction_version(app)
-            if done is not None and seq <= done:
+            if _is_done(handle, app, seq):
                 return False
             marks = CommitProperties(app_transactions=[Transaction(app, seq)])
             write_delta(
@@ -353,6 +355,11 @@ def _stored_schema(handle: DeltaTable) -> pa.Schema:
     return pa.schema([pa.field(one.name, names.get(one.type, one.type)) for one in schema])
 
 
+def _is_done(handle: DeltaTable, app: str, seq: int) -> bool:
+    done = handle.transaction_version(app)
+    return done is not None and seq <= done
+
+
 def _equals(column: str, value: object) -> str:
     name = '"' + column.replace('"', '""') + '"'
     if value is None:
@@ -375,8 +382,8 @@ def _check_inside(name: str, rows: pa.Table, column: str, value: object) -> None
     if value is None:
         outside = len(array) - array.null_count
     else:
-        same = pc.fill_null(pc.equal(array, pa.scalar(value, type=array.type)), False)
-        outside = len(array) - (pc.sum(same).as_py() or 0)
+        same = pc.call_function("equal", [array, pa.scalar(value, type=array.type)])
+        outside = len(array) - same.to_pylist().count(True)
     if outside:
         raise InvalidParameter(
             f"{outside} of {len(array)} rows for {name} are outside the scope: {column} is not "

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from zhiyin.core.errors import ConcurrentWrite, SchemaTooNew
@@ -38,8 +39,8 @@ def open_ledger(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sa.Engin
     """
     engine = sa.create_engine(url, **_memory_options(url))
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite(busy_timeout_ms))
-        sa.event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "connect", _prepare_sqlite(busy_timeout_ms))
+        event.listen(engine, "begin", _begin_sqlite)
     migrate_ledger(engine)
     return engine
 

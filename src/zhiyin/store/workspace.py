@@ -82,6 +82,10 @@ class WorkspaceStore:
         rows = visible_rows(rows, definition, before=before, single=single)
         return with_customers(rows, mapping=self._mapping_table(before, definition))
 
+    def read_stored(self, table: str) -> ibis.Table:
+        """All rows of `table` as stored: every revision, nothing left out, no `customer_id`."""
+        return self._stored(self._definition(table))[0]
+
     def representatives(self, *, as_of: date | None = None) -> dict[str, str]:
         """Party → representative, for parties merged before `as_of` (None: ever)."""
         return self._mapping(boundary_of(as_of, self.zone))

@@ -21,6 +21,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from ibis.backends.duckdb import Backend
 
 from zhiyin.core.errors import WorkspaceError
 
@@ -59,20 +60,20 @@ class DuckDBEngine:
                 "threads": threads or min(os.cpu_count() or 2, 8),
                 "memory_limit": f"{memory // 2**20}MiB",
                 "temp_directory": os.path.join(self._folder.name, "spill"),
-                "parquet_metadata_cache": True,  # data files of Delta never change
             },
         )
+        self._root.execute("SET parquet_metadata_cache = true")  # Delta's files never change
         self._local = threading.local()
         self._lock = threading.Lock()
         self._views: set[str] = set()
         self._numbers = count()
 
     @property
-    def backend(self) -> ibis.BaseBackend:
+    def backend(self) -> Backend:
         """The Ibis backend of this thread."""
         if not hasattr(self._local, "backend"):
             with self._lock:
-                self._local.backend = ibis.duckdb.from_connection(self._root.cursor())
+                self._local.backend = Backend.from_connection(self._root.cursor())
         return self._local.backend
 
     def from_delta(self, table: DeltaTable) -> ibis.Table:
