@@ -24,8 +24,8 @@ from zhiyin.core.protocols import Progress
 from zhiyin.core.registry import Registry
 from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
-from zhiyin.store.ledger import hold_lease
-from zhiyin.store.workspace_store import WorkspaceStore
+from zhiyin.store.leases import hold_lease
+from zhiyin.store.workspace import WorkspaceStore
 
 JOBS = Registry(
     "job",
@@ -40,6 +40,9 @@ JOBS = Registry(
     },
 )
 """The jobs of a turn, in order."""
+
+LEASE_S = 3600.0
+"""A job may take this long; a turn that dies on this machine frees the lake at once."""
 
 INPUTS = tuple(table.name for table in TABLES.values() if table.writer.startswith("collect."))
 """Tables that a turn reads at the version it found at its start."""
@@ -95,7 +98,7 @@ def run_turn(
     """
     if only is not None and only not in JOBS.built_in:
         raise NotFound(f"there is no job {only!r}", hint=f"jobs: {', '.join(JOBS.built_in)}")
-    with hold_lease(store, "lake", clock=clock) as renew:
+    with hold_lease(store.ledger, clock=clock, ttl_s=LEASE_S) as lease:
         turn_id, inputs, resumed = _open_turn(
             store, settings, as_of, clock=clock, code_version=code_version, again=again
         )
@@ -103,7 +106,7 @@ def run_turn(
         for index, job in enumerate(JOBS.built_in):
             if only not in (None, job) or (only is None and _is_done(store, turn_id, job)):
                 continue
-            renew()
+            lease.renew()
             progress(job, index / len(JOBS.built_in))
             _run_step(store, context, job, clock)
         progress("done", 1.0)
