@@ -99,9 +99,7 @@ def _cast(table: Table, array: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedAr
 def _months(
     table: Table, arrays: dict[str, pa.ChunkedArray], partition: str, time: str
 ) -> pa.ChunkedArray:
-    days = pc.dictionary_encode(arrays[time].cast(pa.date32(), safe=False)).combine_chunks()
-    if isinstance(days, pa.ChunkedArray):  # no rows
-        days = pa.array([], pa.dictionary(pa.int32(), pa.date32()))
+    days = arrays[time].cast(pa.date32(), safe=False).combine_chunks().dictionary_encode()
     names = pc.strftime(days.dictionary, format="%Y-%m")  # few days, many rows
     months = pa.chunked_array([names.take(days.indices)])
     given = arrays.get(partition)

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """What was known before a day (law 1), as Ibis expressions over the stored rows."""
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def has_single_revisions(rows: ibis.Table, table: Table) -> bool:
     """
     keys = rows.select(*table.key).distinct().count()
     counted = rows.aggregate(
-        n=rows.count(), last=rows[c.REVISION].max(), deleted=rows.count(rows[c.OP].isin([DELETE]))
+        n=rows.count(), last=rows[c.REVISION].max(), deleted=(rows[c.OP] == DELETE).sum()
     ).to_pyarrow()
     n, last, deleted = (counted.column(name)[0].as_py() for name in ("n", "last", "deleted"))
     return not n or (last == 1 and not deleted and keys.to_pyarrow().as_py() == n)

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """Erasing a person from the lake and the ledger so that no file keeps a trace (law 7).
 
 Facts stay, under a random id that is kept nowhere, so no total changes; whatever else names the
@@ -146,7 +148,7 @@ def _rename(store: WorkspaceStore, table: Table, wanted: Sequence[str], new_id: 
     count = _count(store, table.name, c.PARTY_ID, wanted)
     ids = [one for one in (c.PARTY_ID, c.CUSTOMER_ID) if one in table.names]
     if count:
-        changes = {one: f"s.{_NEW}" for one in ids}
+        changes = dict.fromkeys(ids, f"s.{_NEW}")
         if c.PERSONAL in table.names:
             changes[c.PERSONAL] = f"s.{_NOTHING}"
         store.lake.merge(table.name, source, on=f"t.{c.PARTY_ID} = s.{c.KEY}", set_to=changes)
