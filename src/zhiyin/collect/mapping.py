@@ -163,7 +163,7 @@ def targets(table: str) -> tuple[str, ...]:
     if table == CONSENTS:
         return (*IDENTIFIERS, PURPOSE, c.CHANNEL, GRANTED, c.AT, TEXT_VERSION)
     names = TABLES[table].names
-    base = {minor: base for minor, base in MONEY.values()}
+    base = dict(MONEY.values())
     bare = [name for name in names if name not in _OURS and name not in base.values()]
     money = [name for name, (minor, _) in MONEY.items() if minor in names]
     unit = ["price"] if table == "order_lines" else []
