@@ -250,7 +250,7 @@ def _descriptions() -> pd.DataFrame:
 
 def _campaigns() -> pa.Table:
     rows = _descriptions()
-    name = "Campaign " + rows["campaign_id"].astype(str) + " (" + rows["campaign_type"] + ")"
+    name = "Campaign " + rows[c.CAMPAIGN_ID].astype(str) + " (" + rows["campaign_type"] + ")"
     return pa.Table.from_pandas(rows.assign(name=name), preserve_index=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -44,28 +45,36 @@ def merge(
         c.EVIDENCE: json.dumps(dict(evidence or {}), sort_keys=True), c.UNDONE_AT: None,
     }  # fmt: skip
     rows = pa.Table.from_pylist([row], schema=arrow_schema(TABLES["merges"]))
-    return store.append("merges", rows, app=f"merge:{party_id}:{into}:{moment.isoformat()}")
+    return store.append("merges", rows, app=_app("merge", party_id, into, moment))
 
 
 def undo(store: Store, party_id: str, *, into: str, undone_at: datetime) -> int:
     """Let the merges of `party_id` into `into` no longer hold from `undone_at` on; how many.
 
-    Days before `undone_at` still see them merged.
+    Each is appended once more with `undone_at`; days before that still see them merged.
 
     Raises
     ------
     NotFound
-        If there is no such merge.
+        If there is no such merge, or it was undone already.
     """
     held = store.read("merges")
-    mine = held.filter((held[c.PARTY_ID] == party_id) & (held[c.INTO] == into))
+    mine = held.filter(
+        (held[c.PARTY_ID] == party_id) & (held[c.INTO] == into) & held[c.UNDONE_AT].isnull()
+    )
     rows = mine.select(*TABLES["merges"].names).to_pyarrow().cast(arrow_schema(TABLES["merges"]))
     if rows.num_rows == 0:
         raise NotFound("these two parties are not merged")
     moment = naive_utc(undone_at)
-    undone = [{**row, c.UNDONE_AT: row[c.UNDONE_AT] or moment} for row in rows.to_pylist()]
+    undone = [{**row, c.UNDONE_AT: moment} for row in rows.to_pylist()]
     made = pa.Table.from_pylist(undone, schema=rows.schema)
-    return store.replace("merges", made, scope={c.PARTY_ID: party_id, c.INTO: into})
+    return store.append("merges", made, app=_app("undo", party_id, into, moment))
+
+
+def _app(what: str, party_id: str, into: str, moment: datetime) -> str:
+    """Names the append in the lake's log, without the parties."""
+    text = f"{what}|{party_id}|{into}|{moment.isoformat()}"
+    return f"{what}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def record_identities(

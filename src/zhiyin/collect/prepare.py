@@ -202,11 +202,12 @@ def seen_identifiers(prepared: Prepared) -> pd.DataFrame:
     known, checked = prepared.people.known, prepared.checked
     mine = prepared.people.party.filter(pa.array(prepared.accept))
     known = known[known[c.PARTY_ID].isin(set(pc.unique(mine).to_pylist()))]
-    first = first_seen(prepared)
     if checked.table == "customers" and c.VALID_AT not in checked.columns:
         moment = EPOCH if prepared.terms.mapping.static else prepared.terms.now
         return known.assign(**{c.VALID_AT: pd.Timestamp(moment)})
-    return known.assign(**{c.VALID_AT: known[c.PARTY_ID].map(first)})
+    first = first_seen(prepared)
+    place = first.index.get_indexer(known[c.PARTY_ID])
+    return known.assign(**{c.VALID_AT: first.to_numpy()[place]})
 
 
 def first_seen(prepared: Prepared) -> pd.Series:

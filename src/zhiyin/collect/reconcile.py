@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.tables import TABLES
 
 UNKNOWN_MONTH = "?"
+_SUMS = ("gross", "discounts", "coupons", "returns", "net", "paid")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,14 @@ class Month:
     left_out: int = 0
     paid: int = 0
     quarantined_paid: int = 0
+    paid_in: int = 0
+    paid_back: int = 0
     without_customer: int = 0
+
+    @property
+    def share_paid_back(self) -> float:
+        """Money paid back (cancellations, returns) as a share of money paid in."""
+        return -self.paid_back / self.paid_in if self.paid_in else 0.0
 
     @property
     def share_without_customer(self) -> float:
@@ -107,25 +116,29 @@ class LoadReport:
 
 
 def reconcile(
-    checked: Checked, *, loaded: np.ndarray, party: pa.Array, zone: str, refused: int
+    checked: Checked, party: pa.Array, *, loaded: np.ndarray, repeated: np.ndarray, zone: str
 ) -> tuple[tuple[Month, ...], Month]:
     """Sums by local month of `zone`, and over all months.
 
     Parameters
     ----------
     checked
-        All rows; of refused ones only their time and amount are used, where readable.
-    loaded
-        (n,) bool: accepted rows (exact duplicates count here, their money does not).
-    refused
-        Lines that were no rows; they are in the total and in the month `?`.
+        All rows; of refused ones only their time and amount are used, where readable. Lines that
+        were no rows are refused in the month `?`.
+    party
+        (n,) the party of each row, null = nobody.
+    loaded, repeated
+        (n,) bool: accepted rows, and which of them are exact duplicates (their money counts once).
     """
+    refused = len(checked.raw.refused)
     frame = _frame(checked, loaded, party, zone)
+    money = [name for name in _SUMS if name in frame]
+    frame.loc[repeated, money] = 0
+    groups = frame.groupby("month", sort=True) if "month" in frame else ()
     months = tuple(
-        _sum(name, part, refused if name == UNKNOWN_MONTH else 0)
-        for name, part in frame.groupby("month", sort=True)
+        _sum(name, part, refused if name == UNKNOWN_MONTH else 0) for name, part in groups
     )
-    if refused and not any(month.month == UNKNOWN_MONTH for month in months):
+    if refused and "month" in frame and not any(month.month == UNKNOWN_MONTH for month in months):
         months = (*months, Month(UNKNOWN_MONTH, refused, 0, refused))
     total = _sum("total", frame, refused)
     for one in (*months, total):
@@ -148,8 +161,6 @@ def _frame(checked: Checked, loaded: np.ndarray, party: pa.Array, zone: str) -> 
         days = days if checked.table == "spend" else times.local_days(days, zone)
         frame["month"] = times.months(days).cast(pa.string()).to_pandas()
         frame.loc[~good, "month"] = UNKNOWN_MONTH
-    else:
-        frame["month"] = UNKNOWN_MONTH
     if checked.table in ("orders", "order_lines"):
         _add_sums(frame, checked)
     return frame
@@ -190,6 +201,8 @@ def _sum(name: object, part: pd.DataFrame, refused: int) -> Month:
             "other": sums["net"] - explained,
             "left_out": sums["paid"] - sums["net"],
             "quarantined_paid": int(part["paid"].sum()) - sums["paid"],
+            "paid_in": int(kept["paid"].clip(lower=0).sum()),
+            "paid_back": int(kept["paid"].clip(upper=0).sum()),
         }
     return Month(str(name), **{key: int(value) for key, value in made.items()})
 
@@ -203,6 +216,7 @@ _WORDS = {
         "done": "loaded before: nothing changed", "dry": "dry run: nothing was written",
         "reasons": "refused rows", "repeated": "exact duplicates", "suspects": "suspects",
         "unchanged": "unchanged", "file": "file", "money": "money in",
+        "paid": "paid in {in_}, paid back {back} ({share:.1%})",
     },
     "zh": {
         "month": "月份", "read": "读入", "loaded": "入库", "quarantined": "隔离",
@@ -212,6 +226,7 @@ _WORDS = {
         "done": "此文件已加载过，没有变化", "dry": "试运行：没有写入任何数据",
         "reasons": "被隔离的行", "repeated": "完全重复", "suspects": "疑似重复",
         "unchanged": "未变化", "file": "文件", "money": "金额单位",
+        "paid": "收入 {in_}，退回 {back}（{share:.1%}）",
     },
 }  # fmt: skip
 _MONEY = ("gross", "discounts", "coupons", "returns", "other", "net", "left_out")
@@ -229,6 +244,10 @@ def render_reconciliation(report: LoadReport, *, language: str = "en") -> str:
     text = _layout([head, *body])
     title = f"{report.table} ← {words['file']} {report.file}"
     lines = [f"{title} · {words['money']} {report.currency}" if sums else title, *text]
+    if sums and report.total is not None:
+        paid = {"in_": _major(report, report.total.paid_in)}
+        paid["back"] = _major(report, report.total.paid_back)
+        lines.append(words["paid"].format(**paid, share=report.total.share_paid_back))
     for name in ("repeated", "unchanged", "suspects"):
         if getattr(report, name):
             lines.append(f"{words[name]}: {getattr(report, name):,}")
@@ -239,12 +258,16 @@ def render_reconciliation(report: LoadReport, *, language: str = "en") -> str:
     return "\n".join([*lines, *report.notes])
 
 
-def _line(month: Month, names: Sequence[str], report: LoadReport, words: Mapping) -> list[str]:
+def _major(report: LoadReport, minor: int) -> str:
     digits = EXPONENTS.get(report.currency, 2)
+    return f"{Decimal(minor).scaleb(-digits):,.{digits}f}"
+
+
+def _line(month: Month, names: Sequence[str], report: LoadReport, words: Mapping) -> list[str]:
     cells = [words["total"] if month.month == "total" else month.month]
     for name in names:
         value = getattr(month, name)
-        cells.append(f"{value / 10**digits:,.{digits}f}" if name in _MONEY else f"{value:,}")
+        cells.append(_major(report, value) if name in _MONEY else f"{value:,}")
     if "net" in names:
         cells.append(f"{month.share_without_customer:.1%}")
     return cells

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_OFFSET = r"([Zz]|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"(?:[Zz]|[+-]\d{2}:?\d{2})$"
 _DAY = "datetime64[D]"
 _MICRO = "datetime64[us]"
 
