@@ -99,6 +99,9 @@ class MeasureSettings(Section):
     """What is looked at afterwards."""
 
     bootstrap: int = Field(1000, ge=100, le=20000, description="bootstrap samples for intervals")
+    lookback_days: int = Field(
+        120, ge=0, le=3650, description="how far back earlier days are measured until they settle"
+    )
 
 
 class Settings(Section):
