@@ -146,7 +146,7 @@ def _measure_response(
         return _not_yet(RESPONSE, subject, "auc")
     mine = scores.filter(scores[c.TASK] == RESPONSE, scores[c.SUBJECT] == subject)
     planned = o.find_recipients(ctx.store.read("touches", as_of=day), subject)
-    recipients = planned.count().execute()
+    recipients = planned.count().to_pyarrow().as_py()
     scored = mine.semi_join(planned, c.CUSTOMER_ID) if recipients else mine
     touches = _facts(ctx, "touches", c.OCCURRED_AT, day=day, window=window)
     lines = _facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
@@ -218,7 +218,7 @@ def _measure_purchase(
     ctx: Context, config: MeasureSettings, scores: ir.Table, *, day: date, until: date
 ) -> Measured | None:
     scored = scores.filter(scores[c.TASK] == PURCHASE)
-    n = int(scored.count().execute())
+    n = int(scored.count().to_pyarrow().as_py())
     if n == 0:
         return None
     window = _horizon(ctx, day=day, until=until)
@@ -257,7 +257,7 @@ def _merged_between(ctx: Context, day: date, end: date) -> bool:
     merges = ctx.store.read("merges", as_of=end)
     since = naive_utc(start_of_day(day, ctx.settings.zone))
     changed = merges.filter((merges[c.AT] >= since) | (merges[c.UNDONE_AT] >= since))
-    return bool(changed.count().execute() > 0)
+    return bool(changed.count().to_pyarrow().as_py() > 0)
 
 
 def _campaign_windows(ctx: Context, *, day: date, until: date) -> dict[str, Window]:
@@ -284,8 +284,11 @@ def _first_day_without_data(ctx: Context) -> date:
     seen = touches.filter(touches[c.KIND] != o.PLANNED)
     last = [
         moment
-        for moment in (lines[c.SOLD_AT].max().execute(), seen[c.OCCURRED_AT].max().execute())
-        if isinstance(moment, datetime) and moment == moment  # not NaT
+        for moment in (
+            lines[c.SOLD_AT].max().to_pyarrow().as_py(),
+            seen[c.OCCURRED_AT].max().to_pyarrow().as_py(),
+        )
+        if moment is not None
     ]
     if not last:
         return date.min
