@@ -123,6 +123,16 @@ LOW = "low"
 HIGH = "high"
 N = "n"
 
+# measuring
+RESPONDED = "responded"
+SPEND_BASE_MINOR = "spend_base_minor"
+REVENUE_BASE_MINOR = "revenue_base_minor"
+ORDERS = "orders"
+UNITS = "units"
+POSITIVES = "positives"
+RFM = "rfm"
+ALIAS = "alias"
+
 # quarantine
 TABLE = "table"
 LINE_NO = "line_no"
