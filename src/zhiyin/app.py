@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +12,6 @@ import ibis
 
 from zhiyin import __version__, person
 from zhiyin.act import delivery
-from zhiyin.act.channels.sink import SinkChannel
-from zhiyin.act.channels.smtp import SmtpChannel
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, run_moment
 from zhiyin.core.config import (
@@ -21,13 +19,11 @@ from zhiyin.core.config import (
     Settings,
     load_settings,
     render_settings,
-    smtp_password,
 )
 from zhiyin.core.context import Context
-from zhiyin.core.errors import ConfigError, NotEnoughData, WorkspaceError
+from zhiyin.core.errors import WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
-from zhiyin.core.tables import TABLES
 from zhiyin.loop import Turn, last_turn, run_turn
 from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render, summary_text

@@ -173,7 +173,8 @@ def _run_step(store: WorkspaceStore, context: Context, job: str, clock: Clock) -
         connection.execute(steps.delete().where(key))
         connection.execute(steps.insert().values(turn_id=context.turn_id, job=job, state="running"))
     begun = clock.monotonic()
-    report: JobReport = JOBS.load(job)(context, context.settings)
+    section = getattr(context.settings, job.partition(".")[0], context.settings)
+    report: JobReport = JOBS.load(job)(context, section)
     values = asdict(report) | {"rows": dict(report.rows), "figures": dict(report.figures)}
     with store.begin() as connection:
         connection.execute(

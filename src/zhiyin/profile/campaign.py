@@ -83,9 +83,7 @@ def _facts(
     return facts.cross_join(offers).cross_join(people.agg(campaign_recipients=_.count()))
 
 
-def _affinity(
-    lines: ibis.Table, own: ibis.Table, people: ibis.Table, *, day: Day
-) -> ibis.Table:
+def _affinity(lines: ibis.Table, own: ibis.Table, people: ibis.Table, *, day: Day) -> ibis.Table:
     """Spend on, and purchases of, what the offers are good for."""
     items = lines.filter(lines[c.KIND] == "item").semi_join(people, c.CUSTOMER_ID)
     at, amount = _[c.SOLD_AT], _[c.AMOUNT_BASE_MINOR]

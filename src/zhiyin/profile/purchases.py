@@ -225,7 +225,9 @@ def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> ibis.Table
     """
     columns = [c.PRODUCT_ID, c.DEPARTMENT, c.CATEGORY, c.BRAND]
     known = bought.left_join(products.select(*columns), c.PRODUCT_ID)
-    counts = bought.group_by(c.CUSTOMER_ID).agg(products_count=_.count(), product_lines=_.lines.sum())
+    counts = bought.group_by(c.CUSTOMER_ID).agg(
+        products_count=_.count(), product_lines=_.lines.sum()
+    )
     counts = counts.select(
         c.CUSTOMER_ID,
         counts.products_count,
@@ -281,5 +283,3 @@ def _categories(spend: ibis.Table) -> ibis.Table:
 def _brands(spend: ibis.Table) -> ibis.Table:
     made = spend.group_by(c.CUSTOMER_ID).agg(top=_.spend.max(), all=_.spend.sum())
     return made.select(c.CUSTOMER_ID, top_brand_share=made.top / made["all"].nullif(0))
-
-

@@ -76,7 +76,9 @@ def _strip(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         arrays[name] = value
         return {_ARRAY: name}
     if isinstance(value, Mapping):
-        return {key: _strip(item, f"{path}.{key}".strip("."), arrays) for key, item in value.items()}
+        return {
+            key: _strip(item, f"{path}.{key}".strip("."), arrays) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_strip(item, f"{path}.{i}".strip("."), arrays) for i, item in enumerate(value)]
     return value

@@ -19,7 +19,9 @@ class Logistic:
     def __init__(self, *, strength: float = 0.003) -> None:
         self.strength = strength
 
-    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> Logistic:
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
+    ) -> Logistic:
         """Fit on (n, d) features with missing values and (n,) labels; draws nothing from `rng`."""
         self.scaler_ = Scaler.fit(features)
         fitted = LogisticRegression(C=self.strength, max_iter=5000, tol=1e-6)

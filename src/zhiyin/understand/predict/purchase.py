@@ -111,9 +111,7 @@ def score_purchase(
     return Scored(scores, card, fitted.to_artifact(), "ok")
 
 
-def _group(
-    rows: pd.DataFrame, bought: pd.Series, day: date, horizon: timedelta
-) -> Group | None:
+def _group(rows: pd.DataFrame, bought: pd.Series, day: date, horizon: timedelta) -> Group | None:
     mine = rows[rows[c.AS_OF_ON] == day]
     if mine.empty:
         return None

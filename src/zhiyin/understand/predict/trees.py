@@ -80,7 +80,9 @@ class LightGbm:
     def __init__(self, *, trees: int = 120, rate: float = 0.04, leaves: int = 4) -> None:
         self.trees, self.rate, self.leaves = trees, rate, leaves
 
-    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> LightGbm:
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
+    ) -> LightGbm:
         """Fit on (n, d) features with missing values and (n,) labels.
 
         Raises
@@ -143,7 +145,9 @@ class Boosting:
     def __init__(self, *, trees: int = 100, rate: float = 0.04, leaves: int = 4) -> None:
         self.trees, self.rate, self.leaves = trees, rate, leaves
 
-    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> Boosting:
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
+    ) -> Boosting:
         """Fit on (n, d) features with missing values and (n,) labels."""
         fitted = HistGradientBoostingClassifier(
             max_iter=self.trees,
