@@ -87,7 +87,7 @@ def score_purchase(
         subject="",
         expected_profit=margin_rate * _usual_spend(target, horizon_days),
     )
-    validation = validation_report(groups, choice, rng=streams.generator("validation"))
+    validation = validation_report(groups, choice, kind=TASK, anchored=False, streams=streams)
     few = len(validation["folds"]) < 2
     card: dict[str, Any] = {
         "task": TASK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,8 +15,9 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
+from zhiyin.understand.predict.calibration import anchor_level
 from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
-from zhiyin.understand.predict.selection import Group
+from zhiyin.understand.predict.selection import Group, recent_rate
 from zhiyin.understand.predict.spend import SpendModel, fit_spend
 from zhiyin.understand.predict.training import (
     Fitted,
@@ -28,7 +30,13 @@ from zhiyin.understand.predict.training import (
 )
 
 TASK = "response"
-_USED = (*CAMPAIGN_FEATURES, *FEATURES)
+# Equal for all recipients of a campaign: they could tell the few training campaigns apart, not rank
+# people; the level of response comes from calibration on campaigns of the same kind.
+_OF_THE_CAMPAIGN = frozenset(
+    {"campaign_days", "campaign_offers", "campaign_products"}
+    | {"campaign_recipients", "kind_response_rate"}
+)
+_USED = tuple(f for f in (*CAMPAIGN_FEATURES, *FEATURES) if f.name not in _OF_THE_CAMPAIGN)
 NAMES = tuple(f.name for f in _USED)
 WHOLE = tuple(f.type == "int64" for f in _USED)
 _OWN_SPEND = "offer_spend_window_minor"
@@ -106,11 +114,16 @@ def score_response(
         )
     kind = known[campaign_id].get(c.KIND) or ""
     fitted, choice = train(groups, kind=kind, names=NAMES, streams=streams)
+    x = target[list(NAMES)].to_numpy(float)
+    calibrator = anchor_level(
+        fitted.calibrator, fitted.model.predict(x), rate=recent_rate(groups, kind=kind)
+    )
+    fitted = replace(fitted, calibrator=calibrator)
     spending = _fit_spend(rows, groups, labels.to_pandas())
     margin = margin_rate * spending.expect(target[_OWN_SPEND].fillna(0).to_numpy(float))
     scores, top = score(
         fitted,
-        target[list(NAMES)].to_numpy(float),
+        x,
         target[c.CUSTOMER_ID].to_numpy(),
         whole=WHOLE,
         as_of=as_of,
@@ -118,7 +131,7 @@ def score_response(
         subject=campaign_id,
         expected_profit=margin,
     )
-    validation = validation_report(groups, choice, rng=streams.generator("validation"))
+    validation = validation_report(groups, choice, kind=kind, anchored=True, streams=streams)
     card = _card(fitted, groups, spending, margin_rate, target)
     card |= {"subject": campaign_id, "as_of_on": as_of.isoformat(), "validation": validation}
     card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind)}

@@ -15,6 +15,7 @@ from zhiyin.understand.predict.quality import auc
 
 MIN_TRAIN_POSITIVES = 20
 MIN_TEST_POSITIVES = 10
+LEFT_OUT = 4  # groups that the calibrator is fitted on
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,7 @@ def choose(
     best = max(means, key=lambda name: round(means[name], 6))
     observed = np.concatenate(labels) if labels else np.zeros(0)
     predicted = np.concatenate(predictions[best]) if labels else np.zeros(0)
-    calibrator = Platt()
-    if len(observed):
-        calibrator = fit_platt(predicted, observed.astype(float), np.ones(len(observed)))
+    calibrator = calibrate(groups, candidates[best], kind=kind, streams=streams)
     return Choice(best, calibrator, folds, scores, means, predicted, observed)
 
 
@@ -107,6 +106,50 @@ def _fit_fold(
 ) -> np.ndarray:
     features, labels = stack(groups, fold.train)
     return make().fit(features, labels, rng=rng).predict(groups[fold.test].features)
+
+
+def calibrate(groups: Sequence[Group], make: Maker, *, kind: str, streams: Streams) -> Platt:
+    """Fit the calibrator on groups that were left out one at a time.
+
+    A model of an early fold saw few responders and says too little; its scale is not that of the
+    final model. Leaving out one ended group at a time keeps the training size, and groups of the
+    same kind (where two can be tested) keep the base rate. The choice stays time-ordered: here only
+    two numbers are fitted, and all labels are known before the day. The latest `LEFT_OUT` groups
+    are used.
+    """
+    everyone = range(len(groups))
+    able = [
+        i
+        for i in everyone
+        if MIN_TEST_POSITIVES <= groups[i].labels.sum() < len(groups[i].labels)
+        and sum(int(groups[j].labels.sum()) for j in everyone if j != i) >= MIN_TRAIN_POSITIVES
+    ]
+    same = [i for i in able if groups[i].kind == kind]
+    used = (same if len(same) >= 2 else able)[-LEFT_OUT:]
+    if not used:
+        return Platt()
+    folds = [Fold(tuple(j for j in everyone if j != i), i) for i in used]
+    predicted = np.concatenate(
+        [
+            _fit_fold(groups, fold, make, rng=streams.generator(f"calibrate/{fold.test}"))
+            for fold in folds
+        ]
+    )
+    observed = np.concatenate([groups[i].labels for i in used]).astype(float)
+    return fit_platt(predicted, observed, np.ones(len(observed)))
+
+
+def recent_rate(groups: Sequence[Group], *, kind: str) -> float:
+    """Response of the groups of `kind` (of all where there is none), the latest counting most.
+
+    Each earlier group counts half as much a row as the next; half a responder and half another are
+    added so that the rate stays inside (0, 1).
+    """
+    used = [g for g in groups if g.kind == kind] or list(groups)
+    weights = [0.5 ** (len(used) - 1 - i) for i in range(len(used))]
+    positives = sum(w * float(g.labels.sum()) for w, g in zip(weights, used, strict=True))
+    rows = sum(w * len(g.labels) for w, g in zip(weights, used, strict=True))
+    return (positives + 0.5) / (rows + 1)
 
 
 def stack(groups: Sequence[Group], members: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

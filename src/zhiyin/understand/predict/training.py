@@ -14,7 +14,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.protocols import Model
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.artifact import version_of
-from zhiyin.understand.predict.calibration import Platt, fit_platt
+from zhiyin.understand.predict.calibration import Platt, anchor_level
 from zhiyin.understand.predict.candidates import candidates, load_model
 from zhiyin.understand.predict.quality import (
     auc_interval,
@@ -24,7 +24,14 @@ from zhiyin.understand.predict.quality import (
     calibration_floor,
 )
 from zhiyin.understand.predict.reasons import base_values, describe, effects, strongest
-from zhiyin.understand.predict.selection import Choice, Group, choose, stack
+from zhiyin.understand.predict.selection import (
+    Choice,
+    Group,
+    calibrate,
+    choose,
+    recent_rate,
+    stack,
+)
 
 BOOTSTRAP = 400
 
@@ -142,12 +149,13 @@ def score(
 
 
 def validation_report(
-    groups: Sequence[Group], choice: Choice, *, rng: np.random.Generator
+    groups: Sequence[Group], choice: Choice, *, kind: str, anchored: bool, streams: Streams
 ) -> dict[str, Any]:
     """What time-ordered validation said, for the card.
 
-    Calibration is judged on the last fold with a calibrator fitted on the folds before it, so that
-    no row judges itself; with one fold only it is not judged.
+    Calibration is judged on the last fold with a calibrator fitted on groups known before it; with
+    fewer than two folds it is not judged. `anchored` says whether the level is moved towards the
+    recent rate, as the caller does.
     """
     folds = [
         {
@@ -167,23 +175,29 @@ def validation_report(
     }
     if not choice.folds:
         return report
-    last = len(groups[choice.folds[-1].test].labels)
-    observed, predicted = choice.observed.astype(float), choice.predicted
-    test, seen = slice(len(observed) - last, None), slice(0, len(observed) - last)
-    interval = auc_interval(observed[test], predicted[test], samples=BOOTSTRAP, rng=rng)
+    fold = choice.folds[-1]
+    rng = streams.generator("validation")
+    observed = groups[fold.test].labels.astype(float)
+    predicted = choice.predicted[len(choice.predicted) - len(observed) :]
+    interval = auc_interval(observed, predicted, samples=BOOTSTRAP, rng=rng)
     report["last_fold"] = {
+        "group": groups[fold.test].name,
         "auc": _number(interval.value),
         "auc_low": _number(interval.low),
         "auc_high": _number(interval.high),
         "n": interval.n,
         "status": interval.status,
     }
-    if len(observed[seen]):
-        calibrator = fit_platt(predicted[seen], observed[seen], np.ones(len(observed[seen])))
-        p = calibrator.apply(predicted[test])
+    if len(choice.folds) >= 2:
+        before = [groups[j] for j in fold.train]
+        calibrator = calibrate(before, candidates()[choice.name], kind=kind, streams=streams)
+        if anchored:
+            rate = recent_rate(before, kind=kind)
+            calibrator = anchor_level(calibrator, predicted, rate=rate)
+        p = calibrator.apply(predicted)
         report["last_fold"] |= {
-            "brier": _number(brier(observed[test], p)),
-            "ece": _number(calibration_error(observed[test], p)),
+            "brier": _number(brier(observed, p)),
+            "ece": _number(calibration_error(observed, p)),
             "ece_floor": _number(calibration_floor(p, rng=rng)),
         }
     return report
