@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import ibis
 
-from zhiyin import __version__, person
-from zhiyin.act import delivery
+from zhiyin import __version__
 from zhiyin.collect.load import LoadReport, load_file
-from zhiyin.core.clock import Clock, FrozenClock, SystemClock, run_moment
+from zhiyin.core import columns as c
+from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
 from zhiyin.core.config import (
     FILE_NAME,
     Settings,
@@ -21,13 +21,10 @@ from zhiyin.core.config import (
     render_settings,
 )
 from zhiyin.core.context import Context
-from zhiyin.core.errors import WorkspaceError
+from zhiyin.core.errors import NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
 from zhiyin.loop import Turn, last_turn, run_turn
-from zhiyin.measure.report.job import collect_data
-from zhiyin.measure.report.render import render, summary_text
-from zhiyin.store.leases import hold_lease
 from zhiyin.store.vault import LocalVault, open_vault
 from zhiyin.store.workspace import WorkspaceStore, open_store
 from zhiyin.summary import summarise
@@ -92,7 +89,7 @@ class Workspace:
         """
         folder = Path(folder)
         settings = load_settings(folder)
-        store = open_store(folder, zone=settings.zone, ledger=settings.ledger, write=write)
+        store = open_store(folder, zone=settings.zone, ledger=settings.ledger)
         vault = open_vault(folder / "keys", store.ledger, demo=settings.demo)
         return cls(folder, settings, store, vault, clock=clock or SystemClock())
 
@@ -111,8 +108,9 @@ class Workspace:
     ) -> LoadReport:
         """Load one file into a table; loading it again changes nothing."""
         return load_file(
-            self.store, self.vault, self.settings, self.clock, path=file, table=table,
-            mapping=mapping, dry_run=dry_run, progress=progress,
+            self.store, self.vault, self.settings, self.clock, file, table,
+            read_mapping(mapping) if mapping is not None else None,
+            dry_run=dry_run, progress=progress,
         )  # fmt: skip
 
     def run(
@@ -125,15 +123,29 @@ class Workspace:
     ) -> Turn:
         """Turn the loop for a day (none: the day after the last data). Delivers in a demo only."""
         day = as_of or self.default_day()
-        with self._demo_channel() as channel:
 
-            def make_context(turn_id: str, store: WorkspaceStore) -> Context:
-                return self.context(day, turn_id=turn_id, store=store, channel=channel)
+        def make_context(turn_id: str, store: WorkspaceStore) -> Context:
+            return self.context(day, turn_id=turn_id, store=store)
 
-            return run_turn(
-                self.store, make_context, settings=self.settings, as_of=day, clock=self.clock,
-                code_version=__version__, only=only, again=again, progress=progress,
-            )  # fmt: skip
+        return run_turn(
+            self.store, make_context, settings=self.settings, as_of=day, clock=self.clock,
+            code_version=__version__, only=only, again=again, progress=progress,
+        )  # fmt: skip
+
+    def default_day(self) -> date:
+        """The local day after the last sale: the first day that sees all of them.
+
+        Raises
+        ------
+        NotEnoughData
+            If there is no sale.
+        """
+        last = self.store.read("order_lines")[c.SOLD_AT].max().to_pyarrow().as_py()
+        if last is None:
+            raise NotEnoughData(
+                "this workspace has no order lines yet", hint="zhiyin load order_lines FILE"
+            )
+        return local_day(last, self.settings.zone) + timedelta(days=1)
 
     def context(
         self,
@@ -158,42 +170,14 @@ class Workspace:
     def report(
         self, *, as_of: date | None = None, language: str = "en"
     ) -> tuple[dict[str, Any], str, Path]:
-        """Render the last turn's report (of `as_of`, if given): summary, its text, the HTML file."""
+        """Render the report of the last turn (of `as_of`): summary, its text, the HTML file."""
         turn = last_turn(self.store, self.clock, as_of)
-        context = self.context(turn.as_of, turn_id=turn.turn_id)
-        data = collect_data(context, turn=turn)
         summary = summarise(turn, self.store)
         path = self.folder / "reports" / REPORT
-        path.write_text(render(data), encoding="utf-8")
         path.with_name(SUMMARY).write_text(
             json.dumps(summary, ensure_ascii=False, indent=2, default=str) + "\n", encoding="utf-8"
         )
-        return summary, summary_text(data, language), path
-
-    def send_plan(self, campaign: str) -> delivery.SendPlan:
-        """What sending the campaign's planned messages now would do, rule by rule."""
-        return delivery.plan(self._now_context(), campaign)
-
-    def send(self, campaign: str, *, progress: Progress = quiet) -> dict[str, int]:
-        """Send the campaign's planned messages through the configured channel; states and counts.
-
-        Raises
-        ------
-        ConfigError
-            If no channel is configured.
-        """
-        with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock):
-            return delivery.deliver(self._now_context(channel), campaign, progress=progress)
-
-    def erase(self, customer: str) -> dict[str, Any]:
-        """Erase a customer from every file; the proof that totals did not change."""
-        with hold_lease(self.store.ledger, clock=self.clock):
-            proof = person.erase_customer(
-                self.store, self.vault, customer, folder=self.folder, clock=self.clock
-            )
-        if (self.folder / "reports" / REPORT).exists():
-            self.report()
-        return proof
+        return summary, json.dumps(summary, indent=2), path
 
     def close(self) -> None:
         """Give back the ledger's connections."""

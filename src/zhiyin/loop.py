@@ -33,9 +33,9 @@ JOBS = Registry(
         "collect.facts": "zhiyin.collect.job:run",
         "profile.features": "zhiyin.profile.job:run",
         "understand.models": "zhiyin.understand.job:run",
-        "profile.tags": "zhiyin.profile.job:run_tags",
-        "decide": "zhiyin.decide.job:run",
-        "act": "zhiyin.act.job:run",
+        "profile.tags": "zhiyin.profile.tags_job:run",
+        #        "decide": "zhiyin.decide.job:run",
+        #        "act": "zhiyin.act.job:run",
         "measure": "zhiyin.measure.job:run",
     },
 )
