@@ -155,7 +155,7 @@ class Lake:
         """
         table = self._table(name)
         body = conform(table, rows)
-        for column, value in scope.items():
+        for column in scope:
             if table.column(column).pii != "none":
                 raise InvalidParameter(
                     f"the scope of {name} names {column}, which identifies a person",
@@ -194,7 +194,7 @@ class Lake:
                 source_alias="s",
                 target_alias="t",
                 writer_properties=_WRITER,
-                streamed_exec=False,
+                streamed_exec=True,  # otherwise the log keeps the range of the source's values
             )
             if set_to is None:
                 merger.when_matched_delete().execute()
