@@ -57,9 +57,9 @@ class Lake:
         tables: Mapping[str, Table] = TABLES,
         migrations: Iterable[Migration] = MIGRATIONS,
     ) -> None:
-        if "[" in str(folder) or "]" in str(folder):
+        if set(str(Path(folder).absolute())) & set("[]%"):  # delta-rs takes them for patterns
             raise WorkspaceError(
-                f"the path of a workspace may hold no square brackets: {folder}",
+                f"the path of a workspace may hold none of [ ] %: {folder}",
                 hint="move it to another folder",
             )
         self.folder = Path(folder).absolute()
@@ -155,14 +155,15 @@ class Lake:
         """
         table = self._table(name)
         body = conform(table, rows)
-        for column, value in scope.items():
+        for column in scope:
             if table.column(column).pii != "none":
                 raise InvalidParameter(
                     f"the scope of {name} names {column}, which identifies a person",
                     hint="scopes stay in the Delta log: use days, tasks, campaigns",
                 )
-            _check_inside(name, body, column, value)
         predicate = " AND ".join(_equals(column, value) for column, value in scope.items())
+        for column, value in scope.items():
+            _check_inside(name, body, column, value)
 
         def write(handle: DeltaTable) -> bool:
             write_delta(
@@ -193,7 +194,7 @@ class Lake:
                 source_alias="s",
                 target_alias="t",
                 writer_properties=_WRITER,
-                streamed_exec=False,
+                streamed_exec=True,  # otherwise the log keeps the range of the source's values
             )
             if set_to is None:
                 merger.when_matched_delete().execute()
@@ -291,7 +292,7 @@ class Lake:
         self._add_columns(table, DeltaTable(self.path(table.name)))
 
     def _migrate(self, table: Table, handle: DeltaTable, migration: Migration) -> DeltaTable:
-        rows = migration.change(process_engine().from_delta(handle)).to_pyarrow()
+        rows = _widen(migration.change(process_engine().from_delta(handle)).to_pyarrow())
         write_delta(
             handle,
             rows,
@@ -355,6 +356,18 @@ def _stored_schema(handle: DeltaTable) -> pa.Schema:
     return pa.schema([pa.field(one.name, names.get(one.type, one.type)) for one in schema])
 
 
+def _widen(rows: pa.Table) -> pa.Table:
+    """`rows` with the widths that `core.rows` stores: engines give narrower numbers."""
+    widths = {pa.types.is_integer: pa.int64(), pa.types.is_floating: pa.float64()}
+    fields = [
+        field.with_type(
+            next((kind for test, kind in widths.items() if test(field.type)), field.type)
+        )
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))
+
+
 def _is_done(handle: DeltaTable, app: str, seq: int) -> bool:
     done = handle.transaction_version(app)
     return done is not None and seq <= done
@@ -382,7 +395,13 @@ def _check_inside(name: str, rows: pa.Table, column: str, value: object) -> None
     if value is None:
         outside = len(array) - array.null_count
     else:
-        same = pc.call_function("equal", [array, pa.scalar(value, type=array.type)])
+        try:
+            wanted = pa.scalar(value, type=array.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise InvalidParameter(
+                f"the scope of {name} compares {column} ({array.type}) with {value!r}"
+            ) from error
+        same = pc.call_function("equal", [array, wanted])
         outside = len(array) - same.to_pylist().count(True)
     if outside:
         raise InvalidParameter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
@@ -43,7 +44,7 @@ def _in_bytes(path: Path, needles: Sequence[str]) -> Iterator[Trace]:
         return
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         for number, needle in enumerate(needles):
-            escaped = needle.encode("ascii", "backslashreplace")
+            escaped = json.dumps(needle)[1:-1].encode()
             if any(content.find(form) >= 0 for form in {needle.encode(), escaped}):
                 yield Trace(path, number, "bytes")
 

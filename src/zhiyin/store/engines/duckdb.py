@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import threading
 import weakref
@@ -50,7 +51,8 @@ class DuckDBEngine:
     name = "duckdb"
 
     def __init__(self, *, threads: int | None = None, memory_bytes: int | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="zhiyin-engine-")
+        self._folder = tempfile.mkdtemp(prefix="zhiyin-engine-")
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         memory = memory_bytes or min(
             max(int(psutil.virtual_memory().total * 0.4), _GIB // 2), 16 * _GIB
         )
@@ -59,7 +61,7 @@ class DuckDBEngine:
             config={
                 "threads": threads or min(os.cpu_count() or 2, 8),
                 "memory_limit": f"{memory // 2**20}MiB",
-                "temp_directory": os.path.join(self._folder.name, "spill"),
+                "temp_directory": os.path.join(self._folder, "spill"),
             },
         )
         self._root.execute("SET parquet_metadata_cache = true")  # Delta's files never change
@@ -115,7 +117,7 @@ class DuckDBEngine:
 
     def _write_stub(self, name: str, schema: pa.Schema, partitions: list[str]) -> str:
         folder = Path(
-            self._folder.name, name, *(f"{part}=__HIVE_DEFAULT_PARTITION__" for part in partitions)
+            self._folder, name, *(f"{part}=__HIVE_DEFAULT_PARTITION__" for part in partitions)
         )
         folder.mkdir(parents=True, exist_ok=True)
         body = pa.schema([field for field in schema if field.name not in partitions])
