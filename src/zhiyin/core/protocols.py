@@ -1,3 +1,5 @@
+# pyright: standard
+# (pyarrow and Ibis ship no types, which strict mode would repeat in every signature)
 """The protocols that rooms and the wiring agree on. At most six methods each."""
 
 from __future__ import annotations
