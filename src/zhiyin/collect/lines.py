@@ -91,10 +91,8 @@ def classify_lines(checked: Checked, *, mapping: Mapping, party_known: np.ndarra
     for name in (c.GROSS_MINOR, c.AMOUNT_MINOR):
         values = _values(checked, name)
         money |= False if values is None else values != 0
-    off = np.zeros(checked.count, bool)
-    for name in (c.DISCOUNT_MINOR, c.COUPON_MINOR):
-        values = _values(checked, name)
-        off |= False if values is None else values != 0
+    coupon = _values(checked, c.COUPON_MINOR)
+    off = np.zeros(checked.count, bool) if coupon is None else coupon != 0
     kinds = np.zeros(checked.count, np.int64)
     kinds[(quantity < 0) | _cancelled(checked.columns[c.ORDER_ID], mapping)] = _KIND["return"]
     kinds[(quantity < 0) & ~money & ~party_known] = _KIND["adjustment"]
@@ -261,7 +259,6 @@ def derive_orders(lines: pa.Table, *, mapping: Mapping, base_currency: str) -> p
         c.STATUS: pa.array(status, pa.string()),
         c.CURRENCY: pc.if_else(pa.array(mixed), base_currency, money),
         **{name: pa.array(sums[name].to_numpy()) for name in (*MINOR, *BASE)},
-        c.SOURCE: heads.column(c.SOURCE),
     }
     return pa.table({name: made[name] for name in ORDERS.names if name in made})
 

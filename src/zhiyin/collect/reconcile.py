@@ -15,9 +15,10 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from zhiyin.collect import times
-from zhiyin.collect.lines import PAID
+from zhiyin.collect.lines import PAID, codes_of
 from zhiyin.collect.money import EXPONENTS
 from zhiyin.collect.validate import Checked
 from zhiyin.core import columns as c
@@ -134,7 +135,7 @@ def reconcile(
     frame = _frame(checked, loaded, party, zone)
     money = [name for name in _SUMS if name in frame]
     frame.loc[repeated, money] = 0
-    groups = frame.groupby("month", sort=True) if "month" in frame else ()
+    groups = frame.groupby("month", sort=True, observed=True) if "month" in frame else ()
     months = tuple(
         _sum(name, part, refused if name == UNKNOWN_MONTH else 0) for name, part in groups
     )
@@ -152,26 +153,28 @@ def reconcile(
 def _frame(checked: Checked, loaded: np.ndarray, party: pa.Array, zone: str) -> pd.DataFrame:
     schema = TABLES.get(checked.table)
     name = c.SPENT_ON if checked.table == "spend" else (schema.time if schema else c.AT)
-    frame = pd.DataFrame({"loaded": loaded, "anonymous": party.is_null().to_numpy(False)})
-    frame["party"] = party.to_pandas()
+    who = codes_of(party)
+    frame = pd.DataFrame({"loaded": loaded, "party": who, "anonymous": who < 0})
     if name in checked.columns:
         moments = checked.array(name).astype("datetime64[us]")
         good = ~np.isnat(moments)
         days = np.where(good, moments, np.datetime64("1970-01-02", "us"))
         days = days if checked.table == "spend" else times.local_days(days, zone)
-        frame["month"] = times.months(days).cast(pa.string()).to_pandas()
-        frame.loc[~good, "month"] = UNKNOWN_MONTH
+        month = times.months(days)
+        names = [*month.dictionary.to_pylist(), UNKNOWN_MONTH]
+        codes = np.where(good, month.indices.to_numpy(), len(names) - 1)
+        frame["month"] = pd.Categorical.from_codes(codes, names)
     if checked.table in ("orders", "order_lines"):
         _add_sums(frame, checked)
     return frame
 
 
 def _add_sums(frame: pd.DataFrame, checked: Checked) -> None:
-    frame["order"] = checked.columns[c.ORDER_ID].to_pandas()
+    frame["order"] = codes_of(checked.columns[c.ORDER_ID])
     amount, paid = checked.array(c.AMOUNT_BASE_MINOR), checked.array(PAID)
     if checked.table == "order_lines":
-        kind = checked.columns[c.KIND].to_pandas().to_numpy()
-        back, off = kind == "return", kind == "discount"
+        kind = checked.columns[c.KIND]
+        back, off = (pc.equal(kind, name).to_numpy(False) for name in ("return", "discount"))
     else:
         back, off = amount < 0, np.zeros(len(frame), bool)
     sale = ~back & ~off
@@ -189,7 +192,7 @@ def _sum(name: object, part: pd.DataFrame, refused: int) -> Month:
         "read": len(part) + refused,
         "loaded": len(kept),
         "quarantined": len(part) - len(kept) + refused,
-        "customers": kept["party"].nunique(),
+        "customers": kept.loc[~kept["anonymous"], "party"].nunique(),
         "without_customer": int(kept["anonymous"].sum()),
     }
     if "order" in part:

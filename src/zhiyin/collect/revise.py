@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -31,14 +32,30 @@ class Compared:
     conflict: np.ndarray
 
 
-def compare(store: Store, vault: Vault, rows: pa.Table, *, table: Table, load_id: str) -> Compared:
-    """Compare `rows` with what the lake holds under the same keys.
+@dataclass(frozen=True)
+class Held:
+    """What the lake held in a table before a load: looked at once, for all its slices."""
+
+    table: Table
+    store: Store
+    rows: ibis.Table
+    empty: bool
+
+
+def look_at(store: Store, table: Table) -> Held:
+    """What `store` holds in `table` now."""
+    rows = store.read(table.name)
+    return Held(table, store, rows, empty=rows.limit(1).count().execute() == 0)
+
+
+def compare(held: Held, rows: pa.Table, *, vault: Vault, load_id: str) -> Compared:
+    """Compare `rows` with what the lake held under the same keys.
 
     In a table of revisions a changed row becomes the next revision, valid no earlier than the one
     before; in any other table a different row under a known key is a conflict.
     """
-    count = rows.num_rows
-    current = _current(store, rows, table)
+    count, table = rows.num_rows, held.table
+    current = _current(held, rows)
     nothing = np.zeros(count, bool)
     if current is None:
         return Compared(rows, np.ones(count, bool), nothing)
@@ -71,16 +88,15 @@ def _put(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
-def _current(store: Store, rows: pa.Table, table: Table) -> pa.Table | None:
-    held = store.read(table.name)
-    if held.limit(1).count().execute() == 0:
+def _current(held: Held, rows: pa.Table) -> pa.Table | None:
+    if held.empty:
         return None
-    first = table.key[0]
-    keys = pa.table(
-        {first: pc.unique(rows.column(first)).cast(arrow_schema(table).field(first).type)}
-    )
-    found = held.semi_join(store.to_ibis(keys), first).select(*table.names).to_pyarrow()
-    return found.cast(arrow_schema(table)) if found.num_rows else None
+    schema = arrow_schema(held.table)
+    first = held.table.key[0]
+    keys = pa.table({first: pc.unique(rows.column(first))})
+    found = held.rows.semi_join(held.store.to_ibis(keys), first).select(*held.table.names)
+    current = found.to_pyarrow().cast(schema)
+    return current if current.num_rows else None
 
 
 def _comparable(rows: pa.Table, keys: list[str]) -> pd.DataFrame:

@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 from zhiyin.collect import identity, ledger, lines
 from zhiyin.collect.mapping import CONSENTS, EMAIL, GRANTED, PHONE, PURPOSE, TEXT_VERSION, USER_ID
 from zhiyin.collect.prepare import Prepared, first_seen, seen_identifiers, shape_rows
-from zhiyin.collect.revise import compare
-from zhiyin.collect.shape import arrow_schema, lake_rows, month_of
+from zhiyin.collect.revise import Held, compare, look_at
+from zhiyin.collect.shape import lake_rows, month_of
 from zhiyin.core import columns as c
 from zhiyin.core import protocols
 from zhiyin.core.config import Settings
 from zhiyin.core.protocols import Progress, Store
 from zhiyin.core.tables import TABLES
 
-SLICE = 500_000
+SLICE = 200_000  # rows an append writes: bounds the memory of the writer
 _FACTS = frozenset({"orders", "order_lines", "touches", "texts"})
 
 
@@ -71,17 +71,18 @@ class Written:
 
 def write_load(load: Load) -> Written:
     """Write everything that `load` brings. Rows that clash with earlier loads become refused."""
-    if load.table == CONSENTS:
+    held = None if load.table == CONSENTS else look_at(load.store, TABLES[load.table])
+    if held is None:
         added = _write_consents(load)
         made = Written({CONSENTS: added}, int(load.prepared.accept.sum()) - added, 0)
     else:
-        count, unchanged, lost = _write_rows(load)
+        count, unchanged, lost = _write_rows(load, held)
         made = Written({load.table: count}, unchanged, lost)
-    made.rows.update({name: count for name, count in _write_rest(load).items() if count})
+    made.rows.update({name: count for name, count in _write_rest(load, held).items() if count})
     return made
 
 
-def _write_rows(load: Load) -> tuple[int, int, int]:
+def _write_rows(load: Load, held: Held) -> tuple[int, int, int]:
     """Append new and changed rows; (written, unchanged, rows with personal fields lost)."""
     prepared, table = load.prepared, TABLES[load.table]
     written = unchanged = lost = 0
@@ -94,8 +95,8 @@ def _write_rows(load: Load) -> tuple[int, int, int]:
             continue
         made, missed = shape_rows(prepared, rows, vault=load.vault, load_id=load.load_id)
         if load.table == "order_lines":
-            made = _with_returns(load, made)
-        compared = compare(load.store, load.vault, made, table=table, load_id=load.load_id)
+            made = _with_returns(load, made, held)
+        compared = compare(held, made, vault=load.vault, load_id=load.load_id)
         if compared.conflict.any():
             clash = np.zeros(prepared.checked.count, bool)
             clash[rows[compared.conflict]] = True
@@ -112,7 +113,7 @@ def _write_rows(load: Load) -> tuple[int, int, int]:
     return written, unchanged, lost
 
 
-def _with_returns(load: Load, rows: pa.Table) -> pa.Table:
+def _with_returns(load: Load, rows: pa.Table, held: Held) -> pa.Table:
     """Link returns to lines sold before, in the file and in the lake."""
     back = pc.equal(rows.column(c.KIND), "return")
     if not pc.any(back).as_py():
@@ -124,21 +125,21 @@ def _with_returns(load: Load, rows: pa.Table) -> pa.Table:
     if c.PRODUCT_ID not in mine:
         return rows
     sold = pa.table({n: mine[n] for n in names}).filter(pa.array(load.prepared.accept))
-    people = pa.table({c.PARTY_ID: pc.unique(rows.column(c.PARTY_ID).filter(back)).drop_null()})
-    held = load.store.read("order_lines")
-    held = held.filter(held[c.LOAD_ID] != load.load_id).semi_join(
-        load.store.to_ibis(people), c.PARTY_ID
-    )
-    earlier = held.select(*names).to_pyarrow()
-    sold = pa.concat_tables([sold, earlier.cast(sold.schema)])
+    if not held.empty:
+        people = pc.unique(rows.column(c.PARTY_ID).filter(back)).drop_null()
+        earlier = held.rows.filter(held.rows[c.LOAD_ID] != load.load_id).semi_join(
+            load.store.to_ibis(pa.table({c.PARTY_ID: people})), c.PARTY_ID
+        )
+        sold = pa.concat_tables([sold, earlier.select(*names).to_pyarrow().cast(sold.schema)])
     found = lines.link_returns(rows, sold)
     return rows.set_column(rows.schema.get_field_index(c.RETURNS_LINE_ID), c.RETURNS_LINE_ID, found)
 
 
-def _write_rest(load: Load) -> dict[str, int]:
+def _write_rest(load: Load, held: Held | None) -> dict[str, int]:
     """Everything that follows from the rows: orders, quarantine, identities, new customers."""
     load.progress("orders", 0.85)
-    made = {"orders": _write_orders(load) if load.table == "order_lines" else 0}
+    lines_held = held if load.table == "order_lines" else None
+    made = {"orders": 0 if lines_held is None else _write_orders(load, lines_held)}
     load.progress("quarantine", 0.9)
     made["quarantine"] = _write_quarantine(load)
     if load.prepared.people.known.empty:
@@ -154,7 +155,7 @@ def _write_rest(load: Load) -> dict[str, int]:
     return made
 
 
-def _write_orders(load: Load) -> int:
+def _write_orders(load: Load, held: Held) -> int:
     """Orders of the lines, unless the source brings its own."""
     with load.store.begin() as connection:
         if ledger.has_load_of(connection, "orders", load.source):
@@ -164,7 +165,7 @@ def _write_orders(load: Load) -> int:
     if not len(rows):
         return 0
     schema = TABLES["orders"]
-    every = _all_lines(load, rows)
+    every = _all_lines(load, rows, held)
     derived = lines.derive_orders(
         every, mapping=prepared.terms.mapping, base_currency=load.settings.currency
     )
@@ -172,10 +173,10 @@ def _write_orders(load: Load) -> int:
     columns[c.VALID_AT] = columns[c.ORDERED_AT]
     made = lake_rows(
         columns, schema, derived.num_rows, revision=1, op="upsert", recorded_at=load.now,
-        load_id=load.load_id, loaded_at=load.now,
+        source=load.source, load_id=load.load_id, loaded_at=load.now,
     )  # fmt: skip
     made = month_of(made, schema)
-    compared = compare(load.store, load.vault, made, table=schema, load_id=load.load_id)
+    compared = compare(look_at(load.store, schema), made, vault=load.vault, load_id=load.load_id)
     fresh = compared.rows.filter(pa.array(compared.write))
     if fresh.num_rows:
         load.store.append("orders", fresh, app=f"{load.load_id}:orders")
@@ -184,30 +185,26 @@ def _write_orders(load: Load) -> int:
 
 _ORDER_NAMES = (
     c.LINE_ID, c.ORDER_ID, c.PARTY_ID, c.SOLD_AT, c.STORE_ID, c.KIND, c.CURRENCY, *lines.MINOR,
-    *lines.BASE, c.SOURCE,
+    *lines.BASE,
 )  # fmt: skip
 
 
-def _all_lines(load: Load, rows: np.ndarray) -> pa.Table:
+def _all_lines(load: Load, rows: np.ndarray, held: Held) -> pa.Table:
     """The accepted lines and, of their orders, the lines that earlier loads brought."""
     prepared, take = load.prepared, pa.array(rows)
-    columns = {n: v.take(take) for n, v in prepared.checked.columns.items() if n in _ORDER_NAMES}
-    columns[c.PARTY_ID] = prepared.people.party.take(take)
-    schema = arrow_schema(TABLES["order_lines"])
-    mine = lake_rows(columns, TABLES["order_lines"], len(rows), source=load.source).select(
-        list(_ORDER_NAMES)
-    )
-    held = load.store.read("order_lines")
-    other = held.filter(held[c.LOAD_ID] != load.load_id)
-    if other.limit(1).count().execute() == 0:
+    made = dict(prepared.checked.columns) | {c.PARTY_ID: prepared.people.party}
+    made.setdefault(c.STORE_ID, pa.nulls(prepared.checked.count, pa.string()))
+    mine = pa.table({name: made[name] for name in _ORDER_NAMES})
+    mine = mine if len(rows) == mine.num_rows else mine.take(take)
+    if held.empty:
         return mine
+    other = held.rows.filter(held.rows[c.LOAD_ID] != load.load_id)
     orders = load.store.to_ibis(pa.table({c.ORDER_ID: pc.unique(mine.column(c.ORDER_ID))}))
     found = other.semi_join(orders, c.ORDER_ID).select(*_ORDER_NAMES).to_pyarrow()
     found = found.filter(
         pc.invert(pc.is_in(found.column(c.LINE_ID), value_set=mine.column(c.LINE_ID)))
     )
-    wanted = pa.schema([schema.field(name) for name in _ORDER_NAMES])
-    return pa.concat_tables([mine, found.cast(wanted)]).sort_by(
+    return pa.concat_tables([mine, found.cast(mine.schema)]).sort_by(
         [(c.SOLD_AT, "ascending"), (c.LINE_ID, "ascending")]
     )
 
