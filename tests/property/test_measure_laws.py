@@ -125,18 +125,17 @@ def test_a_choice_never_exceeds_share_or_budget_nor_takes_a_loss(rows, share, bu
     assert (expected[chosen == 1] > 0).all()
 
 
-@pytest.mark.parametrize(("effect", "most_wrong"), [(0.0, 0.06), (3.0, 0.06)])
-def test_increment_intervals_cover_the_truth_about_95_times_in_100(effect, most_wrong):
-    rng = np.random.default_rng(20)
+def test_increment_intervals_cover_the_truth_about_95_times_in_100():
+    rng, effect = np.random.default_rng(20), 3.0
     missed = 0
-    for _ in range(2000):
+    for _ in range(1000):
         treated = rng.gamma(0.5, 20, 450) + effect
         held_out = rng.gamma(0.5, 20, 50)
         difference = estimate_increment(
             summarize_arm(treated), summarize_arm(held_out), holdout_share=0.1
         ).difference
         missed += not difference.low <= effect <= difference.high
-    assert 0.03 <= missed / 2000 <= most_wrong + 0.02  # a small skewed arm errs a little more
+    assert 0.03 <= missed / 1000 <= 0.08  # a small skewed arm errs a little more
 
 
 def test_auc_intervals_cover_the_truth_about_95_times_in_100():

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiyin.core.values import Estimate
-from zhiyin.measure.counts import ScoreCounts, check_probabilities, coarsen, cumulate, resample
+from zhiyin.measure.counts import (
+    BLOCK_CELLS,
+    ScoreCounts,
+    check_probabilities,
+    coarsen,
+    cumulate,
+    read_off,
+    resample,
+)
 from zhiyin.measure.intervals import LEVEL, missing, wilson_interval
 from zhiyin.measure.status import NO_UNITS
 
@@ -36,7 +44,7 @@ def draw_calibration(
     than bins, empty bins are left out.
     """
     check_probabilities(counts)
-    size, score, hits = _binned(counts.scores, counts.units, counts.positives, bins)
+    size, score, hits = _bin_single(counts, bins)
     kept = size > 0
     size, score, hits = size[kept][::-1], score[kept][::-1], hits[kept][::-1]
     low, high = wilson_interval(hits / size, size, level=level)
@@ -63,12 +71,11 @@ def estimate_ece(
     check_probabilities(counts)
     if counts.n == 0:
         return missing(0, NO_UNITS)
-    value = float(_ece(counts.scores, counts.units, counts.positives, bins))
-    draws = np.array(
+    value = _single_ece(counts, bins)
+    draws = np.concatenate(
         [
-            _ece(scores, unit, positive, bins)
+            _ece(scores, units, positives, bins)
             for scores, units, positives in resample(counts, rng, samples=samples)
-            for unit, positive in zip(units, positives, strict=True)
         ]
     )
     low, high = 2 * value - np.quantile(draws, [0.5 + level / 2, 0.5 - level / 2])
@@ -93,35 +100,46 @@ def estimate_ece_floor(
     if counts.n == 0:
         return missing(0, NO_UNITS)
     few = coarsen(counts)
-    draws = np.array(
+    block = max(1, BLOCK_CELLS // len(few.scores))
+    draws = np.concatenate(
         [
-            _ece(few.scores, few.units, rng.binomial(few.units, few.scores), bins)
-            for _ in range(samples)
+            _ece(few.scores, np.broadcast_to(few.units, hits.shape), hits, bins)
+            for start in range(0, samples, block)
+            for size in [(min(block, samples - start), len(few.scores))]
+            for hits in [rng.binomial(few.units, few.scores, size=size)]
         ]
     )
     low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(float(draws.mean()), float(low), float(high), counts.n, counts.status)
 
 
+def _single_ece(counts: ScoreCounts, bins: int) -> float:
+    return float(_ece(counts.scores, counts.units[None], counts.positives[None], bins)[0])
+
+
+def _bin_single(counts: ScoreCounts, bins: int) -> tuple[NDArray, NDArray, NDArray]:
+    if counts.n == 0:
+        return (np.zeros(0),) * 3
+    size, score, hits = _binned(counts.scores, counts.units[None], counts.positives[None], bins)
+    return size, score[0], hits[0]
+
+
 def _binned(
-    scores: NDArray[np.float64],
-    units: NDArray[np.int64],
-    positives: NDArray[np.int64],
-    bins: int,
+    scores: NDArray[np.float64], units: NDArray[np.int64], positives: NDArray[np.int64], bins: int
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """(bins,) customers, sums of scores and responders, highest bin first."""
+    """Per row of (b, g) counts: (bins,) customers, (b, bins) sums of scores and responders.
+
+    Every row holds equally many customers; the highest bin comes first.
+    """
     reach = cumulate(units)
-    edges = reach[-1] * np.arange(bins + 1) // bins
-    score = np.interp(edges, reach, cumulate(scores * units))
-    hits = np.interp(edges, reach, cumulate(positives))
-    return np.diff(edges), np.diff(score), np.diff(hits)
+    edges = reach[0, -1] * np.arange(bins + 1) // bins
+    score = read_off(reach, cumulate(scores * units), edges)
+    hits = read_off(reach, cumulate(positives), edges)
+    return np.diff(edges), np.diff(score, axis=1), np.diff(hits, axis=1)
 
 
 def _ece(
-    scores: NDArray[np.float64],
-    units: NDArray[np.int64],
-    positives: NDArray[np.int64],
-    bins: int,
-) -> float:
+    scores: NDArray[np.float64], units: NDArray[np.int64], positives: NDArray[np.int64], bins: int
+) -> NDArray[np.float64]:
     size, score, hits = _binned(scores, units, positives, bins)
-    return float(np.abs(score - hits).sum() / size.sum())
+    return np.abs(score - hits).sum(axis=1) / size.sum()

@@ -14,7 +14,8 @@ from zhiyin.measure.status import MIN_UNITS, NO_NEGATIVES, NO_POSITIVES, NO_UNIT
 RESAMPLE_GROUPS = 2_000
 """Bootstraps work on at most this many groups of equal size; point estimates on all."""
 
-_CELLS = 4_000_000
+BLOCK_CELLS = 1_000_000
+"""Resamples are made in blocks of about this many cells, to bound memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +138,21 @@ def check_probabilities(counts: ScoreCounts) -> None:
         )
 
 
+def read_off(reach: NDArray, values: NDArray, sizes: NDArray) -> NDArray[np.float64]:
+    """`values` (b, g + 1) at each of `sizes` (k,) along their own rising `reach`: (b, k).
+
+    Straight lines between groups, as `numpy.interp` draws them, but for many rows at once.
+    """
+    row = np.arange(len(reach))
+    columns = []
+    for size in sizes:
+        group = np.maximum((reach < size).sum(axis=1) - 1, 0)
+        start, step = reach[row, group], reach[row, group + 1] - reach[row, group]
+        part = np.divide(size - start, step, out=np.zeros(len(reach)), where=step > 0)
+        columns.append(values[row, group] + part * (values[row, group + 1] - values[row, group]))
+    return np.stack(columns, axis=1)
+
+
 def resample(
     counts: ScoreCounts, rng: np.random.Generator, *, samples: int
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]]:
@@ -146,7 +162,7 @@ def resample(
     """
     coarse = coarsen(counts)
     cells = np.concatenate([coarse.positives, coarse.units - coarse.positives])
-    groups, block = len(coarse.scores), max(1, _CELLS // max(1, len(cells)))
+    groups, block = len(coarse.scores), max(1, BLOCK_CELLS // max(1, len(cells)))
     for start in range(0, samples, block):
         size = min(block, samples - start)
         drawn = rng.multinomial(coarse.n, cells / cells.sum(), size=size)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.values import Estimate
-from zhiyin.measure.counts import ScoreCounts, check_probabilities, cumulate, resample
+from zhiyin.measure.counts import ScoreCounts, check_probabilities, cumulate, read_off, resample
 from zhiyin.measure.intervals import LEVEL, critical_z, missing, wilson_interval
 from zhiyin.measure.status import NO_UNITS, TOO_FEW_UNITS, ZERO_VARIANCE
 
@@ -215,15 +215,9 @@ def _bootstrap_captured(
 ) -> NDArray[np.float64]:
     draws = []
     for _, units, positives in resample(counts, rng, samples=samples):
-        reach, found = cumulate(units), cumulate(positives)
-        row = np.arange(len(units))
-        group = (reach < size).sum(axis=1) - 1  # the group in which the top ends
-        inside = units[row, group]
-        part = (size - reach[row, group]) / inside
-        hits = found[row, group] + part * positives[row, group]
+        hits = read_off(cumulate(units), cumulate(positives), np.array([size]))[:, 0]
         total = positives.sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            draws.append(np.where(total > 0, hits / total, np.nan))
+        draws.append(np.divide(hits, total, out=np.full(len(hits), np.nan), where=total > 0))
     return np.concatenate(draws)
 
 

@@ -30,10 +30,12 @@ TYPES = {
 class Lake:
     """Rows by table, read through DuckDB as the store reads them."""
 
-    def __init__(self, zone: str) -> None:
+    def __init__(self, zone: str, engine: ibis.BaseBackend) -> None:
         self.zone = zone
         self.rows: dict[str, pa.Table] = {}
-        self.engine = ibis.duckdb.connect(threads=1)
+        self.engine = engine
+        self.cache: dict[tuple, ibis.Table] = {}
+        self.kept: list[pa.Table | None] = []
         self.reads: list[tuple[str, date | None]] = []
 
     def add(self, name: str, rows: list[dict[str, Any]]) -> None:
@@ -44,10 +46,17 @@ class Lake:
 
     def read(self, table: str, *, as_of: date | None = None) -> ibis.Table:
         self.reads.append((table, as_of))
-        described = table_of(table)
         if table not in self.rows:
             self.add(table, [])
         rows = self.rows[table]
+        key = (table, as_of, id(rows), id(self.rows.get("merges")))
+        if key not in self.cache:
+            self.kept += [rows, self.rows.get("merges")]  # so that no id is used again
+            self.cache[key] = self._read(table, rows, as_of)
+        return self.cache[key]
+
+    def _read(self, table: str, rows: pa.Table, as_of: date | None) -> ibis.Table:
+        described = table_of(table)
         time = described.time or (c.VALID_AT if described.revisions else None)
         if as_of is not None and time is not None:
             rows = rows.filter(pc.less(rows[time], pa.scalar(self._start(as_of))))
@@ -94,7 +103,13 @@ class Lake:
 
 def make_settings(**sections: object) -> Settings:
     """Settings of a test shop in New York."""
-    values = {"name": "test", "zone": "America/New_York", "currency": "USD", **sections}
+    values = {
+        "name": "test",
+        "zone": "America/New_York",
+        "currency": "USD",
+        "measure": {"bootstrap": 100},
+        **sections,
+    }
     return validate_settings(values, where="test")
 
 
@@ -106,12 +121,18 @@ def make_context(lake: Lake, as_of: date, settings: Settings) -> Context:
     )  # fmt: skip
 
 
-@pytest.fixture
-def lake() -> Iterator[Lake]:
-    """An empty workspace of a shop in New York."""
-    made = Lake("America/New_York")
+@pytest.fixture(scope="module")
+def engine() -> Iterator[ibis.BaseBackend]:
+    """One DuckDB for all tests of a module."""
+    made = ibis.duckdb.connect(threads=1)
     yield made
-    made.engine.disconnect()
+    made.disconnect()
+
+
+@pytest.fixture
+def lake(engine) -> Lake:
+    """An empty workspace of a shop in New York."""
+    return Lake("America/New_York", engine)
 
 
 @pytest.fixture
