@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -213,7 +214,7 @@ def _steps(store: WorkspaceStore, turn_id: str) -> Iterator[tuple[str, tuple[Job
             sa.select(steps).where(steps.c.turn_id == turn_id, steps.c.state == "done")
         ).all()
     for row in rows:
-        values = dict(row.report)
+        values: dict[str, Any] = dict(row.report)
         yield row.job, (JobReport(**values | {"notes": tuple(values["notes"])}), row.seconds)
 
 
