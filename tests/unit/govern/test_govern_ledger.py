@@ -11,7 +11,7 @@ from zhiyin.core import ledger as tables
 from zhiyin.govern import ledger
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-THEN = datetime(2026, 4, 1, 12)  # noqa: DTZ001 - the ledger keeps UTC without zone
+THEN = datetime(2026, 4, 1, 12)
 
 
 @pytest.fixture
