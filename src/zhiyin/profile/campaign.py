@@ -10,7 +10,7 @@ from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import CAMPAIGN_FEATURES
-from zhiyin.profile.features import select_features
+from zhiyin.profile.features import join_all, select_features
 from zhiyin.profile.response import PRIOR_CAMPAIGNS, by_campaign
 from zhiyin.profile.visible import Day, rows_before
 
@@ -49,16 +49,15 @@ def build_campaign(
     mine = touches[c.CAMPAIGN_ID] == campaign_id
     people = touches.filter(mine, touches[c.KIND] == "planned", touches[c.CUSTOMER_ID].notnull())
     people = people.select(c.CUSTOMER_ID).distinct()
-    made = people.cross_join(_facts(campaigns, own, people, campaign_id=campaign_id))
-    for part in (
+    facts = _facts(campaigns, own, people, campaign_id=campaign_id)
+    facts = facts.cross_join(_kind_rate(touches, campaigns, campaign_id=campaign_id))
+    parts = (
         _affinity(seen["order_lines"], own, people, day=day),
         _same_products(touches, offers, own),
         _running(touches, campaigns, day=day, campaign_id=campaign_id),
         _same_kind(touches, campaigns, campaign_id=campaign_id),
-    ):
-        made = made.left_join(part, c.CUSTOMER_ID)
-        made = made.drop(*(n for n in made.columns if n.endswith("_right")))
-    made = made.cross_join(_kind_rate(touches, campaigns, campaign_id=campaign_id))
+    )
+    made = join_all(people.cross_join(facts), parts)
     rate = made.kind_response_rate
     made = made.mutate(
         same_kind_rate=(made.same_kind_responded.fill_null(0) + PRIOR_CAMPAIGNS * rate)
@@ -67,9 +66,12 @@ def build_campaign(
         * made.campaign_days
         / made.usual_days,
     )
-    keys = {c.AS_OF_ON: ibis.literal(as_of), c.CAMPAIGN_ID: ibis.literal(campaign_id)}
-    made = made.mutate(**keys)
-    return select_features(made, (*keys, c.CUSTOMER_ID), CAMPAIGN_FEATURES, counts=COUNTS)
+    keys = {
+        c.AS_OF_ON: ibis.literal(as_of),
+        c.CAMPAIGN_ID: ibis.literal(campaign_id),
+        c.CUSTOMER_ID: made[c.CUSTOMER_ID],
+    }
+    return select_features(made, keys, CAMPAIGN_FEATURES, counts=COUNTS)
 
 
 def _facts(

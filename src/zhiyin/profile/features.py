@@ -60,17 +60,24 @@ def build(tables: Mapping[str, ibis.Table], *, as_of: date, zone: str) -> ibis.T
     seen = {name: rows_before(tables, name, day) for name in TABLES}
     lines = seen["order_lines"]
     orders = baskets(lines)
-    made = _everyone(seen)
-    for part in (
+    parts = (
         summarise_orders(orders, day=day),
         summarise_stores(orders),
-        summarise_assortment(pairs(lines), seen["products"]),
+        *summarise_assortment(pairs(lines), seen["products"]),
         summarise_response(seen["touches"], day=day),
-    ):
-        made = made.left_join(part, c.CUSTOMER_ID)
-        made = made.drop(*(n for n in made.columns if n.endswith("_right")))
-    made = made.mutate(**{c.AS_OF_ON: ibis.literal(as_of)})
-    return select_features(made, (c.AS_OF_ON, c.CUSTOMER_ID), FEATURES, counts=COUNTS)
+    )
+    made = join_all(_everyone(seen), parts)
+    keys = {c.AS_OF_ON: ibis.literal(as_of), c.CUSTOMER_ID: made[c.CUSTOMER_ID]}
+    return select_features(made, keys, FEATURES, counts=COUNTS)
+
+
+def join_all(people: ibis.Table, parts: Iterable[ibis.Table]) -> ibis.Table:
+    """One chain of left joins on `customer_id`; each part has one row per customer."""
+    made = people
+    for i, part in enumerate(parts):
+        keyed = part.rename({f"key_{i}": c.CUSTOMER_ID})
+        made = made.left_join(keyed, [(c.CUSTOMER_ID, f"key_{i}")])
+    return made
 
 
 def _everyone(seen: Mapping[str, ibis.Table]) -> ibis.Table:
@@ -80,9 +87,13 @@ def _everyone(seen: Mapping[str, ibis.Table]) -> ibis.Table:
 
 
 def select_features(
-    made: ibis.Table, keys: Iterable[str], features: Iterable[Feature], *, counts: frozenset[str]
+    made: ibis.Table,
+    keys: Mapping[str, ibis.Value],
+    features: Iterable[Feature],
+    *,
+    counts: frozenset[str],
 ) -> ibis.Table:
-    """The catalogue's columns with their types; the names in `counts` are 0 where missing."""
+    """Keys and the catalogue's columns with their types; names in `counts` are 0 where missing."""
     columns: dict[str, ibis.Value] = {}
     for feature in features:
         value = made[feature.name]
@@ -91,4 +102,4 @@ def select_features(
             value = ibis.ifelse(value.isnan(), ibis.null("float64"), value)
         value = value.cast(feature.type)
         columns[feature.name] = value.fill_null(0) if feature.name in counts else value
-    return made.select(*keys, **columns)
+    return made.select(**keys, **columns)

@@ -213,8 +213,8 @@ def pairs(lines: ibis.Table) -> ibis.Table:
     )
 
 
-def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> ibis.Table:
-    """Variety: products, departments, categories and brands; one row per customer.
+def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> tuple[ibis.Table, ...]:
+    """Variety of products, departments, categories and brands; each part one row per customer.
 
     Parameters
     ----------
@@ -223,24 +223,27 @@ def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> ibis.Table
     products
         Visible `products`.
     """
-    columns = [c.PRODUCT_ID, c.DEPARTMENT, c.CATEGORY, c.BRAND]
-    known = bought.left_join(products.select(*columns), c.PRODUCT_ID)
-    counts = bought.group_by(c.CUSTOMER_ID).agg(
-        products_count=_.count(), product_lines=_.lines.sum()
+    groups = [c.DEPARTMENT, c.CATEGORY, c.BRAND]
+    known = bought.left_join(products.select(c.PRODUCT_ID, *groups), c.PRODUCT_ID)
+    by_group = known.group_by(c.CUSTOMER_ID, *groups).agg(
+        amount=_.amount.sum().cast("int64"),
+        lines=_.lines.sum().cast("int64"),
+        products=_.count().cast("int64"),
+    )
+    counts = by_group.group_by(c.CUSTOMER_ID).agg(
+        products_count=_.products.sum(), product_lines=_.lines.sum()
     )
     counts = counts.select(
         c.CUSTOMER_ID,
         counts.products_count,
         repeat_share=1 - counts.products_count / counts.product_lines.nullif(0),
     )
-    made = counts
-    for part in (
-        _departments(_spend_by(known, c.DEPARTMENT)),
-        _categories(_spend_by(known, c.CATEGORY)),
-        _brands(_spend_by(known, c.BRAND)),
-    ):
-        made = made.left_join(part, c.CUSTOMER_ID).drop(f"{c.CUSTOMER_ID}_right")
-    return made
+    return (
+        counts,
+        _departments(_spend_by(by_group, c.DEPARTMENT)),
+        _categories(_spend_by(by_group, c.CATEGORY)),
+        _brands(_spend_by(by_group, c.BRAND)),
+    )
 
 
 def _spend_by(known: ibis.Table, column: str) -> ibis.Table:
@@ -283,3 +286,5 @@ def _categories(spend: ibis.Table) -> ibis.Table:
 def _brands(spend: ibis.Table) -> ibis.Table:
     made = spend.group_by(c.CUSTOMER_ID).agg(top=_.spend.max(), all=_.spend.sum())
     return made.select(c.CUSTOMER_ID, top_brand_share=made.top / made["all"].nullif(0))
+
+

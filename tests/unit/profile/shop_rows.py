@@ -1,0 +1,130 @@
+"""A few hand-made rows of a shop in New York, as `store.read` would give them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import ibis
+import pyarrow as pa
+
+ZONE = "America/New_York"
+DAY = date(2017, 6, 1)
+TS = pa.timestamp("us")
+
+
+def line(customer, order, at, product="p1", amount=1000, kind="item", **more):
+    """One order line with sensible defaults."""
+    row = {
+        "customer_id": customer,
+        "order_id": order,
+        "sold_at": at,
+        "product_id": product,
+        "store_id": "s1",
+        "kind": kind,
+        "quantity": 1.0,
+        "gross_base_minor": amount,
+        "discount_base_minor": 0,
+        "coupon_base_minor": 0,
+        "amount_base_minor": amount,
+    }
+    return row | more
+
+
+def touch(customer, campaign, at, kind="planned", offer=None):
+    """One touch."""
+    return {
+        "customer_id": customer,
+        "campaign_id": campaign,
+        "occurred_at": at,
+        "kind": kind,
+        "offer_id": offer,
+    }
+
+
+LINES = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("order_id", pa.string()),
+        ("sold_at", TS),
+        ("product_id", pa.string()),
+        ("store_id", pa.string()),
+        ("kind", pa.string()),
+        ("quantity", pa.float64()),
+        ("gross_base_minor", pa.int64()),
+        ("discount_base_minor", pa.int64()),
+        ("coupon_base_minor", pa.int64()),
+        ("amount_base_minor", pa.int64()),
+    ]
+)
+TOUCHES = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("campaign_id", pa.string()),
+        ("occurred_at", TS),
+        ("kind", pa.string()),
+        ("offer_id", pa.string()),
+    ]
+)
+PRODUCTS = pa.schema(
+    [("product_id", pa.string())]
+    + [(n, pa.string()) for n in ("department", "category", "brand")]
+    + [("valid_at", TS)]
+)
+CAMPAIGNS = pa.schema(
+    [
+        ("campaign_id", pa.string()),
+        ("kind", pa.string()),
+        ("start_on", pa.date32()),
+        ("end_on", pa.date32()),
+        ("valid_at", TS),
+    ]
+)
+OFFERS = pa.schema([(n, pa.string()) for n in ("offer_id", "campaign_id", "product_id")])
+OFFERS = OFFERS.append(pa.field("valid_at", TS))
+OLD = datetime(2016, 1, 1)  # noqa: DTZ001 # the lake keeps UTC without zone
+
+
+def product(name, department="grocery", category="milk", brand="own", valid_at=OLD):
+    """One product."""
+    return {
+        "product_id": name,
+        "department": department,
+        "category": category,
+        "brand": brand,
+        "valid_at": valid_at,
+    }
+
+
+def campaign(name, start, end, kind="A"):
+    """One campaign."""
+    return {
+        "campaign_id": name,
+        "kind": kind,
+        "start_on": start,
+        "end_on": end,
+        "valid_at": OLD,
+    }
+
+
+def offer(name, campaign_id, product_id):
+    """One offer."""
+    return {
+        "offer_id": name,
+        "campaign_id": campaign_id,
+        "product_id": product_id,
+        "valid_at": OLD,
+    }
+
+
+def shop(*, lines=(), touches=(), products=(), campaigns=(), offers=(), customers=()):
+    """The tables as Ibis tables of one DuckDB connection."""
+    con = ibis.duckdb.connect(threads=1)
+    rows = {
+        "order_lines": pa.Table.from_pylist(list(lines), LINES),
+        "touches": pa.Table.from_pylist(list(touches), TOUCHES),
+        "products": pa.Table.from_pylist(list(products), PRODUCTS),
+        "campaigns": pa.Table.from_pylist(list(campaigns), CAMPAIGNS),
+        "offers": pa.Table.from_pylist(list(offers), OFFERS),
+        "customers": pa.table({"customer_id": pa.array(list(customers), pa.string())}),
+    }
+    return {name: con.create_table(name, table) for name, table in rows.items()}

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from zhiyin.core.errors import NotFound
+from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
+from zhiyin.core.rng import Streams
+from zhiyin.core.tables import SCORES
+from zhiyin.understand.predict.artifact import pack, unpack
+from zhiyin.understand.predict.purchase import score_purchase
+from zhiyin.understand.predict.response import NAMES, score_response
+from zhiyin.understand.predict.training import Fitted
+
+DAY = date(2020, 7, 1)
+STARTS = [date(2020, 1, 1), date(2020, 3, 1), date(2020, 5, 1), DAY]
+N = 150
+
+
+def world(seed: int = 0):
+    """Four campaigns whose responders are those with many coupon orders; the last is to score."""
+    rng = np.random.default_rng(seed)
+    features, tied, labels, campaigns = [], [], [], []
+    for k, start in enumerate(STARTS):
+        ids = [f"p_{i:03d}" for i in range(N)]
+        x = rng.gamma(1.0, 5.0, size=(N, len(FEATURES)))
+        driver = [f.name for f in FEATURES].index("coupon_orders_count")
+        y = (rng.uniform(size=N) < np.clip(x[:, driver] / 15, 0, 0.95)).astype(int)
+        frame = pd.DataFrame(x, columns=[f.name for f in FEATURES])
+        features.append(frame.assign(as_of_on=start, customer_id=ids))
+        own = pd.DataFrame({f.name: rng.gamma(1.0, 5.0, N) for f in CAMPAIGN_FEATURES})
+        tied.append(own.assign(as_of_on=start, campaign_id=f"c{k}", customer_id=ids))
+        labels.append(
+            pd.DataFrame(
+                {
+                    "campaign_id": f"c{k}",
+                    "customer_id": ids,
+                    "redeemed": y,
+                    "spend_minor": np.where(y == 1, 1000.0, np.nan),
+                }
+            )
+        )
+        end = start + timedelta(days=30)
+        campaigns.append(
+            {"campaign_id": f"c{k}", "kind": "A", "start_on": start, "end_on": end}
+        )
+    to_arrow = pa.Table.from_pandas
+    return {
+        "features": to_arrow(pd.concat(features), preserve_index=False),
+        "campaign_features": to_arrow(pd.concat(tied), preserve_index=False),
+        "labels": to_arrow(pd.concat(labels), preserve_index=False),
+        "campaigns": pa.Table.from_pylist(campaigns),
+    }
+
+
+def run(tables, **changes):
+    arguments = {"campaign_id": "c3", "as_of": DAY, "streams": Streams(7), "margin_rate": 0.25}
+    parts = {k: v for k, v in tables.items() if k in ("campaigns", "labels")}
+    return score_response(
+        tables["features"], tables["campaign_features"], **parts, **(arguments | changes)
+    )
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run(world())
+
+
+def test_every_recipient_gets_a_score_with_reasons(result):
+    scores = result.scores.to_pandas()
+    assert result.status == "ok"
+    assert tuple(result.scores.column_names) == SCORES.names
+    assert sorted(scores["rank"]) == list(range(1, N + 1))
+    assert scores["score"].between(0, 1).all()
+    reasons = json.loads(scores["reasons"][0])
+    assert set(reasons[0]) == {"feature", "value", "effect"}
+
+
+def test_the_planted_driver_is_the_first_effect(result):
+    assert result.card["top_effects"][0]["feature"] == "coupon_orders_count"
+
+
+def test_expected_margin_is_that_of_past_redeemers(result):
+    margins = result.scores["expected_profit_minor"].to_numpy()
+    assert margins.mean() == pytest.approx(250, rel=0.2)
+
+
+def test_labels_that_end_on_or_after_the_day_are_not_used():
+    tables = world()
+    late = pa.array([r["end_on"] for r in tables["campaigns"].to_pylist()])
+    late = late.to_pylist()
+    late[2] = DAY
+    column = tables["campaigns"].column_names.index("end_on")
+    tables["campaigns"] = tables["campaigns"].set_column(column, "end_on", pa.array(late))
+    names = [g["name"] for g in run(tables, min_positives=10).card["data"]]
+    assert names == ["c0", "c1"]
+
+
+def test_labels_of_the_scored_campaign_change_nothing(result):
+    tables = world()
+    frame = tables["labels"].to_pandas()
+    mine = frame["campaign_id"] == "c3"
+    frame.loc[mine, "redeemed"] = 1 - frame.loc[mine, "redeemed"]
+    tables["labels"] = pa.Table.from_pandas(frame, preserve_index=False)
+    assert run(tables).scores == result.scores
+
+
+def test_the_order_of_rows_changes_nothing(result):
+    tables = {
+        name: table.take(np.random.default_rng(1).permutation(len(table)))
+        for name, table in world().items()
+    }
+    assert run(tables).scores == result.scores
+
+
+def test_a_saved_model_scores_the_same(result):
+    restored = Fitted.from_artifact(unpack(pack(result.artifact)))
+    fitted = Fitted.from_artifact(result.artifact)
+    x = np.random.default_rng(0).gamma(1.0, 5.0, size=(20, len(NAMES)))
+    np.testing.assert_allclose(restored.predict(x), fitted.predict(x), atol=1e-12)
+
+
+def test_too_few_responders_give_a_status_and_no_model():
+    result = run(world(), min_positives=100_000)
+    assert (result.status, result.artifact, len(result.scores)) == ("too_few_positives", None, 0)
+    assert result.card["warnings"][0]["code"] == "too_few_positives"
+
+
+def test_an_unknown_campaign_is_named():
+    with pytest.raises(NotFound, match="c9"):
+        run(world(), campaign_id="c9")
+
+
+def test_the_card_is_json_and_honest_about_selection(result):
+    card = json.loads(json.dumps(result.card, allow_nan=False))
+    assert [fold["group"] for fold in card["validation"]["folds"]] == ["c1", "c2"]
+    assert card["model"] in card["validation"]["candidates"]
+    assert "not_randomised" in {w["code"] for w in card["warnings"]}
+    assert {"auc", "auc_low", "auc_high", "ece", "ece_floor"} <= set(card["validation"]["last_fold"])
+
+
+def test_the_purchase_model_scores_everyone_known_on_the_day():
+    tables = world()
+    frame = tables["labels"].to_pandas()
+    day_of = dict(zip(["c0", "c1", "c2", "c3"], STARTS, strict=True))
+    buyers = frame[frame["redeemed"] == 1]
+    labels = pa.table(
+        {
+            "as_of_on": [day_of[k] for k in buyers["campaign_id"]],
+            "customer_id": buyers["customer_id"].tolist(),
+            "bought": [1] * len(buyers),
+        }
+    )
+    result = score_purchase(
+        tables["features"], labels=labels, snapshot_days=STARTS, horizon_days=55, as_of=DAY,
+        streams=Streams(7), margin_rate=0.25, min_positives=30,
+    )  # fmt: skip
+    assert result.status == "ok"
+    assert len(result.scores) == N
+    assert [g["name"] for g in result.card["data"]] == ["2020-01-01", "2020-03-01", "2020-05-01"]
