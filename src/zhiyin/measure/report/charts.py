@@ -25,7 +25,12 @@ from zhiyin.measure.report.scales import (
     measure_text,
     shorten,
     wrap_svg,
+    wrap_text,
 )
+
+
+DOT = 6
+"""Points up to this radius are dots, larger ones are bubbles."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +145,9 @@ def _line_hints(line: Line, plane: Plane, tell_x: Tell, tell_y: Tell) -> list[st
 def _draw_mark(mark: Mark, plane: Plane, size: Size) -> list[str]:
     at_x, at_y = plane.px(mark.x), plane.py(mark.y)
     width = measure_text(mark.words, size.type)
-    right = at_x + 12 + width <= plane.right + 10
-    anchor, words_x = ("start", at_x + 11) if right else ("end", at_x - 11)
-    words_y = min(at_y + size.type * 1.35, plane.bottom - 8) if right else at_y - 10
+    left = at_x - 11 - width >= plane.left
+    anchor, words_x = ("end", at_x - 11) if left else ("start", at_x + 11)
+    words_y = at_y - 8 if left else min(at_y + size.type * 1.35, plane.bottom - 8)
     words_y = max(words_y, plane.top + size.type * 0.4)
     return [
         draw_dot(at_x, at_y, 5, f"dot t{mark.tone}", mark.words),
@@ -185,7 +190,7 @@ def column_chart(
             out.append(draw_text(middle, below, label, anchor="middle", kind="tk"))
         if above and measure_text(above[i], size.type) <= band + 2:
             at = plane.py(tops[i]) - 6
-            out.append(draw_text(middle, at, above[i], anchor="middle", kind="val"))
+            out.append(draw_text(middle, at, above[i], anchor="middle", kind="val halo"))
     if reference:
         at = plane.py(reference[0])
         out.append(draw_line(plane.left, at, plane.right, at, "ref"))
@@ -240,26 +245,35 @@ def row_chart(
     left = 0.0 if narrow else min(widest, size.width * 0.36)
     left_pad = words if low < 0 else 0.0
     scale = Plane((low, top), (0, 1), left + left_pad, size.width - words, 0, 1)
-    thick = 18.0 if max((len(row.bars) for row in rows), default=1) == 1 else 13.0
+    thick = 19.0 if max((len(row.bars) for row in rows), default=1) == 1 else 13.0
     y = 4.0
     out: list[str] = []
     for row in rows:
         height = len(row.bars) * (thick + 3)
         if narrow:
-            out.append(draw_text(0, y + size.type, row.label, kind="rowlab"))
+            text = shorten(row.label, width=size.width, size=size.type)
+            out.append(draw_text(0, y + size.type, text, kind="rowlab halo"))
             y += size.type * 1.5
         else:
-            text = shorten(row.label, width=left - 12, size=size.type)
-            middle = y + height / 2 + size.type * 0.3
-            out.append(draw_text(left - 12, middle, text, anchor="end", kind="rowlab"))
+            out += _draw_label(row.label, left - 12, y + height / 2, size)
         for bar in row.bars:
             out += _draw_bar(bar, y, thick, scale, size, row.label)
             y += thick + 3
-        y += 9 if len(row.bars) == 1 else 13
+        y += 11 if len(row.bars) == 1 else 13
     if low < 0:
         out.insert(0, draw_line(scale.px(0), 0, scale.px(0), y, "zero"))
     tall = Size(size.width, math.ceil(y), size.type)
     return wrap_svg(out, size=tall, title=title, kind=kind)
+
+
+def _draw_label(label: str, right: float, middle: float, size: Size) -> list[str]:
+    """A label in one line or two, flush right at `right`, around the height `middle`."""
+    lines = wrap_text(label, width=right, size=size.type)
+    first = middle + size.type * 0.34 - (len(lines) - 1) * size.type * 0.58
+    return [
+        draw_text(right, first + i * size.type * 1.16, line, anchor="end", kind="rowlab halo")
+        for i, line in enumerate(lines)
+    ]
 
 
 def _draw_bar(
@@ -292,9 +306,6 @@ def strip_chart(
         width = value / total * size.width
         words = tell(value)
         out.append(draw_rect(at, 0, max(1.0, width - 2), 40, f"bar t{tone}", f"{name}: {words}"))
-        if measure_text(words, size.type) + 12 < width:
-            at_y = 20 + size.type * 0.36
-            out.append(draw_text(at + width / 2, at_y, words, anchor="middle", kind="inbar"))
         at += width
     return wrap_svg(out, size=Size(size.width, 40, size.type), title=title, kind=kind)
 
@@ -312,6 +323,10 @@ def point_chart(
     """Points with intervals and labels that avoid each other; `diagonal` names the line y = x."""
     ys = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
     xs = [p.x for p in points]
+    bubbles = [p for p in points if p.radius > DOT]
+    if bubbles:  # room for their size beyond the outermost
+        ys.append(max(ys) * 1.12)
+        xs.append(max(xs) * 1.06)
     if diagonal:
         ticks = choose_ticks(Axis("", str, 0), [*xs, *ys])
         x, y = (Axis(a.label, a.tell, 0, ticks[-1]) for a in (x, y))
@@ -326,36 +341,55 @@ def point_chart(
         at = plane.px(p.x)
         if p.low is not None and p.high is not None:
             out.append(draw_line(at, plane.py(p.low), at, plane.py(p.high), "whisker"))
-        kind_of = f"dot t{p.tone}" if p.radius <= 6 else f"bubble t{p.tone}"
+        kind_of = f"dot t{p.tone}" if p.radius <= DOT else f"bubble t{p.tone}"
         out.append(draw_dot(at, plane.py(p.y), p.radius, kind_of, p.hint))
     out += _place_labels(points, plane, size)
     return wrap_svg(out, size=size, title=title, kind=kind)
 
 
 def _place_labels(points: Sequence[Point], plane: Plane, size: Size) -> list[str]:
-    """Each label at the first free of four places; a label with no free place is left to hover."""
-    taken: list[tuple[float, float, float, float]] = []
+    """Each label at the first of four places that is free, if need be over another's bubble.
+
+    A label that would cover another label is left to hover.
+    """
+    bubbles = [
+        (plane.px(p.x) - p.radius, plane.py(p.y) - p.radius,
+         plane.px(p.x) + p.radius, plane.py(p.y) + p.radius)
+        for p in points
+    ]  # fmt: skip
+    labels: list[tuple[float, ...]] = []
     out: list[str] = []
     for p in sorted(points, key=lambda p: (-p.radius, p.x, p.y)):
-        if not p.label:
-            continue
-        width, tall = measure_text(p.label, size.type), size.type * 1.1
-        px, py = plane.px(p.x), plane.py(p.y)
-        gap = p.radius + 5
-        places = (
-            (px + gap, py + tall * 0.32, "start", px + gap),
-            (px - gap, py + tall * 0.32, "end", px - gap - width),
-            (px, py - gap, "middle", px - width / 2),
-            (px, py + gap + tall * 0.7, "middle", px - width / 2),
-        )
-        for at_x, at_y, anchor, left in places:
-            box = (left - 2, at_y - tall, left + width + 2, at_y + 3)
-            inside = box[0] >= plane.left and box[2] <= size.width and box[1] >= plane.top - 4
-            if inside and box[3] <= plane.bottom and not any(_touch(box, b) for b in taken):
-                taken.append(box)
+        places = _label_places(p, plane, size) if p.label else []
+        for avoided in ([*bubbles, *labels], labels):
+            free = [x for x in places if not any(_touch(x[0], box) for box in avoided)]
+            if free:
+                box, at_x, at_y, anchor = free[0]
+                labels.append(box)
                 out.append(draw_text(at_x, at_y, p.label, anchor=anchor, kind="note halo"))
                 break
     return out
+
+
+def _label_places(
+    point: Point, plane: Plane, size: Size
+) -> list[tuple[tuple[float, ...], float, float, str]]:
+    """(box, x, y, anchor) right of, left of, above and below a point, inside the drawing."""
+    width, tall = measure_text(point.label, size.type), size.type * 1.1
+    px, py = plane.px(point.x), plane.py(point.y)
+    gap = point.radius + 5
+    found = []
+    for at_x, at_y, anchor, left in (
+        (px + gap, py + tall * 0.32, "start", px + gap),
+        (px - gap, py + tall * 0.32, "end", px - gap - width),
+        (px, py - gap, "middle", px - width / 2),
+        (px, py + gap + tall * 0.7, "middle", px - width / 2),
+    ):
+        box = (left - 2, at_y - tall * 0.8, left + width + 2, at_y + 2)
+        inside = box[0] >= plane.left and box[2] <= size.width
+        if inside and box[1] >= plane.top - 4 and box[3] <= plane.bottom:
+            found.append((box, at_x, at_y, anchor))
+    return found
 
 
 def _touch(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

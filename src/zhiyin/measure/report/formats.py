@@ -66,7 +66,7 @@ class Format:
 
     def short(self, number: float) -> str:
         """A whole number in short: 1.5M."""
-        if abs(number) < 10_000:
+        if abs(number) < 1000:
             return self.number(number, 1)
         return format_compact_decimal(number, locale=self.locale, fraction_digits=1)
 

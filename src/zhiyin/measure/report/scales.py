@@ -104,6 +104,21 @@ def shorten(text: str, *, width: float, size: float) -> str:
     return text.rstrip() + "…"
 
 
+def wrap_text(text: str, *, width: float, size: float) -> list[str]:
+    """`text` in one line or two, broken at a space or before a wide character, then shortened."""
+    if measure_text(text, size) <= width:
+        return [text]
+    breaks = [
+        i for i in range(1, len(text))
+        if text[i - 1] == " " or unicodedata.east_asian_width(text[i]) in "WF"
+    ]  # fmt: skip
+    fitting = [i for i in breaks if measure_text(text[:i].rstrip(), size) <= width]
+    if not fitting:
+        return [shorten(text, width=width, size=size)]
+    at = fitting[-1]
+    return [text[:at].rstrip(), shorten(text[at:].lstrip(), width=width, size=size)]
+
+
 def draw_text(
     x: float, y: float, text: str, *, anchor: str = "start", kind: str = "", size: float = 0
 ) -> str:
@@ -147,7 +162,7 @@ def fit_plane(
     """The drawing area that leaves room for the labels of both axes."""
     narrow = size.width < 500
     x_ticks = choose_ticks(x, xs, about=4 if narrow else 6)
-    y_ticks = choose_ticks(y, ys, about=5)
+    y_ticks = choose_ticks(y, ys, about=6)
     left = max(measure_text(y.tell(t), size.type) for t in y_ticks) + 14
     return Plane(
         (x_ticks[0], x_ticks[-1]),

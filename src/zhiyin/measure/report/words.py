@@ -26,7 +26,7 @@ class Words:
 
     language: Language
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """The text `key` with its placeholders filled in.
 
         Raises
