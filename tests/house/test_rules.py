@@ -21,7 +21,8 @@ ORDINARY = {"name", "kind", "value", "body", "key", "n", "at", "op", "low", "hig
             "content", "evidence", "rule", "month", "city", "country", "region", "action", "arm",
             "channel", "language", "segment", "metric", "rate", "task", "subject", "tag", "url",
             "personal", "properties", "policy", "rating", "scheme", "brand", "category",
-            "department", "subcategory", "eligible", "currency", "quantity", "revision",
+            "department", "subcategory", "eligible", "currency", "quantity", "orders", "rfm",
+            "revision",
 }  # fmt: skip
 
 

@@ -132,6 +132,12 @@ class MeasureSettings(Section):
     bootstrap: int = Field(
         default=1000, ge=100, le=20000, description="bootstrap samples for intervals"
     )
+    lookback_days: int = Field(
+        default=120,
+        ge=0,
+        le=3650,
+        description="how far back earlier days are measured until they settle",
+    )
 
 
 class Settings(Section):

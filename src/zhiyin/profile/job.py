@@ -1,0 +1,83 @@
+"""Job `profile.features`: snapshots of the features for the day and for days to learn from."""
+
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from zhiyin.core import columns as c
+from zhiyin.core.config import ProfileSettings
+from zhiyin.core.context import Context
+from zhiyin.core.values import JobReport
+from zhiyin.profile import campaign, features
+from zhiyin.profile.snapshots import Plan, plan_snapshots
+
+JOB = "profile.features"
+_READ = sorted({*features.TABLES, *campaign.TABLES})
+
+
+def run(ctx: Context, config: ProfileSettings) -> JobReport:
+    """Write `features` and `campaign_features` of every snapshot day of the turn."""
+    plan = _plan(ctx, config)
+    written = {"features": 0, "campaign_features": 0}
+    for done, day in enumerate(plan.days):
+        ctx.progress(f"features {day}", done / len(plan.days))
+        tables = {name: ctx.store.read(name, as_of=day) for name in _READ}
+        zone = ctx.settings.zone
+        built = features.build(tables, as_of=day, zone=zone).order_by(c.CUSTOMER_ID)
+        scope = {c.AS_OF_ON: day}
+        written["features"] += ctx.store.replace("features", built.to_pyarrow(), scope=scope)
+        parts = [
+            campaign.build_campaign(tables, as_of=day, campaign_id=name, zone=zone)
+            .order_by(c.CUSTOMER_ID)
+            .to_pyarrow()
+            for name in plan.campaigns.get(day, ())
+        ]
+        if parts:
+            written["campaign_features"] += ctx.store.replace(
+                "campaign_features", pa.concat_tables(parts), scope=scope
+            )
+    ctx.progress("features", 1.0)
+    return JobReport(JOB, rows=written, figures=_figures(plan), notes=_notes(plan))
+
+
+def _plan(ctx: Context, config: ProfileSettings) -> Plan:
+    known = ctx.store.read("campaigns", as_of=ctx.as_of)
+    rows = known.select(c.CAMPAIGN_ID, c.START_ON, c.END_ON).to_pyarrow().to_pylist()
+    return plan_snapshots(
+        rows,
+        as_of=ctx.as_of,
+        first_day=_first_day(ctx),
+        chosen=ctx.settings.decide.campaign,
+        history_campaigns=config.history_campaigns,
+        purchase_snapshots=config.purchase_snapshots,
+        horizon_days=ctx.settings.understand.purchase_horizon_days,
+    )
+
+
+def _first_day(ctx: Context) -> date | None:
+    lines = ctx.store.read("order_lines", as_of=ctx.as_of)
+    first = lines.filter(lines[c.KIND] == "item").agg(first=lines[c.SOLD_AT].min())
+    moment = first.to_pyarrow()["first"][0].as_py()
+    if moment is None:
+        return None
+    offset = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(ctx.settings.zone))
+    return offset.date()
+
+
+def _figures(plan: Plan) -> dict[str, object]:
+    return {
+        "snapshot_days": [day.isoformat() for day in plan.days],
+        "campaigns": {day.isoformat(): list(names) for day, names in plan.campaigns.items()},
+        "decided": list(plan.decided),
+        "too_little_history": list(plan.dropped),
+    }
+
+
+def _notes(plan: Plan) -> tuple[str, ...]:
+    if not plan.dropped:
+        return ()
+    names = ", ".join(plan.dropped)
+    return (f"Not used for training, too little history before them: {names}.",)

@@ -1,0 +1,81 @@
+"""Which days get a snapshot of the features: the day itself, and days to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from zhiyin.core import columns as c
+from zhiyin.core.errors import NotFound
+
+MIN_HISTORY_DAYS = 30  # with less, "has not bought lately" cannot be told from "not yet seen"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Days of `features`, and campaigns of `campaign_features` by day, both oldest first."""
+
+    days: tuple[date, ...]
+    campaigns: Mapping[date, tuple[str, ...]]
+    decided: tuple[str, ...]
+    dropped: tuple[str, ...]  # ended campaigns with too little history before them
+
+
+def plan_snapshots(
+    campaigns: Sequence[Mapping[str, object]],
+    *,
+    as_of: date,
+    first_day: date | None,
+    chosen: str,
+    history_campaigns: int,
+    purchase_snapshots: int,
+    horizon_days: int,
+) -> Plan:
+    """Plan the snapshots of a turn.
+
+    Parameters
+    ----------
+    campaigns
+        `campaign_id`, `start_on`, `end_on` of every campaign known on the day.
+    as_of
+        The day of the turn.
+    first_day
+        Local day of the first sale; None without sales.
+    chosen
+        Campaign to decide; empty: those that start on the day.
+    history_campaigns
+        At most so many ended campaigns, the latest, get a snapshot at their first day.
+    purchase_snapshots, horizon_days
+        Without a campaign to decide: so many past days, `horizon_days` apart, so that the horizon
+        of the latest ends where the day begins.
+
+    Raises
+    ------
+    NotFound
+        If `chosen` is not among the campaigns.
+    """
+    rows = sorted(campaigns, key=lambda row: (row[c.START_ON], row[c.CAMPAIGN_ID]))
+    ids = [str(row[c.CAMPAIGN_ID]) for row in rows]
+    if chosen and chosen not in ids:
+        raise NotFound(
+            f"there is no campaign {chosen!r} on {as_of}",
+            hint="set decide.campaign to one of the loaded campaigns, or leave it empty",
+        )
+    starting = [i for i, row in zip(ids, rows, strict=True) if row[c.START_ON] == as_of]
+    decided = (chosen,) if chosen else tuple(starting)
+    earliest = None if first_day is None else first_day + timedelta(days=MIN_HISTORY_DAYS)
+    ended = [(str(r[c.CAMPAIGN_ID]), r[c.START_ON]) for r in rows if r[c.END_ON] < as_of]  # pyright: ignore[reportOperatorIssue] # rows hold dates
+    able = [(i, day) for i, day in ended if earliest is not None and day >= earliest]
+    dropped = tuple(i for i, day in ended if (i, day) not in able)
+    by_day: dict[date, list[str]] = {}
+    for campaign, day in able[-history_campaigns:]:
+        by_day.setdefault(day, []).append(campaign)  # pyright: ignore[reportArgumentType]
+    if decided:
+        by_day.setdefault(as_of, []).extend(decided)
+    days = {as_of, *by_day}
+    if not decided and earliest is not None:
+        past = [as_of - timedelta(days=horizon_days * k) for k in range(1, purchase_snapshots + 1)]
+        days |= {day for day in past if day >= earliest}
+    kept = {day: tuple(by_day[day]) for day in sorted(by_day)}
+    return Plan(tuple(sorted(days)), kept, decided, dropped)

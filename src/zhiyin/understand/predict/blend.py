@@ -1,0 +1,38 @@
+"""The mean of several models in log-odds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zhiyin.core.protocols import Model
+from zhiyin.understand.predict.scaling import logit, sigmoid
+
+
+class Blend:
+    """Equal weights: with some hundred responders learned weights follow the noise."""
+
+    def __init__(self, makers: Sequence[Callable[[], Model]] = ()) -> None:
+        self.makers = tuple(makers)
+
+    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> Blend:
+        """Fit each member on (n, d) features and (n,) labels."""
+        self.members_ = [make().fit(features, labels, rng=rng) for make in self.makers]
+        return self
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """P(label = 1), (n,)."""
+        return sigmoid(np.mean([logit(m.predict(features)) for m in self.members_], axis=0))
+
+    def to_artifact(self) -> dict[str, Any]:
+        return {"model": "blend", "members": [m.to_artifact() for m in self.members_]}
+
+    @classmethod
+    def from_artifact(
+        cls, artifact: Mapping[str, Any], *, load: Callable[[Mapping[str, Any]], Model]
+    ) -> Blend:
+        made = cls()
+        made.members_ = [load(member) for member in artifact["members"]]
+        return made

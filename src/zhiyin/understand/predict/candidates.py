@@ -1,0 +1,59 @@
+"""The models that compete, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from zhiyin.core.errors import InputError
+from zhiyin.core.extras import lightgbm_or_none
+from zhiyin.core.protocols import Model
+from zhiyin.understand.predict.blend import Blend
+from zhiyin.understand.predict.linear import KernelSvm, Logistic
+from zhiyin.understand.predict.network import Network
+from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
+
+Maker = Callable[[], Model]
+
+_CLASSES: dict[str, Callable[[Mapping[str, Any]], Model]] = {
+    "logistic": Logistic.from_artifact,
+    "svm": KernelSvm.from_artifact,
+    "network": Network.from_artifact,
+    "tree": Tree.from_artifact,
+    "lightgbm": LightGbm.from_artifact,
+    "boosting": Boosting.from_artifact,
+}
+
+
+def candidates() -> dict[str, Maker]:
+    """Makers of unfitted models by name; LightGBM's only where it loads."""
+    boosting = ("lightgbm", LightGbm) if lightgbm_or_none() is not None else ("boosting", Boosting)
+    made: dict[str, Maker] = {
+        "logistic_weak": partial(Logistic, strength=0.01),
+        "logistic": partial(Logistic, strength=0.003),
+        "logistic_strong": partial(Logistic, strength=0.001),
+        "tree": Tree,
+        "svm": KernelSvm,
+        boosting[0]: boosting[1],
+        "network": Network,
+    }
+    made["blend"] = partial(Blend, (made["logistic"], KernelSvm, Network))
+    made["blend_trees"] = partial(Blend, (made["logistic"], KernelSvm, boosting[1]))
+    return made
+
+
+def load_model(artifact: Mapping[str, Any]) -> Model:
+    """The model that a `to_artifact` described.
+
+    Raises
+    ------
+    InputError
+        If its kind is not known to this version.
+    """
+    kind = artifact.get("model")
+    if kind == "blend":
+        return Blend.from_artifact(artifact, load=load_model)
+    if kind not in _CLASSES:
+        raise InputError(f"no model is called {kind!r}", hint=f"known: {', '.join(_CLASSES)}")
+    return _CLASSES[kind](artifact)

@@ -1,0 +1,225 @@
+"""The campaign response model: who redeems, why, and what she will then spend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from zhiyin.core import columns as c
+from zhiyin.core.errors import NotFound
+from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
+from zhiyin.core.rng import Streams
+from zhiyin.understand.predict.calibration import anchor_level
+from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
+from zhiyin.understand.predict.selection import Group, recent_rate
+from zhiyin.understand.predict.spend import SpendModel, fit_spend
+from zhiyin.understand.predict.training import (
+    Fitted,
+    Scored,
+    describe_groups,
+    no_model,
+    score,
+    train,
+    validation_report,
+)
+
+TASK = "response"
+# Equal for all recipients of a campaign: they could tell the few training campaigns apart, not rank
+# people; the level of response comes from calibration on campaigns of the same kind.
+_OF_THE_CAMPAIGN = frozenset(
+    {"campaign_days", "campaign_offers", "campaign_products"}
+    | {"campaign_recipients", "kind_response_rate"}
+)
+_USED = tuple(f for f in (*CAMPAIGN_FEATURES, *FEATURES) if f.name not in _OF_THE_CAMPAIGN)
+NAMES = tuple(f.name for f in _USED)
+WHOLE = tuple(f.type == "int64" for f in _USED)
+_OWN_SPEND = "offer_spend_window_minor"
+
+
+def score_response(
+    features: pa.Table,
+    campaign_features: pa.Table,
+    *,
+    campaigns: pa.Table,
+    labels: pa.Table,
+    campaign_id: str,
+    as_of: date,
+    streams: Streams,
+    margin_rate: float,
+    min_positives: int = 100,
+) -> Scored:
+    """Train on ended campaigns and score the recipients of one campaign.
+
+    Parameters
+    ----------
+    features
+        Table `features` at `as_of` and at the first day of each training campaign.
+    campaign_features
+        Table `campaign_features` of the campaign at `as_of` and of each training campaign at its
+        first day.
+    campaigns
+        `campaign_id`, `kind`, `start_on`, `end_on`.
+    labels
+        What `labels.response_labels` gives; campaigns that end on or after `as_of` are not used.
+    campaign_id
+        The campaign to score.
+    as_of
+        The local day.
+    streams
+        Chance; the same seed gives the same result.
+    margin_rate
+        Margin as a share of revenue, (0, 1].
+    min_positives
+        With fewer responders in all training campaigns there is no model.
+
+    Returns
+    -------
+    Rows of table `scores` for every recipient (task `response`, subject the campaign): calibrated
+    probability, rank, expected margin if she responds, and reasons; with card and artifact.
+
+    Raises
+    ------
+    NotFound
+        If the campaign is not in `campaigns`.
+    """
+    known = {row[c.CAMPAIGN_ID]: row for row in campaigns.to_pylist()}
+    if campaign_id not in known:
+        raise NotFound(f"there is no campaign {campaign_id!r}")
+    rows = _join(features, campaign_features)
+    groups = _groups(rows, known, labels.to_pandas(), as_of=as_of)
+    positives = sum(int(group.labels.sum()) for group in groups)
+    if positives < min_positives:
+        return no_model(
+            task=TASK,
+            subject=campaign_id,
+            as_of=as_of,
+            status="too_few_positives",
+            warning=f"{positives} responders in {len(groups)} ended campaigns; "
+            f"{min_positives} are needed",
+        )
+    target = _rows_of(rows, campaign_id, as_of)
+    if target.empty:
+        return no_model(
+            task=TASK,
+            subject=campaign_id,
+            as_of=as_of,
+            status="no_recipients",
+            warning="the campaign has no planned recipients before the day",
+        )
+    kind = known[campaign_id].get(c.KIND) or ""
+    fitted, choice = train(groups, kind=kind, names=NAMES, streams=streams)
+    x = target[list(NAMES)].to_numpy(float)
+    calibrator = anchor_level(
+        fitted.calibrator, fitted.model.predict(x), rate=recent_rate(groups, kind=kind)
+    )
+    fitted = replace(fitted, calibrator=calibrator)
+    spending = _fit_spend(rows, groups, labels.to_pandas())
+    margin = margin_rate * spending.expect(target[_OWN_SPEND].fillna(0).to_numpy(float))
+    scores, top = score(
+        fitted,
+        x,
+        target[c.CUSTOMER_ID].to_numpy(),
+        whole=WHOLE,
+        as_of=as_of,
+        task=TASK,
+        subject=campaign_id,
+        expected_profit=margin,
+    )
+    validation = validation_report(groups, choice, kind=kind, anchored=True, streams=streams)
+    card = _card(fitted, groups, spending, margin_rate, target)
+    card |= {"subject": campaign_id, "as_of_on": as_of.isoformat(), "validation": validation}
+    card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind)}
+    card[c.MODEL_VERSION] = scores[c.MODEL_VERSION][0].as_py()
+    return Scored(scores, card, fitted.to_artifact(), "ok")
+
+
+def _join(features: pa.Table, campaign_features: pa.Table) -> pd.DataFrame:
+    keys = [c.AS_OF_ON, c.CUSTOMER_ID]
+    left, right = campaign_features.to_pandas(), features.to_pandas()
+    rows = left.merge(right, on=keys, how="left", validate="many_to_one")
+    return rows.sort_values([c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID], ignore_index=True)
+
+
+def _rows_of(rows: pd.DataFrame, campaign_id: str, day: date) -> pd.DataFrame:
+    mine = (rows[c.CAMPAIGN_ID] == campaign_id) & (rows[c.AS_OF_ON] == day)
+    return rows[mine].reset_index(drop=True)
+
+
+def _groups(
+    rows: pd.DataFrame, known: dict[str, dict[str, Any]], labels: pd.DataFrame, *, as_of: date
+) -> list[Group]:
+    """Ended campaigns with features at their first day, earliest first."""
+    redeemed = labels.set_index([c.CAMPAIGN_ID, c.CUSTOMER_ID])[REDEEMED]
+    ended = [row for row in known.values() if row[c.END_ON] < as_of]
+    made = []
+    for row in sorted(ended, key=lambda r: (r[c.START_ON], r[c.CAMPAIGN_ID])):
+        mine = _rows_of(rows, row[c.CAMPAIGN_ID], row[c.START_ON])
+        if mine.empty:
+            continue
+        index = pd.MultiIndex.from_frame(mine[[c.CAMPAIGN_ID, c.CUSTOMER_ID]])
+        y = redeemed.reindex(index).fillna(0).to_numpy(np.int64)
+        x = mine[list(NAMES)].to_numpy(float)
+        kind = row.get(c.KIND) or ""
+        made.append(Group(row[c.CAMPAIGN_ID], kind, row[c.START_ON], row[c.END_ON], x, y))
+    return made
+
+
+def _fit_spend(rows: pd.DataFrame, groups: Sequence[Group], labels: pd.DataFrame) -> SpendModel:
+    days = pd.DataFrame(
+        {c.CAMPAIGN_ID: [g.name for g in groups], c.AS_OF_ON: [g.start_on for g in groups]}
+    )
+    past = rows[[c.CAMPAIGN_ID, c.AS_OF_ON, c.CUSTOMER_ID, _OWN_SPEND]].merge(days)
+    spent = labels[labels[REDEEMED] == 1][[c.CAMPAIGN_ID, c.CUSTOMER_ID, SPEND_MINOR]]
+    met = past.merge(spent, on=[c.CAMPAIGN_ID, c.CUSTOMER_ID])
+    met = met.sort_values([c.CAMPAIGN_ID, c.CUSTOMER_ID])
+    return fit_spend(
+        met[_OWN_SPEND].fillna(0).to_numpy(float), met[SPEND_MINOR].fillna(0).to_numpy(float)
+    )
+
+
+def _card(
+    fitted: Fitted,
+    groups: Sequence[Group],
+    spending: SpendModel,
+    margin_rate: float,
+    target: pd.DataFrame,
+) -> dict[str, Any]:
+    return {
+        "task": TASK,
+        "status": "ok",
+        "model": fitted.name,
+        "predicts": "whether a recipient redeems an offer of the campaign before it ends",
+        "data": describe_groups(groups),
+        "recipients": len(target),
+        "features": list(fitted.names),
+        "calibration": fitted.calibrator.to_artifact(),
+        "expected_spend": {
+            "mean_minor": round(spending.mean, 4),
+            "own_weight": round(spending.weight, 6),
+            "redeemers": spending.n,
+            "margin_rate": margin_rate,
+        },
+    }
+
+
+def _warnings(
+    validation: dict[str, Any], groups: Sequence[Group], kind: str
+) -> list[dict[str, str]]:
+    made = []
+    if len(validation["folds"]) < 2:
+        made.append(("few_folds", "fewer than two earlier campaigns could judge the candidates"))
+    if not any(group.kind == kind for group in groups):
+        made.append(("new_kind", "no ended campaign was of this type"))
+    last = validation.get("last_fold", {})
+    if (last.get("auc") or 0) > 0.98:
+        made.append(("too_good", "an AUC above 0.98 points to a feature that knows the future"))
+    made.append(
+        ("not_randomised", "recipients were chosen by the shop: the score is no effect of contact")
+    )
+    return [{"code": code, "message": message} for code, message in made]
