@@ -77,9 +77,7 @@ def both(**rows) -> tuple[pa.Table, pa.Table]:
 
 
 @settings(max_examples=12, deadline=None)
-@given(
-    lines(PAST, most=8), lines(FUTURE, most=4), touches(PAST, most=5), touches(FUTURE, most=4)
-)
+@given(lines(PAST, most=8), lines(FUTURE, most=4), touches(PAST, most=5), touches(FUTURE, most=4))
 def test_the_future_changes_no_feature(past, future, touched, touched_later):
     known = both(lines=past, touches=touched)
     later = both(lines=past + future, touches=touched + touched_later)

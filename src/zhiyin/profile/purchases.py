@@ -286,5 +286,3 @@ def _categories(spend: ibis.Table) -> ibis.Table:
 def _brands(spend: ibis.Table) -> ibis.Table:
     made = spend.group_by(c.CUSTOMER_ID).agg(top=_.spend.max(), all=_.spend.sum())
     return made.select(c.CUSTOMER_ID, top_brand_share=made.top / made["all"].nullif(0))
-
-

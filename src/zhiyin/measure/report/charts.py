@@ -276,9 +276,7 @@ def _draw_label(label: str, right: float, middle: float, size: Size) -> list[str
     ]
 
 
-def _draw_bar(
-    bar: Bar, y: float, thick: float, scale: Plane, size: Size, label: str
-) -> list[str]:
+def _draw_bar(bar: Bar, y: float, thick: float, scale: Plane, size: Size, label: str) -> list[str]:
     left, right = sorted((scale.px(bar.start), scale.px(bar.start + bar.value)))
     hint = bar.hint or f"{label}: {bar.words}"
     out = [draw_rect(left, y, max(1.5, right - left), thick, f"bar t{bar.tone}", hint)]

@@ -343,7 +343,7 @@ class ReportData:
         subjects = [choice.campaign_id for choice in self.choices]
         ranked = sorted(
             self.models,
-            key=lambda m: (subjects.index(m.subject) if m.subject in subjects else len(subjects)),
+            key=lambda m: subjects.index(m.subject) if m.subject in subjects else len(subjects),
         )
         return ranked[0] if ranked else None
 

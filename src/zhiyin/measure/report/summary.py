@@ -81,9 +81,7 @@ def _customers(data: ReportData, t: Words, f: Format) -> list[str]:
     if not part.rfm and not part.clusters:
         return [t("customers.none")]
     said = [takeaways.rfm(part.rfm, t, f)] if part.rfm else [t("customers.no_rfm")]
-    said += [
-        " · ".join(f"{takeaways.segment_name(s, t)} {f.count(s.customers)}" for s in part.rfm)
-    ]
+    said += [" · ".join(f"{takeaways.segment_name(s, t)} {f.count(s.customers)}" for s in part.rfm)]
     if not part.clusters:
         return [*said, t("customers.no_clusters")]
     silhouette = "–" if part.silhouette is None else f.fixed(part.silhouette, 2)
@@ -127,9 +125,7 @@ def _profit(data: ReportData, t: Words, f: Format) -> list[str]:
     outcome = data.outcome
     if outcome is None or not outcome.profits:
         return [t("choice.profit_none")] if data.choice else []
-    said = [
-        f"{t(f'choice.profit_{p.name}')} {f.whole_money(p.minor)}" for p in outcome.profits
-    ]
+    said = [f"{t(f'choice.profit_{p.name}')} {f.whole_money(p.minor)}" for p in outcome.profits]
     return [" · ".join(said), t("text.upper_bound"), t("choice.upper_why")]
 
 
