@@ -55,6 +55,12 @@ def run_moment(day: date, zone: str) -> datetime:
     return datetime.combine(day, time_of_day(9), tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
+def local_day(moment: datetime, zone: str) -> date:
+    """The local day of a moment; a naive one is taken as UTC, as the lake keeps it."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return aware.astimezone(ZoneInfo(zone)).date()
+
+
 def naive_utc(moment: datetime) -> datetime:
     """The moment as the lake keeps it: UTC without zone. Naive input is taken as UTC already."""
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

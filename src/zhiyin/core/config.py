@@ -6,11 +6,13 @@ A variable `ZHIYIN_DECIDE__MAX_SHARE=0.2` overrides `max_share` of the section `
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -30,18 +32,24 @@ class Section(BaseModel):
 class RevenueSettings(Section):
     """What counts as revenue: paid, net of returns and discounts."""
 
-    include_tax: bool = Field(False, description="count tax as revenue")
-    include_shipping: bool = Field(False, description="count shipping and fees as revenue")
+    include_tax: bool = Field(default=False, description="count tax as revenue")
+    include_shipping: bool = Field(default=False, description="count shipping and fees as revenue")
 
 
 class ProfileSettings(Section):
     """Features and tags."""
 
     history_campaigns: int = Field(
-        40, ge=1, le=500, description="how many past campaigns get a feature snapshot for training"
+        default=40,
+        ge=1,
+        le=500,
+        description="how many past campaigns get a feature snapshot for training",
     )
     purchase_snapshots: int = Field(
-        3, ge=1, le=24, description="how many past days get a snapshot to train the purchase model"
+        default=3,
+        ge=1,
+        le=24,
+        description="how many past days get a snapshot to train the purchase model",
     )
 
 
@@ -49,72 +57,111 @@ class UnderstandSettings(Section):
     """Models, segments and recommendations."""
 
     purchase_horizon_days: int = Field(
-        90, ge=1, le=1825, description="horizon of the purchase model"
+        default=90, ge=1, le=1825, description="horizon of the purchase model"
     )
-    min_positives: int = Field(100, ge=10, description="fewer positives give no model")
-    clusters_min: int = Field(2, ge=2, le=20, description="smallest k tried by K-means")
-    clusters_max: int = Field(8, ge=2, le=20, description="largest k tried by K-means")
-    recommend_top: int = Field(20, ge=1, le=100, description="recommendations kept per customer")
+    min_positives: int = Field(default=100, ge=10, description="fewer positives give no model")
+    clusters_min: int = Field(default=2, ge=2, le=20, description="smallest k tried by K-means")
+    clusters_max: int = Field(default=8, ge=2, le=20, description="largest k tried by K-means")
+    recommend_top: int = Field(
+        default=20, ge=1, le=100, description="recommendations kept per customer"
+    )
+    recommend_check_on: date | None = Field(
+        default=None,
+        description="a past day to check recommendations on, with a fit apart that nothing reads",
+    )
     recommend_min_buyers: int = Field(
-        20, ge=1, description="buyers an item needs to be recommended"
+        default=20, ge=1, description="buyers an item needs to be recommended"
     )
 
 
 class DecideSettings(Section):
     """Whom to contact with what."""
 
-    campaign: str = Field("", description="campaign to decide; empty: those that start on the day")
-    max_share: float = Field(0.30, gt=0, le=1, description="largest share of recipients contacted")
-    budget_minor: int | None = Field(
-        None, ge=0, description="largest total contact cost; none: no limit"
+    campaign: str = Field(
+        default="", description="campaign to decide; empty: those that start on the day"
     )
-    margin_rate: float = Field(0.25, gt=0, le=1, description="margin as a share of revenue")
-    contact_cost_minor: int = Field(50, ge=0, description="cost of one contact, minor units")
-    explore_share: float = Field(0.05, ge=0, lt=1, description="share of contacts chosen at random")
+    max_share: float = Field(
+        default=0.30, gt=0, le=1, description="largest share of recipients contacted"
+    )
+    budget_minor: int | None = Field(
+        default=None, ge=0, description="largest total contact cost; none: no limit"
+    )
+    margin_rate: float = Field(default=0.25, gt=0, le=1, description="margin as a share of revenue")
+    contact_cost_minor: int = Field(
+        default=50, ge=0, description="cost of one contact, minor units"
+    )
+    explore_share: float = Field(
+        default=0.05, ge=0, lt=1, description="share of contacts chosen at random"
+    )
     holdout_share: float = Field(
-        0.10, ge=0, lt=1, description="share of the chosen who are held out"
+        default=0.10, ge=0, lt=1, description="share of the chosen who are held out"
     )
 
 
 class ActSettings(Section):
     """Messages and channels."""
 
-    channel: str = Field("", description="channel that `zhiyin send` uses; empty: none configured")
-    smtp_host: str = Field("", description="SMTP server; empty: no e-mail leaves")
-    smtp_port: int = Field(587, ge=1, le=65535, description="its port")
-    smtp_user: str = Field("", description="login; the password is ZHIYIN_SMTP_PASSWORD only")
-    sender_name: str = Field("", description="shown sender; empty: the workspace's name")
-    sender_address: str = Field("", description="sender address")
-    postal_address: str = Field("", description="postal address shown in each e-mail")
-    public_url: str = Field("https://example.invalid", description="where links lead")
-    quiet_from_hour: int = Field(21, ge=0, le=23, description="quiet hours begin, local hour")
-    quiet_to_hour: int = Field(8, ge=0, le=23, description="quiet hours end, local hour")
-    cap_messages: int = Field(
-        4, ge=1, description="most marketing messages a person gets in the window"
+    channel: str = Field(
+        default="", description="channel that `zhiyin send` uses; empty: none configured"
     )
-    cap_days: int = Field(30, ge=1, description="length of that window, days")
+    smtp_host: str = Field(default="", description="SMTP server; empty: no e-mail leaves")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="its port")
+    smtp_user: str = Field(
+        default="", description="login; the password is ZHIYIN_SMTP_PASSWORD only"
+    )
+    sender_name: str = Field(default="", description="shown sender; empty: the workspace's name")
+    sender_address: str = Field(default="", description="sender address")
+    postal_address: str = Field(default="", description="postal address shown in each e-mail")
+    public_url: str = Field(default="https://example.invalid", description="where links lead")
+    quiet_from_hour: int = Field(
+        default=21, ge=0, le=23, description="quiet hours begin, local hour"
+    )
+    quiet_to_hour: int = Field(default=8, ge=0, le=23, description="quiet hours end, local hour")
+    cap_messages: int = Field(
+        default=4, ge=1, description="most marketing messages a person gets in the window"
+    )
+    cap_days: int = Field(default=30, ge=1, description="length of that window, days")
 
 
 class MeasureSettings(Section):
     """What is looked at afterwards."""
 
-    bootstrap: int = Field(1000, ge=100, le=20000, description="bootstrap samples for intervals")
+    until: date | None = Field(
+        default=None, description="last day looked at; none: end of the campaign or of the data"
+    )
+    bootstrap: int = Field(
+        default=1000, ge=100, le=20000, description="bootstrap samples for intervals"
+    )
+    lookback_days: int = Field(
+        default=120,
+        ge=0,
+        le=3650,
+        description="how far back earlier days are measured until they settle",
+    )
 
 
 class Settings(Section):
     """All settings of one workspace."""
 
-    format: int = Field(FORMAT, description="version of this file's format")
+    format: int = Field(default=FORMAT, description="version of this file's format")
     name: str = Field(min_length=1, max_length=80, description="name of the shop")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="workspace currency, ISO 4217")
-    zone: str = Field("UTC", description="time zone of the shop, IANA")
-    languages: tuple[Literal["en", "zh"], ...] = Field(("en", "zh"), description="languages shown")
-    engine: str = Field("duckdb", description="engine that runs the sums")
-    ledger: str = Field("", description="ledger address (SQLAlchemy URL); empty: ledger.db here")
-    seed: int = Field(7, ge=0, description="seed of all chance")
-    demo: bool = Field(False, description="a demonstration: published keys, e-mail goes to a sink")
+    currency: str = Field(
+        default="USD", pattern="^[A-Z]{3}$", description="workspace currency, ISO 4217"
+    )
+    zone: str = Field(default="UTC", description="time zone of the shop, IANA")
+    languages: tuple[Literal["en", "zh"], ...] = Field(
+        default=("en", "zh"), description="languages shown"
+    )
+    engine: str = Field(default="duckdb", description="engine that runs the sums")
+    ledger: str = Field(
+        default="", description="ledger address (SQLAlchemy URL); empty: ledger.db here"
+    )
+    seed: int = Field(default=7, ge=0, description="seed of all chance")
+    demo: bool = Field(
+        default=False, description="a demonstration: published keys, e-mail goes to a sink"
+    )
     demographics_static: bool = Field(
-        False, description="customer attributes without history hold for all days"
+        default=False, description="customer attributes without history hold for all days"
     )
     revenue: RevenueSettings = RevenueSettings()
     profile: ProfileSettings = ProfileSettings()
@@ -186,10 +233,41 @@ def validate_settings(values: Mapping[str, object], *, where: str) -> Settings:
         raise ConfigError(f"{where}: {field}: {first['msg']}", hint=hint) from error
 
 
-def _override(values: dict, path: list[str], value: str, name: str) -> None:
+def render_settings(settings: Settings) -> str:
+    """The text of a `zhiyin.toml` that holds every setting with a comment that explains it."""
+    top: list[str] = ["# Settings of this Zhiyin workspace. ZHIYIN_<SECTION>__<KEY> overrides one."]
+    sections: list[str] = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            sections += ["", f"[{name}]"]
+            for key, inner in type(value).model_fields.items():
+                sections += _lines(key, getattr(value, key), inner.description)
+        else:
+            top += _lines(name, value, field.description)
+    return "\n".join([*top, *sections]) + "\n"
+
+
+def _lines(key: str, value: object, description: str | None) -> list[str]:
+    comment = [f"# {description}"] if description else []
+    return [*comment, f"# {key} =" if value is None else f"{key} = {_toml(value)}"]
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in cast("tuple[object, ...]", value)) + "]"
+    if isinstance(value, int | float | date):
+        return str(value)
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _override(values: dict[str, Any], path: list[str], value: str, name: str) -> None:
     target = values
     for part in path[:-1]:
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
+        section: object = target.setdefault(part, {})
+        if not isinstance(section, dict):
             raise ConfigError(f"{name} names a section that is not one")
+        target = cast("dict[str, Any]", section)
     target[path[-1]] = value

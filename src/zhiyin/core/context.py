@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from logging import Logger
@@ -10,8 +9,7 @@ from logging import Logger
 from zhiyin.core.clock import Clock
 from zhiyin.core.config import Settings
 from zhiyin.core.log import get_logger
-from zhiyin.core.protocols import Progress, Store, Vault
-from zhiyin.core.registry import Registry
+from zhiyin.core.protocols import Channel, Progress, Store, Vault
 from zhiyin.core.rng import Streams
 
 
@@ -30,6 +28,6 @@ class Context:
     rng: Streams
     as_of: date
     turn_id: str
-    registries: Mapping[str, Registry] = field(default_factory=dict)
+    channel: Channel | None = None  # where `act` may deliver; None: messages stay planned
     progress: Progress = _quiet
     log: Logger = field(default_factory=get_logger)

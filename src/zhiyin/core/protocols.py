@@ -1,3 +1,5 @@
+# pyright: standard
+# (pyarrow and Ibis ship no types, which strict mode would repeat in every signature)
 """The protocols that rooms and the wiring agree on. At most six methods each."""
 
 from __future__ import annotations
@@ -67,8 +69,17 @@ class Vault(Protocol):
         """Decrypt what `seal` gave; None where the blob is None or the party was erased."""
         ...
 
+    def seal_with(self, key_id: str, contents: Sequence[bytes]) -> list[bytes]:
+        """Encrypt raw contents with one key of its own (a load's quarantine), made if new."""
+        ...
+
     def token(self, purpose: str, value: str) -> str:
         """A keyed hash of `value` for one purpose (suppression, links); survives erasure."""
+        ...
+
+    @property
+    def salt(self) -> bytes:
+        """The workspace's assignment salt: hashed with a party id it gives her arm."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any
 
 from zhiyin.core.errors import NotFound
@@ -19,7 +19,7 @@ class Registry:
     """
 
     kind: str
-    built_in: Mapping[str, str] = field(default_factory=dict)
+    built_in: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def names(self) -> list[str]:
         """All known names, sorted."""
@@ -43,5 +43,5 @@ class Registry:
             f"no {self.kind} is called {name!r}", hint=f"known: {', '.join(self.names()) or 'none'}"
         )
 
-    def _points(self):
+    def _points(self) -> EntryPoints:
         return entry_points(group=f"zhiyin.{self.kind}s")

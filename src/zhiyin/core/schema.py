@@ -60,11 +60,28 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
-def col(name: str, type: Type, meaning: str, unit: str = "", **more) -> Column:
+def col(
+    name: str,
+    type: Type,
+    meaning: str,
+    unit: str = "",
+    *,
+    pii: Pii = "none",
+    required: bool = False,
+    volatile: bool = False,
+) -> Column:
     """An optional column."""
-    return Column(name, type, meaning, unit, **more)
+    return Column(name, type, meaning, unit, pii, required, volatile)
 
 
-def req(name: str, type: Type, meaning: str, unit: str = "", **more) -> Column:
+def req(
+    name: str,
+    type: Type,
+    meaning: str,
+    unit: str = "",
+    *,
+    pii: Pii = "none",
+    volatile: bool = False,
+) -> Column:
     """A column that is never null."""
-    return Column(name, type, meaning, unit, required=True, **more)
+    return Column(name, type, meaning, unit, pii, True, volatile)

@@ -306,6 +306,19 @@ RECOMMENDATIONS = Table(
     scope=(c.AS_OF_ON,),
 )  # fmt: skip
 
+MODELS = Table(
+    "models", "derived", "Fitted models of a day: what restores them, and their cards.",
+    "understand.models", (c.AS_OF_ON, c.TASK, c.SUBJECT),
+    (
+        _DAY, req(c.TASK, "string", "response or purchase"),
+        req(c.SUBJECT, "string", "campaign, or empty"),
+        req(c.MODEL, "string", "kind of model"), req(c.MODEL_VERSION, "string", "artifact hash"),
+        req(c.ARTIFACT, "binary", "JSON and arrays; never a pickle"),
+        req(c.CARD, "json", "model card: data, validation, effects, warnings"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
 INSIGHTS = Table(
     "insights", "derived", "What a day's models say in words and numbers, about groups only.",
     "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
@@ -321,7 +334,7 @@ RESULTS = Table(
     (c.AS_OF_ON, c.KIND, c.SUBJECT, c.METRIC),
     (
         _DAY, req(c.MEASURED_UNTIL_ON, "date", "day after the last one seen"),
-        req(c.KIND, "string", "response, recommend or delivery"),
+        req(c.KIND, "string", "response, purchase, profit, increment, recommend or delivery"),
         req(c.SUBJECT, "string", "campaign, or empty"), req(c.METRIC, "string", "metric"),
         col(c.VALUE, "float64", "value"), col(c.LOW, "float64", "lower 95 % bound"),
         col(c.HIGH, "float64", "upper 95 % bound"), req(c.N, "int64", "units behind it"),
@@ -356,7 +369,8 @@ TABLES: dict[str, Table] = {
     for table in (
         ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS, IDENTITIES, MERGES,
         PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
-        CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, INSIGHTS, RESULTS,
+        CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS,
+        RESULTS,
     )
 }  # fmt: skip
 

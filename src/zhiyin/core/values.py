@@ -15,8 +15,8 @@ class JobReport:
     """
 
     job: str
-    rows: Mapping[str, int] = field(default_factory=dict)
-    figures: Mapping[str, object] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
+    figures: Mapping[str, object] = field(default_factory=dict[str, object])
     notes: tuple[str, ...] = ()
 
 

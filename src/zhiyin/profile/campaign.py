@@ -1,5 +1,8 @@
 """Features of a customer and a campaign: what ties her to its offers and its kind."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -85,9 +88,7 @@ def _facts(
     return facts.cross_join(offers).cross_join(people.agg(campaign_recipients=_.count()))
 
 
-def _affinity(
-    lines: ibis.Table, own: ibis.Table, people: ibis.Table, *, day: Day
-) -> ibis.Table:
+def _affinity(lines: ibis.Table, own: ibis.Table, people: ibis.Table, *, day: Day) -> ibis.Table:
     """Spend on, and purchases of, what the offers are good for."""
     items = lines.filter(lines[c.KIND] == "item").semi_join(people, c.CUSTOMER_ID)
     at, amount = _[c.SOLD_AT], _[c.AMOUNT_BASE_MINOR]

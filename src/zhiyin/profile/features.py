@@ -1,5 +1,8 @@
 """Features of every customer as of a day, as one Ibis expression."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -1,5 +1,8 @@
 """Job `profile.features`: snapshots of the features for the day and for days to learn from."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from datetime import date

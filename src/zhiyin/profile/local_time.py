@@ -1,8 +1,11 @@
-"""Local clock time of a shop as plain arithmetic, equal on every engine and without zone data there.
+"""Local clock time of a shop as plain arithmetic: equal on every engine, no zone data needed.
 
 Engines differ in how (and whether) they know IANA zones. A zone has few changes of its UTC offset
 in the years of a shop's data, so we read them from Python's zone data and write them as one case.
 """
+
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """Features from what a customer bought: timing, money, savings, habits, trend and assortment."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -286,5 +289,3 @@ def _categories(spend: ibis.Table) -> ibis.Table:
 def _brands(spend: ibis.Table) -> ibis.Table:
     made = spend.group_by(c.CUSTOMER_ID).agg(top=_.spend.max(), all=_.spend.sum())
     return made.select(c.CUSTOMER_ID, top_brand_share=made.top / made["all"].nullif(0))
-
-

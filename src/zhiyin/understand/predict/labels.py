@@ -1,5 +1,8 @@
 """What happened after a day: the labels that models learn from (law 1: all ends before `as_of`)."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -115,7 +118,9 @@ def _spend(tables: Mapping[str, ibis.Table], redeemed: ibis.Table) -> ibis.Table
     return wanted.group_by(keys).agg(**{SPEND_MINOR: _[c.AMOUNT_BASE_MINOR].sum().cast("int64")})
 
 
-def purchase_windows(days: Sequence[date], *, horizon_days: int, as_of: date, zone: str) -> pa.Table:
+def purchase_windows(
+    days: Sequence[date], *, horizon_days: int, as_of: date, zone: str
+) -> pa.Table:
     """Moments of the horizon after each snapshot day; days whose horizon is not over are left out.
 
     Returns
@@ -151,9 +156,7 @@ def purchase_labels(order_lines: ibis.Table, windows: ibis.Table) -> ibis.Table:
     -------
     One row per snapshot day and buyer: `as_of_on`, `customer_id`, `bought` = 1.
     """
-    lines = order_lines.filter(
-        order_lines[c.KIND] == "item", order_lines[c.CUSTOMER_ID].notnull()
-    )
+    lines = order_lines.filter(order_lines[c.KIND] == "item", order_lines[c.CUSTOMER_ID].notnull())
     sold = lines.select(c.CUSTOMER_ID, c.SOLD_AT).distinct()
     met = windows.join(
         sold, [sold[c.SOLD_AT] >= windows[WINDOW_START], sold[c.SOLD_AT] < windows[WINDOW_END]]

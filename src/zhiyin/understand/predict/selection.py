@@ -91,7 +91,9 @@ def choose(
         for name, parts in predictions.items()
     }
     weights = np.array([y.sum() for y in labels], dtype=float)
-    means = {name: float(np.average(s, weights=weights)) if s else 0.5 for name, s in scores.items()}
+    means = {
+        name: float(np.average(s, weights=weights)) if s else 0.5 for name, s in scores.items()
+    }
     best = max(means, key=lambda name: round(means[name], 6))
     observed = np.concatenate(labels) if labels else np.zeros(0)
     predicted = np.concatenate(predictions[best]) if labels else np.zeros(0)

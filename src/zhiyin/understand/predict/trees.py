@@ -80,7 +80,9 @@ class LightGbm:
     def __init__(self, *, trees: int = 120, rate: float = 0.04, leaves: int = 4) -> None:
         self.trees, self.rate, self.leaves = trees, rate, leaves
 
-    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> LightGbm:
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
+    ) -> LightGbm:
         """Fit on (n, d) features with missing values and (n,) labels.
 
         Raises
@@ -143,7 +145,9 @@ class Boosting:
     def __init__(self, *, trees: int = 100, rate: float = 0.04, leaves: int = 4) -> None:
         self.trees, self.rate, self.leaves = trees, rate, leaves
 
-    def fit(self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> Boosting:
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
+    ) -> Boosting:
         """Fit on (n, d) features with missing values and (n,) labels."""
         fitted = HistGradientBoostingClassifier(
             max_iter=self.trees,
@@ -152,7 +156,7 @@ class Boosting:
             min_samples_leaf=20,
             l2_regularization=10.0,
             max_features=0.2,
-            early_stopping=False,
+            early_stopping=False,  # pyright: ignore[reportArgumentType] # stubs say str
             random_state=int(rng.integers(2**31 - 1)),
         )
         fitted.fit(features, labels)

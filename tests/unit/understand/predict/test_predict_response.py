@@ -46,9 +46,7 @@ def world(seed: int = 0):
             )
         )
         end = start + timedelta(days=30)
-        campaigns.append(
-            {"campaign_id": f"c{k}", "kind": "A", "start_on": start, "end_on": end}
-        )
+        campaigns.append({"campaign_id": f"c{k}", "kind": "A", "start_on": start, "end_on": end})
     to_arrow = pa.Table.from_pandas
     return {
         "features": to_arrow(pd.concat(features), preserve_index=False),
@@ -141,7 +139,9 @@ def test_the_card_is_json_and_honest_about_selection(result):
     assert [fold["group"] for fold in card["validation"]["folds"]] == ["c1", "c2"]
     assert card["model"] in card["validation"]["candidates"]
     assert "not_randomised" in {w["code"] for w in card["warnings"]}
-    assert {"auc", "auc_low", "auc_high", "ece", "ece_floor"} <= set(card["validation"]["last_fold"])
+    assert {"auc", "auc_low", "auc_high", "ece", "ece_floor"} <= set(
+        card["validation"]["last_fold"]
+    )
 
 
 def test_the_purchase_model_scores_everyone_known_on_the_day():

@@ -1,0 +1,195 @@
+"""Wiring only: a folder and its settings become a store, a vault, a channel and a context."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ibis
+
+from zhiyin import __version__
+from zhiyin.collect.load import LoadReport, load_file
+from zhiyin.core import columns as c
+from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
+from zhiyin.core.config import (
+    FILE_NAME,
+    Settings,
+    load_settings,
+    render_settings,
+)
+from zhiyin.core.context import Context
+from zhiyin.core.errors import NotEnoughData, WorkspaceError
+from zhiyin.core.protocols import Channel, Progress
+from zhiyin.core.rng import Streams
+from zhiyin.loop import Turn, last_turn, run_turn
+from zhiyin.store.vault import LocalVault, open_vault
+from zhiyin.store.workspace import WorkspaceStore, open_store
+from zhiyin.summary import summarise
+
+FOLDERS = ("lake", "keys", "outbox", "reports")
+REPORT, SUMMARY = "report.html", "summary.json"
+
+
+def quiet(what: str, share: float) -> None:
+    """A progress that shows nothing."""
+
+
+class Workspace:
+    """One shop's folder, opened. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        store: WorkspaceStore,
+        vault: LocalVault,
+        *,
+        clock: Clock,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.store = store
+        self.vault = vault
+        self.clock = clock
+
+    @classmethod
+    def create(cls, folder: Path, settings: Settings) -> Self:
+        """Make a workspace in `folder`, which may exist but not be a workspace.
+
+        Raises
+        ------
+        WorkspaceError
+            If there is one already, or the folder cannot be written.
+        """
+        path = folder / FILE_NAME
+        if path.exists():
+            raise WorkspaceError(f"{folder} is a workspace already", hint="choose another folder")
+        try:
+            for name in FOLDERS:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / "keys").chmod(0o700)
+            path.write_text(render_settings(settings), encoding="utf-8")
+        except OSError as error:
+            raise WorkspaceError(f"{folder} cannot be written: {error.strerror}") from error
+        return cls.open(folder, write=True)
+
+    @classmethod
+    def open(cls, folder: str | Path, *, write: bool = False, clock: Clock | None = None) -> Self:
+        """Open the workspace in `folder`; without `write`, its lake refuses every change.
+
+        Raises
+        ------
+        WorkspaceError
+            If there is none, or a newer version wrote it.
+        ConfigError
+            If its settings are wrong.
+        """
+        folder = Path(folder)
+        settings = load_settings(folder)
+        store = open_store(folder, zone=settings.zone, ledger=settings.ledger)
+        vault = open_vault(folder / "keys", store.ledger, demo=settings.demo)
+        return cls(folder, settings, store, vault, clock=clock or SystemClock())
+
+    def table(self, name: str, *, as_of: date | None = None) -> ibis.Table:
+        """The rows of a table, visible before `as_of` (None: all), as an Ibis expression."""
+        return self.store.read(name, as_of=as_of)
+
+    def load(
+        self,
+        table: str,
+        file: Path,
+        *,
+        mapping: Path | None = None,
+        dry_run: bool = False,
+        progress: Progress = quiet,
+    ) -> LoadReport:
+        """Load one file into a table; loading it again changes nothing."""
+        return load_file(
+            self.store, self.vault, self.settings, self.clock, file, table,
+            read_mapping(mapping) if mapping is not None else None,
+            dry_run=dry_run, progress=progress,
+        )  # fmt: skip
+
+    def run(
+        self,
+        *,
+        as_of: date | None = None,
+        only: str | None = None,
+        again: bool = False,
+        progress: Progress = quiet,
+    ) -> Turn:
+        """Turn the loop for a day (none: the day after the last data). Delivers in a demo only."""
+        day = as_of or self.default_day()
+
+        def make_context(turn_id: str, store: WorkspaceStore) -> Context:
+            return self.context(day, turn_id=turn_id, store=store)
+
+        return run_turn(
+            self.store, make_context, settings=self.settings, as_of=day, clock=self.clock,
+            code_version=__version__, only=only, again=again, progress=progress,
+        )  # fmt: skip
+
+    def default_day(self) -> date:
+        """The local day after the last sale: the first day that sees all of them.
+
+        Raises
+        ------
+        NotEnoughData
+            If there is no sale.
+        """
+        last = self.store.read("order_lines")[c.SOLD_AT].max().to_pyarrow().as_py()
+        if last is None:
+            raise NotEnoughData(
+                "this workspace has no order lines yet", hint="zhiyin load order_lines FILE"
+            )
+        return local_day(last, self.settings.zone) + timedelta(days=1)
+
+    def context(
+        self,
+        as_of: date,
+        *,
+        turn_id: str = "",
+        store: WorkspaceStore | None = None,
+        channel: Channel | None = None,
+    ) -> Context:
+        """What jobs of the day get."""
+        return Context(
+            self.settings,
+            store or self.store,
+            self.vault,
+            FrozenClock(run_moment(as_of, self.settings.zone)),
+            Streams(self.settings.seed),
+            as_of,
+            turn_id,
+            channel,
+        )
+
+    def report(
+        self, *, as_of: date | None = None, language: str = "en"
+    ) -> tuple[dict[str, Any], str, Path]:
+        """Render the report of the last turn (of `as_of`): summary, its text, the HTML file."""
+        turn = last_turn(self.store, self.clock, as_of)
+        summary = summarise(turn, self.store)
+        path = self.folder / "reports" / REPORT
+        path.with_name(SUMMARY).write_text(
+            json.dumps(summary, ensure_ascii=False, indent=2, default=str) + "\n", encoding="utf-8"
+        )
+        return summary, json.dumps(summary, indent=2), path
+
+    def close(self) -> None:
+        """Give back the ledger's connections."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

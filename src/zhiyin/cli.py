@@ -1,0 +1,301 @@
+"""The command line. Heavy parts are imported by the command that needs them: help is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zhiyin.core.errors import ZhiyinError
+
+if TYPE_CHECKING:
+    from zhiyin.app import Workspace
+
+app = typer.Typer(
+    name="zhiyin",
+    help="知音 · know each customer, decide, act, measure what it caused.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[
+    Path,
+    typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Language = Annotated[str, typer.Option("--lang", help="en or zh.")]
+HERE = Path()
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to build it.")] = Path("demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Build a demonstration shop from The Complete Journey and turn the loop once."""
+    from zhiyin.demo import build_demo
+
+    with _progress() as progress, build_demo(folder, progress=progress) as workspace:
+        workspace.run(progress=progress)
+        _finish(workspace, as_json=as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make the workspace in.")],
+    name: Annotated[str, typer.Option(help="Name of the shop.")] = "",
+    currency: Annotated[str, typer.Option(help="Currency, ISO 4217.")] = "USD",
+    zone: Annotated[str, typer.Option(help="Time zone, for example Asia/Shanghai.")] = "UTC",
+    language: Annotated[str, typer.Option(help="First language: en or zh.")] = "en",
+) -> None:
+    """Make a new, empty workspace."""
+    from zhiyin.app import Workspace
+    from zhiyin.core.config import validate_settings
+
+    languages = (language, "en" if language == "zh" else "zh")
+    values = {"name": name or folder.resolve().name, "currency": currency, "zone": zone}
+    settings = validate_settings(values | {"languages": languages}, where="init")
+    Workspace.create(folder, settings).close()
+    _say(f"{folder} is ready. Settings: {folder / 'zhiyin.toml'}")
+    _say(f"Next: zhiyin load order_lines FILE --map mapping.toml -w {folder}")
+
+
+@app.command()
+def load(
+    table: Annotated[str, typer.Argument(help="Table, for example order_lines.")],
+    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or JSONL files.")],
+    mapping: Annotated[Path | None, typer.Option("--map", help="Mapping file (TOML).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, write nothing.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Load files into a table; bad rows go to quarantine, each with its reason."""
+    with _open(workspace, write=True) as shop, _progress() as progress:
+        for file in files:
+            report = shop.load(table, file, mapping=mapping, dry_run=dry_run, progress=progress)
+            _say(json.dumps(report.as_dict(), default=str) if as_json else report.text(language))
+
+
+@app.command()
+def run(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day; none: after the last data."),
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Run this one job.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="A new turn for the same day.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Turn the loop once for a day. Nothing is sent to anybody: messages stop at *planned*."""
+    day = as_of.date() if as_of else None
+    with _open(workspace, write=True) as shop, _progress() as progress:
+        turn = shop.run(as_of=day, only=only, again=again, progress=progress)
+        if turn.resumed:
+            _note("this turn had run already, or was resumed; --again starts a new one")
+        _finish(shop, as_json=as_json, language=language, as_of=turn.as_of)
+
+
+@app.command()
+def send(
+    campaign: Annotated[str, typer.Argument(help="Campaign whose planned messages go out.")],
+    approve: Annotated[bool, typer.Option("--approve", help="Ask to send for real.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask once more.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+) -> None:
+    """Show what a campaign would send after each rule; with --approve, ask and send."""
+    with _open(workspace, write=True) as shop:
+        plan = shop.send_plan(campaign)
+        _say(plan.text(language))
+        if not approve:
+            _say("Nothing was sent. Add --approve to send.")
+            return
+        if not yes and not typer.confirm(f"Send {plan.ready} messages now?"):
+            _say("Nothing was sent.")
+            return
+        with _progress() as progress:
+            counts = shop.send(campaign, progress=progress)
+        _say(", ".join(f"{state} {count}" for state, count in sorted(counts.items())))
+
+
+@app.command()
+def report(
+    workspace: Folder = HERE,
+    as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"])] = None,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Render the report of the last turn again and print its summary."""
+    with _open(workspace, write=True) as shop:
+        day = as_of.date() if as_of else None
+        _finish(shop, as_json=as_json, language=language, as_of=day)
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="The source's id, an e-mail, a phone, or ours.")],
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """One customer: profile, scores with reasons, decisions, messages, and why not."""
+    from zhiyin.person import explain_customer
+
+    with _open(workspace) as shop:
+        answer = explain_customer(shop.store, shop.vault, customer, language=language)
+        _say(_json(answer.values) if as_json else answer.text)
+
+
+@app.command()
+def export(
+    customer: Annotated[str, typer.Argument(help="The source's id, an e-mail, a phone, or ours.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder for the two files.")] = HERE,
+    workspace: Folder = HERE,
+) -> None:
+    """Everything about one customer, and nobody else, as JSON and HTML."""
+    from zhiyin.person import export_customer
+
+    with _open(workspace) as shop:
+        for path in export_customer(shop.store, shop.vault, customer, to, clock=shop.clock):
+            _say(str(path))
+
+
+@app.command()
+def erase(
+    customer: Annotated[str, typer.Argument(help="The source's id, an e-mail, a phone, or ours.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a customer from every file; totals stay, which the printed proof shows."""
+    with _open(workspace, write=True) as shop:
+        if not yes and not typer.confirm("Erase this customer for good?"):
+            raise typer.Exit(1)
+        proof = shop.erase(customer)
+        _say(_json(proof) if as_json else proof["text"])
+
+
+@app.command()
+def doctor(workspace: Folder = HERE, as_json: AsJson = False) -> None:
+    """Check the installation and the workspace; say what to do about each finding."""
+    from zhiyin.doctor import examine
+
+    findings = examine(workspace)
+    if as_json:
+        _say(_json([finding.as_dict() for finding in findings]))
+    for finding in () if as_json else findings:
+        _say(f"{'ok  ' if finding.ok else 'BAD '} {finding.what}")
+        if finding.hint:
+            _say(f"     {finding.hint}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    workspace: Folder = HERE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 8000,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no jobs here.")] = False,
+) -> None:
+    """Serve the report and the API of a workspace, with a worker beside it."""
+    from zhiyin.api.server import serve_workspace
+
+    serve_workspace(workspace, host=host, port=port, with_worker=not no_worker)
+
+
+@app.command()
+def worker(
+    workspace: Folder = HERE,
+    once: Annotated[bool, typer.Option("--once", help="Stop when no job waits.")] = False,
+) -> None:
+    """Take waiting jobs, one after the other."""
+    from zhiyin.worker import work
+
+    work(workspace, once=once)
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Who or what the key is for.")],
+    role: Annotated[str, typer.Option(help="Role, for example analyst.")] = "viewer",
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the keys of that name.")] = False,
+    workspace: Folder = HERE,
+) -> None:
+    """Make an API key (shown once), or revoke those of a name."""
+    from zhiyin.api.keys import make_key, revoke_keys
+
+    with _open(workspace, write=True) as shop:
+        if revoke:
+            _say(f"{revoke_keys(shop.store, name, clock=shop.clock)} revoked")
+        else:
+            _say(make_key(shop.store, name, role, clock=shop.clock))
+
+
+def main() -> None:
+    """Entry point: a `ZhiyinError` becomes two lines and exit code 1."""
+    try:
+        app()
+    except ZhiyinError as error:
+        _note(f"error: {error.message}")
+        if error.hint:
+            _note(f"hint:  {error.hint}")
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _open(folder: Path, *, write: bool = False) -> Iterator[Workspace]:
+    from zhiyin.app import Workspace
+
+    with Workspace.open(folder, write=write) as workspace:
+        yield workspace
+
+
+def _finish(
+    shop: Workspace, *, as_json: bool, language: str = "en", as_of: date | None = None
+) -> None:
+    """Render the report, keep the summary, print what was asked for."""
+    summary, text, path = shop.report(as_of=as_of, language=language)
+    if as_json:
+        _say(_json(summary))
+    else:
+        _say(text)
+        _say(f"\nReport:  {path}\nSummary: {path.with_name('summary.json')}")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """A bar on stderr, only where somebody looks."""
+    if not sys.stderr.isatty():
+        yield lambda what, share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _note(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,114 @@
+"""Local times of a source become UTC; every distinct text is parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_OFFSET = r"(?:[Zz]|[+-]\d{2}:?\d{2})$"
+_DAY = "datetime64[D]"
+_MICRO = "datetime64[us]"
+
+
+def parse_times(
+    column: pa.ChunkedArray, *, zone: str, formats: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moments as naive UTC.
+
+    Texts are read by the first of `formats` that fits (none given: ISO 8601, with or without
+    offset); times without an offset are local to `zone`. Where the clock is set back the first of
+    the two hours is meant, where it is set forward the first moment after the gap.
+
+    Returns
+    -------
+    (n,) datetime64[us], NaT where empty or wrong, and (n,) bool: has a value (right or wrong).
+    """
+    codes, distinct = _encode(column)
+    if pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type):
+        moments = _parse_texts(distinct, zone=zone, formats=formats)
+    elif pa.types.is_timestamp(distinct.type):
+        moments = _to_utc(pd.DatetimeIndex(distinct.cast(_micro(distinct.type)).to_pandas()), zone)
+    elif pa.types.is_date(distinct.type):
+        moments = _to_utc(pd.DatetimeIndex(distinct.cast(pa.timestamp("us")).to_pandas()), zone)
+    else:
+        moments = np.full(len(distinct), np.datetime64("NaT"), _MICRO)
+    return np.append(moments, np.datetime64("NaT"))[codes], codes >= 0
+
+
+def parse_days(
+    column: pa.ChunkedArray, *, formats: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Local days: the date as written, whatever time stands behind it.
+
+    Returns
+    -------
+    (n,) datetime64[D], NaT where empty or wrong, and (n,) bool: has a value.
+    """
+    moments, given = parse_times(column, zone="UTC", formats=formats)
+    return moments.astype(_DAY), given
+
+
+def local_days(moments: np.ndarray, zone: str) -> np.ndarray:
+    """The local day of each naive UTC moment; (n,) datetime64[D]."""
+    hours, codes = np.unique(moments.astype("datetime64[m]"), return_inverse=True)
+    local = pd.DatetimeIndex(hours.astype(_MICRO)).tz_localize("UTC").tz_convert(zone)
+    return local.tz_localize(None).to_numpy().astype(_DAY)[codes]
+
+
+def months(days: np.ndarray) -> pa.Array:
+    """`YYYY-MM` of each day or moment."""
+    distinct, codes = np.unique(days.astype("datetime64[M]"), return_inverse=True)
+    names = pa.array(np.datetime_as_string(distinct), pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), names)
+
+
+def _micro(kind: pa.TimestampType) -> pa.DataType:
+    return pa.timestamp("us", kind.tz)
+
+
+def _encode(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    encoded = pc.dictionary_encode(column).combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = pa.concat_arrays(encoded.chunks)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    distinct = encoded.dictionary
+    if pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type):
+        distinct = pc.utf8_trim_whitespace(distinct)
+        empty = np.append(pc.equal(distinct, "").to_numpy(zero_copy_only=False), False)
+        codes = np.where(empty[codes], -1, codes)
+    return codes, distinct
+
+
+def _parse_texts(texts: pa.Array, *, zone: str, formats: Sequence[str]) -> np.ndarray:
+    series = texts.to_pandas().astype("object")
+    made = np.full(len(series), np.datetime64("NaT"), _MICRO)
+    with_offset = series.str.contains(_OFFSET, regex=True).to_numpy(bool) & ~series.str.fullmatch(
+        r"\d{4}-\d{2}-\d{2}"
+    ).to_numpy(bool)
+    for one in formats or ("ISO8601",):
+        aware = "%z" in one if formats else None
+        for offset in (True, False):
+            rows = np.isnat(made)
+            if aware is None:
+                rows &= with_offset == offset
+            elif aware != offset:
+                continue
+            if rows.any():
+                parsed = pd.to_datetime(series[rows], format=one, errors="coerce", utc=offset)
+                made[rows] = _to_utc(pd.DatetimeIndex(parsed), zone)
+    return made
+
+
+def _to_utc(moments: pd.DatetimeIndex, zone: str) -> np.ndarray:
+    if moments.tz is None and zone != "UTC":
+        first = np.ones(len(moments), bool)
+        moments = moments.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    if moments.tz is not None:
+        moments = moments.tz_convert("UTC").tz_localize(None)
+    return moments.to_numpy().astype(_MICRO)

@@ -1,0 +1,52 @@
+"""Who stands for a person: the representative of each party under the merges in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def representatives(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The representative of every party that is not its own.
+
+    Parameters
+    ----------
+    pairs
+        (party, into): `party` is the same person as `into`. Their order does not matter.
+
+    Returns
+    -------
+    party → representative, without the representatives themselves. The representative of joined
+    parties is the one that is joined into no other; if there are several (A into B and A into C)
+    or none (a cycle), the smallest id among them or among all.
+    """
+    above: dict[str, str] = {}
+    joined: set[str] = set()
+
+    def top(party: str) -> str:
+        path: list[str] = []
+        while (parent := above.setdefault(party, party)) != party:
+            path.append(party)
+            party = parent
+        for step in path:
+            above[step] = party
+        return party
+
+    for party, into in pairs:
+        if party != into:
+            joined.add(party)
+        one, other = sorted((top(party), top(into)))
+        above[other] = one
+    groups: dict[str, list[str]] = {}
+    for party in sorted(above):
+        groups.setdefault(top(party), []).append(party)
+    chosen: dict[str, str] = {}
+    for members in groups.values():
+        free = [party for party in members if party not in joined]
+        chosen.update(dict.fromkeys(members, (free or members)[0]))
+    return {party: into for party, into in chosen.items() if party != into}
+
+
+def joined_parties(party: str, mapping: Mapping[str, str]) -> list[str]:
+    """All parties of the person that `party` belongs to, sorted, under `representatives`."""
+    chief = mapping.get(party, party)
+    return sorted({chief, party, *(one for one, into in mapping.items() if into == chief)})

@@ -1,0 +1,83 @@
+"""What the gate needs to know, read from the ledger: consents, suppressions, earlier messages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from zhiyin.core import ledger
+from zhiyin.core.clock import naive_utc
+from zhiyin.govern.gate import Consent
+
+_CHUNK = 500
+_FEW = 5_000  # more parties than this are found by reading the whole table once
+
+REACHED = ("sending", "sent", "unknown")
+"""States of a message that may have reached the person: they count for the caps."""
+
+
+def read_consents(
+    connection: sa.Connection, party_ids: Sequence[str], *, purpose: str
+) -> dict[str, list[Consent]]:
+    """The consent lines of each party for a purpose; times aware, in UTC."""
+    table = ledger.consents
+    query = sa.select(table).where(table.c.purpose == purpose)
+    found: dict[str, list[Consent]] = defaultdict(list)
+    for row in _rows_of(connection, query, table.c.party_id, party_ids):
+        line = Consent(
+            row.party_id, row.purpose, row.channel, row.granted, row.at.replace(tzinfo=UTC)
+        )
+        found[row.party_id].append(line)
+    return dict(found)
+
+
+def read_contacts(
+    connection: sa.Connection, party_ids: Sequence[str], *, since: datetime, until: datetime
+) -> dict[str, list[datetime]]:
+    """When each party was, or may have been, sent a message in (since, until]."""
+    table = ledger.messages
+    at = sa.func.coalesce(table.c.sent_at, table.c.planned_at).label("contacted_at")
+    query = sa.select(table.c.party_id, at).where(
+        table.c.state.in_(REACHED), at > naive_utc(since), at <= naive_utc(until)
+    )
+    found: dict[str, list[datetime]] = defaultdict(list)
+    for row in _rows_of(connection, query, table.c.party_id, party_ids):
+        found[row.party_id].append(row.contacted_at.replace(tzinfo=UTC))
+    return dict(found)
+
+
+def read_suppressed(
+    connection: sa.Connection, tokens: Sequence[str], *, channel: str
+) -> frozenset[str]:
+    """Those of the keyed hashes that are on the suppression list for the channel."""
+    table = ledger.suppressions
+    query = sa.select(table.c.token).where(table.c.channel.in_((channel, "*")))
+    rows = _rows_of(connection, query, table.c.token, tokens)
+    return frozenset(row.token for row in rows)
+
+
+def _rows_of(
+    connection: sa.Connection,
+    query: Any,  # a select of any columns: SQLAlchemy types each arity apart
+    column: sa.ColumnElement[str],
+    wanted: Sequence[str],
+) -> Iterator[sa.Row[Any, Any]]:
+    ids = sorted(set(wanted))
+    if len(ids) > _FEW:
+        yield from _only(connection.execute(query), column, frozenset(ids))
+        return
+    for start in range(0, len(ids), _CHUNK):
+        yield from connection.execute(query.where(column.in_(ids[start : start + _CHUNK])))
+
+
+def _only(
+    rows: Iterable[sa.Row[Any, Any]],
+    column: sa.ColumnElement[str],
+    wanted: frozenset[str],
+) -> Iterator[sa.Row[Any, Any]]:
+    key = str(column.key)
+    return (row for row in rows if getattr(row, key) in wanted)

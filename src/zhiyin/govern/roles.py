@@ -1,0 +1,56 @@
+"""Who may do what: permissions are `noun:verb`, roles are sets of them, the default is no."""
+
+from __future__ import annotations
+
+from zhiyin.core.errors import InvalidParameter, PermissionDenied
+
+PERMISSIONS: dict[str, str] = {
+    "report:read": "read reports and results",
+    "table:read": "read tables without personal data",
+    "job:read": "see turns and jobs",
+    "job:run": "ask for a turn",
+    "data:load": "load files",
+    "people:read": "look up one customer's profile, scores and decisions",
+    "people:read_personal": "see personal data",
+    "people:erase": "erase a customer",
+    "campaign:plan": "prepare a campaign",
+    "campaign:approve": "approve and send a campaign (never one's own)",
+    "event:write": "send events",
+    "decision:ask": "ask for a decision or a recommendation",
+    "key:manage": "make and revoke API keys",
+    "audit:read": "read the audit log",
+}
+
+_READ = {"report:read", "table:read", "job:read"}
+
+ROLES: dict[str, frozenset[str]] = {
+    "admin": frozenset(PERMISSIONS),
+    "marketer": frozenset(_READ | {"people:read", "campaign:plan", "job:run", "data:load"}),
+    "approver": frozenset(_READ | {"people:read", "campaign:approve"}),
+    "analyst": frozenset(_READ | {"people:read", "job:run"}),
+    "viewer": frozenset({"report:read", "job:read"}),
+    "collector": frozenset({"event:write"}),
+    "service": frozenset({"decision:ask", "event:write"}),
+}
+
+
+def allows(role: str, permission: str) -> bool:
+    """Whether the role holds the permission; an unknown role holds none.
+
+    Raises
+    ------
+    InvalidParameter
+        If there is no such permission (a programming error that must not pass as "no").
+    """
+    if permission not in PERMISSIONS:
+        raise InvalidParameter(f"there is no permission {permission!r}")
+    return permission in ROLES.get(role, frozenset())
+
+
+def require(role: str, permission: str) -> None:
+    """Raise `PermissionDenied` unless the role holds the permission."""
+    if not allows(role, permission):
+        raise PermissionDenied(
+            f"the role {role} may not {PERMISSIONS[permission]}",
+            hint=f"it needs the permission {permission}",
+        )

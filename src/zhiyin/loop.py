@@ -1,0 +1,237 @@
+"""The order of the jobs, and one turn of the loop: resumable, idempotent, exclusive.
+
+A turn's id is a hash of workspace, day, settings and code version. Its first act is to record the
+version of every input table; a resumed turn reads the same versions and skips the steps that are
+done, so that a turn which was killed anywhere ends in the same tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from zhiyin.core import ledger
+from zhiyin.core.clock import Clock, naive_utc
+from zhiyin.core.config import Settings
+from zhiyin.core.context import Context
+from zhiyin.core.errors import NotFound
+from zhiyin.core.protocols import Progress
+from zhiyin.core.registry import Registry
+from zhiyin.core.tables import TABLES
+from zhiyin.core.values import JobReport
+from zhiyin.store.leases import hold_lease
+from zhiyin.store.workspace import WorkspaceStore
+
+JOBS = Registry(
+    "job",
+    {
+        "collect.facts": "zhiyin.collect.job:run",
+        "profile.features": "zhiyin.profile.job:run",
+        "understand.models": "zhiyin.understand.job:run",
+        "profile.tags": "zhiyin.profile.tags_job:run",
+        #        "decide": "zhiyin.decide.job:run",
+        #        "act": "zhiyin.act.job:run",
+        "measure": "zhiyin.measure.job:run",
+    },
+)
+"""The jobs of a turn, in order."""
+
+LEASE_S = 3600.0
+"""A job may take this long; a turn that dies on this machine frees the lake at once."""
+
+INPUTS = tuple(table.name for table in TABLES.values() if table.writer.startswith("collect."))
+"""Tables that a turn reads at the version it found at its start."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one turn did: its steps' reports and the seconds each took, in order."""
+
+    turn_id: str
+    as_of: date
+    reports: tuple[JobReport, ...]
+    seconds: dict[str, float]
+    resumed: bool
+
+    def report(self, job: str) -> JobReport | None:
+        """The report of `job`, None where it did not run."""
+        return next((report for report in self.reports if report.job == job), None)
+
+
+MakeContext = Callable[[str, WorkspaceStore], Context]
+
+
+def run_turn(
+    store: WorkspaceStore,
+    make_context: MakeContext,
+    *,
+    settings: Settings,
+    as_of: date,
+    clock: Clock,
+    code_version: str,
+    only: str | None = None,
+    again: bool = False,
+    progress: Progress,
+) -> Turn:
+    """Run the jobs for `as_of`, or what a killed turn left undone.
+
+    Parameters
+    ----------
+    make_context
+        Called with the turn's id and the pinned store; gives the jobs' context.
+    only
+        Run this one job of the turn, even if it is done.
+    again
+        Start a new turn although one for the same day and settings is done.
+
+    Raises
+    ------
+    NotFound
+        If `only` names no job.
+    LeaseHeld
+        If another process holds the lake.
+    """
+    if only is not None and only not in JOBS.built_in:
+        raise NotFound(f"there is no job {only!r}", hint=f"jobs: {', '.join(JOBS.built_in)}")
+    with hold_lease(store.ledger, clock=clock, ttl_s=LEASE_S) as lease:
+        turn_id, inputs, resumed = _open_turn(
+            store, settings, as_of, clock=clock, code_version=code_version, again=again
+        )
+        context = make_context(turn_id, store.pinned(inputs))
+        for index, job in enumerate(JOBS.built_in):
+            if only not in (None, job) or (only is None and _is_done(store, turn_id, job)):
+                continue
+            lease.renew()
+            progress(job, index / len(JOBS.built_in))
+            _run_step(store, context, job, clock)
+        progress("done", 1.0)
+        return _close_turn(store, turn_id, as_of, clock, resumed=resumed)
+
+
+def base_id(settings: Settings, as_of: date, code_version: str) -> str:
+    """The part of a turn's id that its inputs decide."""
+    content = json.dumps(
+        [settings.model_dump(mode="json"), as_of.isoformat(), code_version], sort_keys=True
+    )
+    return "t_" + hashlib.sha256(content.encode()).hexdigest()[:24]
+
+
+def _open_turn(
+    store: WorkspaceStore,
+    settings: Settings,
+    as_of: date,
+    *,
+    clock: Clock,
+    code_version: str,
+    again: bool,
+) -> tuple[str, dict[str, int], bool]:
+    base = base_id(settings, as_of, code_version)
+    turns = ledger.turns
+    with store.begin() as connection:
+        rows = connection.execute(
+            sa.select(turns.c.turn_id, turns.c.state, turns.c.inputs)
+            .where(turns.c.turn_id.startswith(base, autoescape=True))
+            .order_by(turns.c.started_at, turns.c.turn_id)
+        ).all()
+        if rows and not (again and rows[-1].state == "done"):
+            return rows[-1].turn_id, dict(rows[-1].inputs), True
+        turn_id = f"{base}-{len(rows) + 1}"
+        versions = store.versions()
+        inputs = {name: versions[name] for name in INPUTS if name in versions}
+        connection.execute(
+            turns.insert().values(
+                turn_id=turn_id,
+                as_of_on=as_of,
+                state="running",
+                inputs=inputs,
+                config=settings.model_dump(mode="json"),
+                code_version=code_version,
+                started_at=naive_utc(clock.now()),
+            )
+        )
+    return turn_id, inputs, False
+
+
+def _is_done(store: WorkspaceStore, turn_id: str, job: str) -> bool:
+    steps = ledger.steps
+    with store.begin() as connection:
+        state = connection.scalar(
+            sa.select(steps.c.state).where(steps.c.turn_id == turn_id, steps.c.job == job)
+        )
+    return state == "done"
+
+
+def _run_step(store: WorkspaceStore, context: Context, job: str, clock: Clock) -> None:
+    steps = ledger.steps
+    key = (steps.c.turn_id == context.turn_id) & (steps.c.job == job)
+    with store.begin() as connection:
+        connection.execute(steps.delete().where(key))
+        connection.execute(steps.insert().values(turn_id=context.turn_id, job=job, state="running"))
+    begun = clock.monotonic()
+    section = getattr(context.settings, job.partition(".")[0], context.settings)
+    report: JobReport = JOBS.load(job)(context, section)
+    values = asdict(report) | {"rows": dict(report.rows), "figures": dict(report.figures)}
+    with store.begin() as connection:
+        connection.execute(
+            steps.update()
+            .where(key)
+            .values(state="done", seconds=round(clock.monotonic() - begun, 3), report=values)
+        )
+
+
+def _close_turn(
+    store: WorkspaceStore, turn_id: str, as_of: date, clock: Clock, *, resumed: bool
+) -> Turn:
+    done = dict(_steps(store, turn_id))
+    if all(job in done for job in JOBS.built_in):
+        turns = ledger.turns
+        with store.begin() as connection:
+            connection.execute(
+                turns.update()
+                .where(turns.c.turn_id == turn_id, turns.c.state != "done")
+                .values(state="done", finished_at=naive_utc(clock.now()))
+            )
+    ordered = [job for job in JOBS.built_in if job in done]
+    return Turn(
+        turn_id,
+        as_of,
+        tuple(done[job][0] for job in ordered),
+        {job: done[job][1] for job in ordered},
+        resumed,
+    )
+
+
+def _steps(store: WorkspaceStore, turn_id: str) -> Iterator[tuple[str, tuple[JobReport, float]]]:
+    steps = ledger.steps
+    with store.begin() as connection:
+        rows = connection.execute(
+            sa.select(steps).where(steps.c.turn_id == turn_id, steps.c.state == "done")
+        ).all()
+    for row in rows:
+        values: dict[str, Any] = dict(row.report)
+        yield row.job, (JobReport(**values | {"notes": tuple(values["notes"])}), row.seconds)
+
+
+def last_turn(store: WorkspaceStore, clock: Clock, as_of: date | None = None) -> Turn:
+    """The turn that was started last (for `as_of`, if given), with its stored reports.
+
+    Raises
+    ------
+    NotFound
+        If no turn has run.
+    """
+    turns = ledger.turns
+    query = sa.select(turns.c.turn_id, turns.c.as_of_on).order_by(turns.c.started_at.desc())
+    if as_of is not None:
+        query = query.where(turns.c.as_of_on == as_of)
+    with store.begin() as connection:
+        row = connection.execute(query.limit(1)).first()
+    if row is None:
+        raise NotFound("no turn has run in this workspace", hint="run one: zhiyin run")
+    return _close_turn(store, row.turn_id, row.as_of_on, clock, resumed=True)

@@ -1,0 +1,19 @@
+"""The words that say how far a measured number can be trusted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OK: Final = "ok"
+NO_UNITS: Final = "no_units"  # nobody to measure
+NO_POSITIVES: Final = "no_positives"  # nobody responded
+NO_NEGATIVES: Final = "no_negatives"  # everybody responded
+TOO_FEW_UNITS: Final = "too_few_units"  # the number stands, its interval is rough
+ZERO_VARIANCE: Final = "zero_variance"  # the number stands, it has no interval
+SAMPLE_RATIO_MISMATCH: Final = "sample_ratio_mismatch"  # arms were not split as planned
+WINDOW_OPEN: Final = "window_open"  # the window has not ended, or the data end before it
+NOT_YET: Final = "not_yet"  # nothing has happened after the day
+ZERO_BASELINE: Final = "zero_baseline"  # a ratio to nothing
+
+MIN_UNITS: Final = 10
+"""Fewer positives, negatives or units in an arm than this give `too_few_units`."""

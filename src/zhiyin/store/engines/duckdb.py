@@ -1,0 +1,203 @@
+"""DuckDB as the engine: reads the active Parquet files of a Delta table, natively.
+
+One in-memory database per process; each thread has its own connection to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from functools import cache
+from itertools import count
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import ibis
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from ibis.backends.duckdb import Backend
+
+from zhiyin.core.errors import WorkspaceError
+
+READABLE_FEATURES = frozenset({"timestampNtz", "timestampNTZ"})
+_DUCK_TYPES = {
+    "string": "VARCHAR",
+    "long": "BIGINT",
+    "integer": "INTEGER",
+    "date": "DATE",
+    "boolean": "BOOLEAN",
+}
+_GIB = 2**30
+
+
+class DuckDBEngine:
+    """Tables of an in-memory DuckDB over Delta tables and Arrow rows.
+
+    Parameters
+    ----------
+    threads
+        Threads of one query; default: the machine's cores, at most 8.
+    memory_bytes
+        Memory before DuckDB spills to disk; default: 40 % of the machine's, 0.5 to 16 GiB.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, *, threads: int | None = None, memory_bytes: int | None = None) -> None:
+        self._folder = tempfile.mkdtemp(prefix="zhiyin-engine-")
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        memory = memory_bytes or min(
+            max(int(psutil.virtual_memory().total * 0.4), _GIB // 2), 16 * _GIB
+        )
+        self._root = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": threads or min(os.cpu_count() or 2, 8),
+                "memory_limit": f"{memory // 2**20}MiB",
+                "temp_directory": os.path.join(self._folder, "spill"),
+            },
+        )
+        self._root.execute("SET parquet_metadata_cache = true")  # Delta's files never change
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._views: set[str] = set()
+        self._numbers = count()
+
+    @property
+    def backend(self) -> Backend:
+        """The Ibis backend of this thread."""
+        if not hasattr(self._local, "backend"):
+            with self._lock:
+                self._local.backend = Backend.from_connection(self._root.cursor())
+        return self._local.backend
+
+    def from_delta(self, table: DeltaTable) -> ibis.Table:
+        """The rows of a Delta table at the version of its handle: the one reader.
+
+        An empty Parquet file with the whole schema goes first: it names and types every column,
+        also where there are no data files or none of them has a column added later.
+
+        Raises
+        ------
+        WorkspaceError
+            If the table has a feature that makes its files unreadable as plain Parquet, or a
+            partitioned table lies under a folder named `key=value`.
+        """
+        schema, partitions, files = active_files(table)
+        if partitions and any("=" in part for part in local_root(table).parts):
+            raise WorkspaceError(
+                f"the lake may not lie under a folder named key=value: {local_root(table)}",
+                hint="move the workspace to a folder without = in its path",
+            )
+        text = f"{table.table_uri}|{table.version()}|{table.metadata().id}|{schema}"
+        name = "zy_" + hashlib.sha256(text.encode()).hexdigest()[:24]
+        backend = self.backend
+        with self._lock:
+            if name not in self._views:
+                stub = self._write_stub(name, schema, partitions)
+                self._create_view(name, table, schema, partitions, [stub, *files])
+                self._views.add(name)
+        return backend.table(name)
+
+    def from_arrow(self, rows: pa.Table) -> ibis.Table:
+        """`rows` as a table of this engine, without a copy; let go with the expression."""
+        name = f"zy_rows_{next(self._numbers)}"
+        backend = self.backend
+        backend.con.register(name, rows)
+        table = backend.table(name)
+        weakref.finalize(table.op(), _let_go, backend.con, name)
+        return table
+
+    def _write_stub(self, name: str, schema: pa.Schema, partitions: list[str]) -> str:
+        folder = Path(
+            self._folder, name, *(f"{part}=__HIVE_DEFAULT_PARTITION__" for part in partitions)
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        body = pa.schema([field for field in schema if field.name not in partitions])
+        pq.write_table(body.empty_table(), folder / "schema.parquet")
+        return str(folder / "schema.parquet")
+
+    def _create_view(
+        self,
+        name: str,
+        table: DeltaTable,
+        schema: pa.Schema,
+        partitions: list[str],
+        files: list[str],
+    ) -> None:
+        options = "union_by_name=true, hive_partitioning=" + ("true" if partitions else "false")
+        if partitions:
+            kinds = {field.name: str(field.type.type) for field in table.schema().fields}  # pyright: ignore[reportAttributeAccessIssue]  # partitions are of primitive types
+            types = ", ".join(f"{_quote(one)}: {_DUCK_TYPES[kinds[one]]}" for one in partitions)
+            options += f", hive_types={{{types}}}"
+        columns = ", ".join(_identifier(column) for column in schema.names)
+        paths = ", ".join(_quote(file) for file in files)
+        self._root.execute(
+            f"CREATE OR REPLACE VIEW {_identifier(name)} AS "
+            f"SELECT {columns} FROM read_parquet([{paths}], {options})"
+        )
+
+
+@cache
+def process_engine() -> DuckDBEngine:
+    """The one DuckDB of this process."""
+    return DuckDBEngine()
+
+
+def active_files(table: DeltaTable) -> tuple[pa.Schema, list[str], list[str]]:
+    """Arrow schema in table order, partition columns, and paths of the active files, sorted.
+
+    Raises
+    ------
+    WorkspaceError
+        If the files cannot be read as plain Parquet (deletion vectors, column mapping …).
+    """
+    protocol = table.protocol()
+    unreadable = set(protocol.reader_features or []) - READABLE_FEATURES
+    if protocol.min_reader_version not in (1, 3) or unreadable:
+        raise WorkspaceError(
+            f"{local_root(table).name} has Delta reader version {protocol.min_reader_version} "
+            f"with features {sorted(unreadable)}, which Zhiyin does not read"
+        )
+    prefix = len(table.table_uri.removeprefix("file://").rstrip("/")) + 1
+    root = local_root(table)
+    # file_uris() percent-encodes the table's own folder, which is then no path on the disk
+    files = sorted(
+        os.path.join(root, uri.removeprefix("file://")[prefix:]) for uri in table.file_uris()
+    )
+    schema = pa.schema(table.schema().to_arrow())  # pyright: ignore[reportArgumentType]  # has the Arrow C schema protocol
+    plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
+    return plain, list(table.metadata().partition_columns), files
+
+
+def local_root(table: DeltaTable) -> Path:
+    """The folder of a Delta table on this machine."""
+    return Path(unquote(table.table_uri.removeprefix("file://").rstrip("/")))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
+
+
+def _let_go(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    try:
+        connection.unregister(name)
+    except duckdb.Error:  # the connection went first, and the rows with it
+        return
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,291 @@
+"""The vault: the workspace's keys, pseudonyms, and encryption with one key per party (law 7).
+
+Keys of parties lie in the ledger, wrapped by the master key in the key file. Erasing a party
+deletes hers: what is sealed with it can never be read again. Keys are looked up anew in each
+call, so that an erasure by another process holds at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.dialects import postgresql, sqlite
+
+from zhiyin.core.errors import InvalidParameter, KeyDestroyed, WorkspaceError
+from zhiyin.core.ledger import data_keys
+from zhiyin.store.durable import sync_file, sync_folder
+from zhiyin.store.ledger import reading, transaction
+
+KEY_FILE = "vault.json"
+FORMAT = 1
+BLOB_VERSION = b"\x01"  # AES-256-GCM: version | nonce (12) | ciphertext and tag (16)
+KEY_BYTES = 32
+_NONCE = 12
+_CHUNK = 5_000
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_BASE32 = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype="S1")
+_DEMO_ID_KEY = hashlib.sha256(b"zhiyin demo: published id key").digest()
+_DEMO_SALT = hashlib.sha256(b"zhiyin demo: published assignment salt").digest()
+
+
+@dataclass(frozen=True, repr=False)
+class Keys:
+    """The secrets of a workspace, 32 bytes each. Never logged: they have no repr."""
+
+    master: bytes  # wraps the data keys
+    id: bytes  # makes party ids
+    token: bytes  # makes tokens
+    salt: bytes  # assigns arms
+
+    @classmethod
+    def make(cls, *, demo: bool = False) -> Keys:
+        """Fresh keys; a demonstration gets the published id key and salt."""
+        made = {field.name: os.urandom(KEY_BYTES) for field in fields(cls)}
+        if demo:
+            made |= {"id": _DEMO_ID_KEY, "salt": _DEMO_SALT}
+        return cls(**made)
+
+
+class LocalVault:
+    """Implements `core.protocols.Vault` with keys in memory and data keys in the ledger."""
+
+    def __init__(self, keys: Keys, ledger: sa.Engine) -> None:
+        self._keys = keys
+        self._ledger = ledger
+        self._master = AESGCM(keys.master)
+
+    def party_ids(self, namespace: str, values: Iterable[str]) -> list[str]:
+        """`p_` + 26 base32 characters of HMAC-SHA256(id key, namespace | value), one per value."""
+        if "|" in namespace:
+            raise InvalidParameter(f"a namespace may hold no |: {namespace!r}")
+        start = f"{namespace}|".encode()
+        return _base32_ids(
+            [hmac.digest(self._keys.id, start + value.encode(), "sha256") for value in values]
+        )
+
+    def token(self, purpose: str, value: str) -> str:
+        """64 hexadecimal digits of HMAC-SHA256(token key, purpose | value)."""
+        if "|" in purpose:
+            raise InvalidParameter(f"a purpose may hold no |: {purpose!r}")
+        return hmac.new(self._keys.token, f"{purpose}|{value}".encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def salt(self) -> bytes:
+        """The assignment salt of the workspace: hashed with a party id it gives her arm."""
+        return self._keys.salt
+
+    def seal(
+        self, party_ids: Sequence[str], values: Sequence[Mapping[str, object] | None]
+    ) -> list[bytes | None]:
+        """Encrypt each mapping with its party's key, made where there is none yet.
+
+        Call it before a ledger transaction, not in it: it may write new keys.
+        """
+        wanted = [one for one, value in zip(party_ids, values, strict=True) if value is not None]
+        ciphers = self._ciphers(wanted, make=True)
+        return [
+            None if value is None else _encrypt(ciphers[party], _pack(value), party)
+            for party, value in zip(party_ids, values, strict=True)
+        ]
+
+    def unseal(
+        self, party_ids: Sequence[str], blobs: Sequence[bytes | None]
+    ) -> list[dict[str, Any] | None]:
+        """Decrypt what `seal` gave; None where the blob is None or the key was destroyed.
+
+        Raises
+        ------
+        InvalidParameter
+            If a blob is not that party's, or was changed.
+        """
+        wanted = [one for one, blob in zip(party_ids, blobs, strict=True) if blob is not None]
+        ciphers = self._ciphers(wanted, make=False)
+        return [
+            json.loads(_decrypt(ciphers[party], blob, party))
+            if blob is not None and party in ciphers
+            else None
+            for party, blob in zip(party_ids, blobs, strict=True)
+        ]
+
+    def seal_with(self, key_id: str, contents: Sequence[bytes]) -> list[bytes]:
+        """Encrypt raw contents with one key (of a load's quarantine), made if new."""
+        if not contents:
+            return []
+        cipher = self._ciphers([key_id], make=True)[key_id]
+        return [_encrypt(cipher, content, key_id) for content in contents]
+
+    def unseal_with(self, key_id: str, blobs: Sequence[bytes]) -> list[bytes]:
+        """Decrypt what `seal_with` gave.
+
+        Raises
+        ------
+        KeyDestroyed
+            If the key is gone.
+        """
+        ciphers = self._ciphers([key_id], make=False)
+        if key_id not in ciphers:
+            raise KeyDestroyed("the key of this content was destroyed")
+        return [_decrypt(ciphers[key_id], blob, key_id) for blob in blobs]
+
+    def destroy(self, key_ids: Iterable[str]) -> int:
+        """Delete data keys: what they sealed is unreadable from now on. How many there were."""
+        with transaction(self._ledger) as connection:
+            return destroy_keys(connection, key_ids)
+
+    def _ciphers(self, key_ids: Sequence[str], *, make: bool) -> dict[str, AESGCM]:
+        wanted = list(dict.fromkeys(key_ids))
+        with reading(self._ledger) as connection:
+            wrapped = _stored_keys(connection, wanted)
+        new = [one for one in wanted if one not in wrapped] if make else []
+        if new:
+            made: list[dict[str, Any]] = [
+                {"key_id": one, "wrapped": _encrypt(self._master, os.urandom(KEY_BYTES), one)}
+                for one in new
+            ]
+            with transaction(self._ledger) as connection:
+                inserted = connection.execute(_insert_if_absent(connection), made).rowcount
+                if inserted == len(made):
+                    wrapped |= {one["key_id"]: one["wrapped"] for one in made}
+                else:  # another process was first with some of them
+                    wrapped |= _stored_keys(connection, new)
+        return {one: AESGCM(_decrypt(self._master, blob, one)) for one, blob in wrapped.items()}
+
+
+def open_vault(folder: Path, ledger: sa.Engine, *, demo: bool = False) -> LocalVault:
+    """The vault of the workspace whose keys lie in `folder`; keys are made the first time.
+
+    Parameters
+    ----------
+    folder
+        Usually `keys/` of the workspace: `vault.json` in it has mode 0600.
+    demo
+        Whether new keys are a demonstration's: its id key and salt are published, so that two
+        demonstrations give the same ids and arms. Its other keys are as secret as anyone's.
+
+    Raises
+    ------
+    WorkspaceError
+        If the file can be read by others, is damaged, is newer than this code, or is missing
+        while the ledger has keys that it wrapped.
+    """
+    path = folder / KEY_FILE
+    if not path.exists():
+        with reading(ledger) as connection:
+            orphaned = connection.execute(sa.select(data_keys.c.key_id).limit(1)).first()
+        if orphaned is not None:
+            raise WorkspaceError(
+                f"{path} is missing, and the ledger has keys that only it can open",
+                hint="put the file back from your backup; without it personal data is lost",
+            )
+        _write_keys(path, Keys.make(demo=demo))
+    return LocalVault(_read_keys(path), ledger)
+
+
+def destroy_keys(connection: sa.Connection, key_ids: Iterable[str]) -> int:
+    """Delete data keys in the caller's transaction; how many there were."""
+    return sum(
+        connection.execute(data_keys.delete().where(data_keys.c.key_id.in_(chunk))).rowcount
+        for chunk in _chunks(list(key_ids))
+    )
+
+
+def _write_keys(path: Path, keys: Keys) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = {field.name: base64.b64encode(getattr(keys, field.name)) for field in fields(keys)}
+    body = {"format": FORMAT, **{name: value.decode() for name, value in text.items()}}
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(body, file, indent=1)
+    sync_file(draft)
+    try:
+        os.link(draft, path)  # unlike a rename it never replaces another process's keys
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
+
+
+def _read_keys(path: Path) -> Keys:
+    if path.stat().st_mode & 0o077:
+        raise WorkspaceError(f"{path} can be read by others", hint=f"chmod 600 {path}")
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        if body["format"] != FORMAT:
+            raise WorkspaceError(
+                f"{path} has format {body['format']}, this Zhiyin knows {FORMAT}",
+                hint="open the workspace with the release that wrote it",
+            )
+        keys = Keys(**{f.name: base64.b64decode(body[f.name], validate=True) for f in fields(Keys)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"{path} is damaged", hint="put it back from a backup") from error
+    if any(len(getattr(keys, field.name)) != KEY_BYTES for field in fields(keys)):
+        raise WorkspaceError(f"{path} is damaged", hint="put it back from a backup")
+    return keys
+
+
+def _base32_ids(digests: Sequence[bytes]) -> list[str]:
+    """`p_` + the first 130 bits of each digest in lower-case base32 (RFC 4648), all at once."""
+    if not digests:
+        return []
+    octets = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(digests), -1)
+    bits = np.unpackbits(octets[:, :17], axis=1)[:, :130].reshape(len(digests), 26, 5)
+    letters = _BASE32[bits @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)]
+    return ["p_" + one.decode() for one in letters.view("S26").ravel().tolist()]
+
+
+def _pack(value: Mapping[str, object]) -> bytes:
+    return _JSON.encode(value).encode()
+
+
+def _encrypt(cipher: AESGCM, content: bytes, key_id: str) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return BLOB_VERSION + nonce + cipher.encrypt(nonce, content, key_id.encode())
+
+
+def _decrypt(cipher: AESGCM, blob: bytes, key_id: str) -> bytes:
+    if blob[:1] != BLOB_VERSION:
+        raise InvalidParameter(
+            f"encrypted content has format {blob[:1].hex() or 'none'}, this Zhiyin knows 01"
+        )
+    try:
+        return cipher.decrypt(blob[1 : 1 + _NONCE], blob[1 + _NONCE :], key_id.encode())
+    except InvalidTag as error:
+        raise InvalidParameter(
+            "encrypted content was changed, or belongs to another key",
+            hint="look whether keys/vault.json is the one of this workspace",
+        ) from error
+
+
+def _stored_keys(connection: sa.Connection, key_ids: Sequence[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for chunk in _chunks(key_ids):
+        rows = connection.execute(
+            sa.select(data_keys.c.key_id, data_keys.c.wrapped).where(data_keys.c.key_id.in_(chunk))
+        )
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def _insert_if_absent(connection: sa.Connection) -> sa.Insert:
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(data_keys).on_conflict_do_nothing()
+    return sqlite.insert(data_keys).on_conflict_do_nothing()

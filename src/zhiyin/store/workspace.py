@@ -1,0 +1,182 @@
+"""The store of one workspace: its lake, its ledger, its engine. Implements `protocols.Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import sqlalchemy as sa
+
+from zhiyin.core import columns as c
+from zhiyin.core.errors import NotFound
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.schema import Table
+from zhiyin.core.tables import MERGES, TABLES
+from zhiyin.store.asof import (
+    boundary_of,
+    has_single_revisions,
+    representatives_of,
+    representatives_table,
+    visible_rows,
+    with_customers,
+)
+from zhiyin.store.engines.duckdb import DuckDBEngine, process_engine
+from zhiyin.store.lake import ABSENT, Lake
+from zhiyin.store.ledger import ledger_url, open_ledger, transaction
+
+
+class WorkspaceStore:
+    """Reads and writes of one workspace.
+
+    Parameters
+    ----------
+    lake, ledger, engine
+        Where rows, state and sums live.
+    zone
+        The workspace's time zone: its days begin at 00:00 there.
+    pins
+        Delta version by table that reads see; other tables are read at their newest.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        ledger: sa.Engine,
+        *,
+        zone: str,
+        engine: DuckDBEngine | None = None,
+        pins: Mapping[str, int] | None = None,
+    ) -> None:
+        self.lake = lake
+        self.ledger = ledger
+        self.zone = zone
+        self.engine = engine or process_engine()
+        self.pins = dict(pins or {})
+        self._single: dict[tuple[str, int], bool] = {}
+        self._mappings: dict[tuple[int, datetime | None], dict[str, str]] = {}
+
+    def read(self, table: str, *, as_of: date | None = None) -> ibis.Table:
+        """The rows of `table` that were visible before the local day `as_of` (None: all).
+
+        Columns are those of `core.tables`, in order, with `customer_id` at the end where there is
+        a `party_id`. A row is visible when its business time, and `valid_at` in a table of
+        revisions, are before the day's 00:00.
+
+        Raises
+        ------
+        NotFound
+            If there is no such table.
+        InvalidParameter
+            If `as_of` is a moment instead of a day.
+        WorkspaceError
+            If the pinned version is gone.
+        """
+        before = boundary_of(as_of, self.zone)
+        definition = self._definition(table)
+        rows, version = self._stored(definition)
+        single = definition.revisions and self._has_single_revisions(definition, rows, version)
+        rows = visible_rows(rows, definition, before=before, single=single)
+        return with_customers(rows, mapping=self._mapping_table(before, definition))
+
+    def read_stored(self, table: str) -> ibis.Table:
+        """All rows of `table` as stored: every revision, nothing left out, no `customer_id`."""
+        return self._stored(self._definition(table))[0]
+
+    def representatives(self, *, as_of: date | None = None) -> dict[str, str]:
+        """Party → representative, for parties merged before `as_of` (None: ever)."""
+        return self._mapping(boundary_of(as_of, self.zone))
+
+    def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
+        """Append `rows` exactly once per (`app`, `seq`); see `Lake.append`."""
+        return self.lake.append(self._definition(table).name, rows, app=app, seq=seq)
+
+    def replace(self, table: str, rows: pa.Table, *, scope: Mapping[str, object]) -> int:
+        """Make `rows` the only rows of `scope`; see `Lake.replace`."""
+        return self.lake.replace(self._definition(table).name, rows, scope=scope)
+
+    def to_ibis(self, rows: pa.Table) -> ibis.Table:
+        """`rows` as a table of the same engine, without a copy."""
+        return self.engine.from_arrow(rows)
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """A ledger transaction; it takes the write lock, so seal and read the lake before it."""
+        return transaction(self.ledger)
+
+    def versions(self) -> dict[str, int]:
+        """The version of every table that reads see now (-1: not there yet), for `pinned`."""
+        return {**self.lake.versions(), **self.pins}
+
+    def pinned(self, versions: Mapping[str, int]) -> WorkspaceStore:
+        """This store with reads of the named tables at these Delta versions.
+
+        Name the input tables of a turn; what the turn itself writes is read at its newest.
+        """
+        for name in versions:
+            self._definition(name)
+        pins = {**self.pins, **versions}
+        return WorkspaceStore(self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins)
+
+    def close(self) -> None:
+        """Give back the ledger's connections."""
+        self.ledger.dispose()
+
+    def _definition(self, name: str) -> Table:
+        if name not in self.lake.tables:
+            raise NotFound(
+                f"there is no table {name!r}", hint=f"tables: {', '.join(self.lake.tables)}"
+            )
+        return self.lake.tables[name]
+
+    def _stored(self, table: Table) -> tuple[ibis.Table, int]:
+        """All stored rows in the columns of this code, and their Delta version."""
+        handle = self.lake.open(table.name, version=self.pins.get(table.name))
+        if handle is None:
+            return self.engine.from_arrow(arrow_schema(table).empty_table()), ABSENT
+        rows = self.engine.from_delta(handle)
+        lacking = [field for field in arrow_schema(table) if field.name not in rows.columns]
+        if lacking:  # a version from before a column was added
+            empty = ibis.Schema.from_pyarrow(pa.schema(lacking))
+            rows = rows.mutate(**{name: ibis.null(kind) for name, kind in empty.items()})
+        return rows.select(*table.names), handle.version()
+
+    def _has_single_revisions(self, table: Table, rows: ibis.Table, version: int) -> bool:
+        key = (table.name, version)
+        if key not in self._single:
+            self._single[key] = has_single_revisions(rows, table)
+        return self._single[key]
+
+    def _mapping(self, before: datetime | None) -> dict[str, str]:
+        rows, version = self._stored(self.lake.tables.get(MERGES.name, MERGES))
+        if version == ABSENT:
+            return {}
+        if (version, before) not in self._mappings:
+            settled = visible_rows(rows, MERGES, before=before)
+            self._mappings[version, before] = representatives_of(settled.to_pyarrow())
+        return self._mappings[version, before]
+
+    def _mapping_table(self, before: datetime | None, table: Table) -> ibis.Table | None:
+        if c.PARTY_ID not in table.names or c.CUSTOMER_ID in table.names:
+            return None
+        mapping = self._mapping(before)
+        return self.engine.from_arrow(representatives_table(mapping)) if mapping else None
+
+
+def open_store(folder: Path, *, zone: str, ledger: str = "") -> WorkspaceStore:
+    """The store of the workspace in `folder`; makes or migrates its ledger.
+
+    Parameters
+    ----------
+    ledger
+        Address of the ledger; empty: `ledger.db` in the folder.
+
+    Raises
+    ------
+    SchemaTooNew
+        If a newer Zhiyin wrote the ledger (a table: when it is first opened).
+    """
+    engine = open_ledger(ledger_url(folder, ledger))
+    return WorkspaceStore(Lake(folder / "lake", tables=TABLES), engine, zone=zone)

@@ -1,0 +1,147 @@
+"""`MemoryStore`: the store without files, for tests and notebooks.
+
+It keeps Arrow tables and computes what was visible on a day row by row, in plain Python: slow,
+easy to check, and written apart from the real store, so that each tests the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import sqlalchemy as sa
+
+from zhiyin.core import columns as c
+from zhiyin.core.clock import naive_utc, start_of_day
+from zhiyin.core.errors import InvalidParameter
+from zhiyin.core.ledger import metadata
+from zhiyin.core.parties import representatives
+from zhiyin.core.rows import arrow_schema, conform
+from zhiyin.core.schema import Table
+from zhiyin.core.tables import MERGES
+from zhiyin.core.tables import table as definition_of
+
+Row = dict[str, Any]
+
+
+class MemoryStore:
+    """Implements `core.protocols.Store` in memory.
+
+    Parameters
+    ----------
+    zone
+        The workspace's time zone.
+    """
+
+    def __init__(self, *, zone: str = "UTC") -> None:
+        self.zone = zone
+        self.backend = ibis.duckdb.connect(":memory:", threads=2)
+        self.ledger = sa.create_engine(
+            "sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False}
+        )
+        metadata.create_all(self.ledger)
+        self._rows: dict[str, pa.Table] = {}
+        self._done: dict[tuple[str, str], int] = {}
+        self._number = 0
+
+    def read(self, table: str, *, as_of: date | None = None) -> ibis.Table:
+        """The rows of `table` that were visible before the local day `as_of` (None: all)."""
+        if isinstance(as_of, datetime):
+            raise InvalidParameter("as_of is a local day, not a moment")
+        definition = definition_of(table)
+        before = None if as_of is None else naive_utc(start_of_day(as_of, self.zone))
+        rows = self._visible(definition, before)
+        schema = arrow_schema(definition)
+        if c.PARTY_ID in definition.names and c.CUSTOMER_ID not in definition.names:
+            schema = schema.append(pa.field(c.CUSTOMER_ID, pa.string()))
+            merges = [row for row in self._visible(MERGES, before) if row[c.UNDONE_AT] is None]
+            chiefs = representatives((row[c.PARTY_ID], row[c.INTO]) for row in merges)
+            for row in rows:
+                row[c.CUSTOMER_ID] = chiefs.get(row[c.PARTY_ID], row[c.PARTY_ID])
+        return self.to_ibis(pa.Table.from_pylist(rows, schema=schema))
+
+    def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
+        """Append `rows` exactly once per (`app`, `seq`); the number of rows written."""
+        definition = definition_of(table)
+        if seq < 0:
+            raise InvalidParameter(f"seq must not be negative, not {seq}")
+        if seq <= self._done.get((table, app), -1):
+            return 0
+        body = conform(definition, rows)
+        self._rows[table] = pa.concat_tables([self._stored(definition), body])
+        self._done[table, app] = seq
+        return body.num_rows
+
+    def replace(self, table: str, rows: pa.Table, *, scope: Mapping[str, object]) -> int:
+        """Make `rows` the only rows of `table` whose columns equal `scope`."""
+        definition = definition_of(table)
+        body = conform(definition, rows)
+        if any(definition.column(name).pii != "none" for name in scope):
+            raise InvalidParameter(f"the scope of {table} names a column that identifies a person")
+        if not all(_inside(row, scope) for row in body.to_pylist()):
+            raise InvalidParameter(f"rows for {table} are outside the scope")
+        kept = [row for row in self._stored(definition).to_pylist() if not _inside(row, scope)]
+        others = pa.Table.from_pylist(kept, schema=arrow_schema(definition))
+        self._rows[table] = pa.concat_tables([others, body])
+        return body.num_rows
+
+    def to_ibis(self, rows: pa.Table) -> ibis.Table:
+        """`rows` as a table of the same engine."""
+        self._number += 1
+        return self.backend.create_table(f"rows_{self._number}", rows, temp=True)
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A ledger transaction: commits at the end of the block, rolls back on an error."""
+        with self.ledger.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.ledger.dispose()
+        self.backend.disconnect()
+
+    def _stored(self, table: Table) -> pa.Table:
+        return self._rows.get(table.name, arrow_schema(table).empty_table())
+
+    def _visible(self, table: Table, before: datetime | None) -> list[Row]:
+        rows = self._stored(table).to_pylist()
+        times = [table.time] if table.time else []
+        times += [c.VALID_AT] if table.revisions else []
+        if before is not None:
+            rows = [row for row in rows if all(row[name] < before for name in times)]
+        if table.name == MERGES.name:
+            return _settle(rows, table, before)
+        if not table.revisions:
+            return rows
+        last: dict[tuple[object, ...], Row] = {}
+        for row in sorted(
+            rows, key=lambda row: (row[c.VALID_AT], row[c.REVISION], row[c.RECORDED_AT])
+        ):
+            last[tuple(row[name] for name in table.key)] = row
+        return [row for row in last.values() if row[c.OP] != "delete"]
+
+
+def _settle(rows: list[Row], table: Table, before: datetime | None) -> list[Row]:
+    """One row per merge, undone where a later row of the same key says so."""
+    settled: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        undone = row[c.UNDONE_AT]
+        if undone is not None and before is not None and undone >= before:
+            undone = None
+        known = settled.setdefault(
+            tuple(row[name] for name in table.key), {**row, c.UNDONE_AT: None}
+        )
+        for name, value in {**row, c.UNDONE_AT: undone}.items():
+            values = [one for one in (known[name], value) if one is not None]
+            if values:
+                known[name] = max(values) if name == c.UNDONE_AT else min(values)
+    return list(settled.values())
+
+
+def _inside(row: Row, scope: Mapping[str, object]) -> bool:
+    return all(row[name] == value for name, value in scope.items())

@@ -1,0 +1,136 @@
+"""The job `understand.models`: segments, scores with reasons, recommendations, model cards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from zhiyin.core import columns as c
+from zhiyin.core.config import UnderstandSettings
+from zhiyin.core.context import Context
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import TABLES
+from zhiyin.core.values import JobReport
+from zhiyin.understand.predict import artifact, labels, purchase, response
+from zhiyin.understand.predict.training import Scored
+
+JOB = "understand.models"
+WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
+FACTS = ("order_lines", "touches", "offers", "campaigns")
+
+
+@dataclass
+class Findings:
+    """Rows for each table that the job writes, and its figures, as they are found."""
+
+    rows: dict[str, list[pa.Table]] = field(default_factory=lambda: {name: [] for name in WRITTEN})
+    figures: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add_insight(self, day: date, kind: str, key: str, body: Mapping[str, Any]) -> None:
+        """One row of table `insights`."""
+        row = {c.AS_OF_ON: [day], c.KIND: [kind], c.KEY: [key], c.BODY: [to_json(body)]}
+        self.rows["insights"].append(pa.table(row))
+
+
+def run(ctx: Context, config: UnderstandSettings) -> JobReport:
+    """Fit and score for `ctx.as_of`; writes `scores`, `memberships`, `recommendations`,
+    `models` and `insights` of the day.
+
+    Figures: `models` (task and status of each), `segments`, `recommend`.
+    """
+    facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
+    found = Findings()
+    _predict(ctx, config, facts, found)
+    written = {}
+    for name in WRITTEN:
+        rows = _stack(name, found.rows[name])
+        written[name] = ctx.store.replace(name, rows, scope={c.AS_OF_ON: ctx.as_of})
+    return JobReport(JOB, rows=written, figures=found.figures, notes=tuple(found.notes))
+
+
+def _predict(
+    ctx: Context, config: UnderstandSettings, facts: Mapping[str, ir.Table], found: Findings
+) -> None:
+    """Response to each campaign that has features today; otherwise the next purchase."""
+    features = ctx.store.read("features")
+    features = features.filter(features[c.AS_OF_ON] <= ctx.as_of).to_pyarrow()
+    of_campaigns = ctx.store.read("campaign_features")
+    of_campaigns = of_campaigns.filter(of_campaigns[c.AS_OF_ON] <= ctx.as_of).to_pyarrow()
+    targets = sorted(
+        {
+            row[c.CAMPAIGN_ID]
+            for row in of_campaigns.select([c.AS_OF_ON, c.CAMPAIGN_ID]).to_pylist()
+            if row[c.AS_OF_ON] == ctx.as_of
+        }
+    )
+    if targets:
+        campaigns = (
+            facts["campaigns"].select(c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON).to_pyarrow()
+        )
+        windows = labels.campaign_windows(campaigns, as_of=ctx.as_of, zone=ctx.settings.zone)
+        known = labels.response_labels(facts, ctx.store.to_ibis(windows)).to_pyarrow()
+        for number, campaign in enumerate(targets):
+            ctx.progress(f"response model: {campaign}", number / len(targets))
+            scored = response.score_response(
+                features, of_campaigns, campaigns=campaigns, labels=known, campaign_id=campaign,
+                as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
+                min_positives=config.min_positives,
+            )  # fmt: skip
+            _keep(ctx, scored, found)
+    if not any(rows.num_rows for rows in found.rows["scores"]):
+        _keep(ctx, _score_purchase(ctx, config, facts["order_lines"], features), found)
+
+
+def _score_purchase(
+    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, features: pa.Table
+) -> Scored:
+    ctx.progress("purchase model", 0.5)
+    days = sorted(set(features[c.AS_OF_ON].to_pylist()))
+    windows = labels.purchase_windows(
+        days,
+        horizon_days=config.purchase_horizon_days,
+        as_of=ctx.as_of,
+        zone=ctx.settings.zone,
+    )
+    known = labels.purchase_labels(order_lines, ctx.store.to_ibis(windows)).to_pyarrow()
+    return purchase.score_purchase(
+        features, labels=known, snapshot_days=days, horizon_days=config.purchase_horizon_days,
+        as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
+        min_positives=config.min_positives,
+    )  # fmt: skip
+
+
+def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
+    card = scored.card
+    task, subject = card[c.TASK], card[c.SUBJECT]
+    found.figures.setdefault("models", []).append(
+        {"task": task, "subject": subject, "status": scored.status, "model": card.get("model")}
+    )
+    found.add_insight(ctx.as_of, "model_card", f"{task}:{subject}", card)
+    if scored.artifact is None:
+        found.notes.append(f"{task} {subject}: no model ({scored.status})")
+        return
+    found.rows["scores"].append(scored.scores)
+    row = {
+        c.AS_OF_ON: [ctx.as_of], c.TASK: [task], c.SUBJECT: [subject], c.MODEL: [card["model"]],
+        c.MODEL_VERSION: [card[c.MODEL_VERSION]],
+        c.ARTIFACT: [artifact.pack(scored.artifact)], c.CARD: [to_json(card)],
+    }  # fmt: skip
+    found.rows["models"].append(pa.table(row))
+
+
+def _stack(name: str, parts: Sequence[pa.Table]) -> pa.Table:
+    schema = arrow_schema(TABLES[name])
+    return pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
+
+
+def to_json(value: Any) -> str:
+    """JSON with sorted keys and no numbers that JSON does not have."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, default=str)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from zhiyin.collect import identity
+from zhiyin.core.errors import InvalidParameter, NotFound
+
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def test_a_merge_is_written_once(store):
+    assert identity.merge(store, "p_a", into="p_b", at=AT, rule="person") == 1
+    assert identity.merge(store, "p_a", into="p_b", at=AT, rule="person") == 0
+    (row,) = store.list("merges")
+    assert (row["party_id"], row["into"], row["at"], row["undone_at"]) == (
+        "p_a", "p_b", datetime(2026, 1, 5), None,
+    )  # fmt: skip
+
+
+def test_undoing_adds_a_dated_row_and_keeps_the_first(store):
+    identity.merge(store, "p_a", into="p_b", at=AT, rule="person")
+    assert identity.undo(store, "p_a", into="p_b", undone_at=AT.replace(month=2)) == 1
+    assert [row["undone_at"] for row in store.list("merges")] == [None, datetime(2026, 2, 5)]
+
+
+def test_wrong_merges_are_errors(store):
+    with pytest.raises(InvalidParameter):
+        identity.merge(store, "p_a", into="p_a", at=AT, rule="person")
+    with pytest.raises(NotFound):
+        identity.undo(store, "p_a", into="p_b", undone_at=AT)
+
+
+def test_only_a_party_known_by_the_identifier_alone_is_merged():
+    columns = ["identity_id", "namespace", "party_id", "valid_at"]
+    rows = [
+        ("u1", "user_id", "p_ann", 1), ("e1", "email", "p_ann", 1), ("e1", "email", "p_mail", 3),
+        ("u2", "user_id", "p_bob", 1), ("e2", "email", "p_bob", 1),
+    ]  # fmt: skip
+    made = identity.propose_merges(pd.DataFrame(rows, columns=columns))
+    assert made.values.tolist() == [["p_mail", "p_ann", 3, "email"]]

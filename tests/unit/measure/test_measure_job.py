@@ -1,0 +1,289 @@
+"""The job `measure` on a small lake whose figures can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from zhiyin.core import columns as c
+from zhiyin.measure.job import run
+
+
+def utc(moment: str) -> datetime:
+    """A moment as the lake keeps it: UTC without zone."""
+    return datetime.fromisoformat(moment)
+
+
+DAY = date(2024, 3, 1)
+END = date(2024, 3, 14)
+NOON = utc("2024-03-05T17:00")
+LATE = utc("2024-03-20T17:00")  # after the campaign: everything before is complete
+PEOPLE = 60
+RESPONSE_KEYS = {
+    "auc", "auc_low", "auc_high", "captured_at_30", "lift_at_10", "brier", "ece", "recipients",
+    "redeemers", "profit_model_minor", "profit_all_minor", "profit_rfm_minor",
+}  # fmt: skip
+
+
+def who(number: int) -> str:
+    return f"p_{number:03d}"
+
+
+def touch(number: int, kind: str, at: datetime, campaign: str = "s:k1", key: str = "") -> dict:
+    return {
+        c.TOUCH_ID: f"{kind}-{campaign}-{number}{key}", c.PARTY_ID: who(number), c.KIND: kind,
+        c.OCCURRED_AT: at, c.MONTH: "2024-03", c.CAMPAIGN_ID: campaign,
+    }  # fmt: skip
+
+
+def line(party: str, amount: int, at: datetime, product: str = "s:a", **more) -> dict:
+    name = f"{party}-{at:%m%d%H%M}-{product}-{amount}"
+    return {
+        c.LINE_ID: name, c.ORDER_ID: f"{party}-{at:%m%d%H%M}", c.PARTY_ID: party, c.SOLD_AT: at,
+        c.MONTH: "2024-03", c.PRODUCT_ID: product, c.KIND: "item", c.QUANTITY: 1.0,
+        c.AMOUNT_BASE_MINOR: amount, c.SUSPECT: False, **more,
+    }  # fmt: skip
+
+
+def score(number: int, value: float, task: str = "response", subject: str = "s:k1") -> dict:
+    return {
+        c.AS_OF_ON: DAY, c.CUSTOMER_ID: who(number), c.TASK: task, c.SUBJECT: subject,
+        c.SCORE: value, c.RANK: number + 1, c.EXPECTED_PROFIT_MINOR: 1000.0, c.MODEL: "m",
+        c.MODEL_VERSION: "1", c.REASONS: "[]",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def shop(lake):
+    """60 recipients, the best-scored 20 of whom redeem and pay 4.00 for product a."""
+    lake.add("campaigns", [{c.CAMPAIGN_ID: "s:k1", c.START_ON: DAY, c.END_ON: END,
+                            c.VALID_AT: utc("2024-02-29T17:00")}])  # fmt: skip
+    lake.add("offers", [{c.OFFER_ID: f"s:o{n}", c.CAMPAIGN_ID: "s:k1", c.PRODUCT_ID: "s:a",
+                         c.VALID_AT: utc("2024-02-29T17:00")} for n in (1, 2)])  # fmt: skip
+    everyone = range(PEOPLE)
+    lake.add("touches", [touch(n, "planned", utc("2024-02-29T17:00")) for n in everyone])
+    lake.add("touches", [touch(n, "redemption", NOON) for n in range(20)])
+    lake.add("touches", [touch(0, "redemption", NOON, key="again")])
+    lake.add("order_lines", [line(who(n), 400, NOON) for n in range(20)])
+    lake.add("order_lines", [line(who(n), 7000, NOON, "s:b") for n in everyone])
+    lake.add("order_lines", [line("p_stranger", 100, LATE)])
+    lake.add("scores", [score(n, 0.9 - n / 100) for n in everyone])
+    return lake
+
+
+def results(lake) -> dict:
+    rows = lake.rows["results"].to_pylist()
+    return {(row[c.AS_OF_ON], row[c.KIND], row[c.SUBJECT], row[c.METRIC]): row for row in rows}
+
+
+def test_summary_of_a_campaign(shop, context):
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    response = report.figures["response"]
+    assert set(response) == RESPONSE_KEYS
+    assert (response["recipients"], response["redeemers"], response["auc"]) == (60, 20, 1.0)
+    assert response["captured_at_30"] == pytest.approx(18 / 20)
+    assert response["lift_at_10"] == pytest.approx(3.0)
+    # model: the best 18 at .25 x 4.00 - .50 each; all: 20 x 1.00 - 60 x .50; no RFM yet
+    assert response["profit_model_minor"] == 18 * 50
+    assert response["profit_all_minor"] == 20 * 100 - 60 * 50
+    assert response["profit_rfm_minor"] is None
+    assert report.figures["status"] == "ok"
+    assert report.figures["campaign"] == "s:k1"
+    assert report.rows["results"] == len(results(shop))
+    json.dumps(report.figures, allow_nan=False)
+
+
+def test_rows_carry_interval_status_and_curves(shop, context):
+    run(context(shop, DAY), context(shop, DAY).settings.measure)
+    rows = results(shop)
+    row = rows[DAY, "response", "s:k1", "captured_at_30"]
+    assert row[c.LOW] <= row[c.VALUE] <= row[c.HIGH]
+    assert (row[c.N], row[c.STATUS], row[c.MEASURED_UNTIL_ON]) == (60, "ok", date(2024, 3, 15))
+    gains = json.loads(rows[DAY, "response", "s:k1", "gains"][c.BODY])
+    assert gains["captured"][0] == 0
+    assert gains["captured"][-1] == 1
+    profit = json.loads(rows[DAY, "profit", "s:k1", "profit_model_minor"][c.BODY])
+    assert profit["called"] == "profit if every redemption were caused (upper bound)"
+    assert (profit["margin_rate"], profit["contact_cost_minor"]) == (0.25, 50)
+    costs = json.loads(rows[DAY, "profit", "s:k1", "profit_by_cost"][c.BODY])
+    assert costs["contact_cost_minor"][:2] == [0.0, 10.0]
+    assert rows[DAY, "response", "s:k1", "auc"][c.LOW] is None  # perfect: no interval
+
+
+def test_rfm_choice_contacts_as_many_by_rfm(shop, context):
+    # RFM turns the truth round: its best 18 of 60 are the last customers, who never redeem
+    shop.add("memberships", [
+        {c.AS_OF_ON: DAY, c.CUSTOMER_ID: who(n), c.SCHEME: "rfm", c.SEGMENT: "x",
+         c.SCORE: float(n)} for n in range(PEOPLE)
+    ])  # fmt: skip
+    shop.add("memberships", [
+        {c.AS_OF_ON: DAY, c.CUSTOMER_ID: who(n), c.SCHEME: "clusters", c.SEGMENT: "1",
+         c.SCORE: 0.1} for n in range(PEOPLE)
+    ])  # fmt: skip
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["profit_rfm_minor"] == -18 * 50
+    assert report.figures["response"]["recipients"] == 60
+
+
+def test_only_offer_products_inside_the_window_count(shop, context):
+    shop.add("order_lines", [
+        line(who(0), 9_000_000, utc("2024-03-01T04:59")),  # 23:59 of the day before, local
+        line(who(0), 9_000_000, utc("2024-03-15T04:00")),  # 00:00 of the day after the last
+        line(who(0), -100, NOON, kind="return", quantity=-1.0),
+        line(who(0), 5000, NOON, kind="fee"),
+    ])  # fmt: skip
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["profit_all_minor"] == 20 * 100 - 60 * 50 - 25
+
+
+def test_an_offer_without_product_is_good_for_any(shop, context):
+    shop.add("offers", [{c.OFFER_ID: "s:o3", c.CAMPAIGN_ID: "s:k1",
+                         c.VALID_AT: utc("2024-02-29T17:00")}])  # fmt: skip
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["profit_all_minor"] == 20 * 0.25 * 7400 - 60 * 50
+
+
+def test_redemptions_outside_the_window_or_of_others_do_not_count(shop, context):
+    shop.add("touches", [
+        touch(50, "redemption", utc("2024-03-15T04:00")),
+        touch(51, "redemption", utc("2024-03-01T04:59")),
+        touch(52, "redemption", NOON, campaign="s:k2"),
+        touch(53, "click", NOON),
+    ])  # fmt: skip
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["redeemers"] == 20
+
+
+def test_scored_people_outside_the_list_are_left_out_and_missing_ones_named(shop, context):
+    shop.add("scores", [score(n, 0.99) for n in range(PEOPLE, PEOPLE + 5)])
+    shop.add("touches", [touch(99, "planned", utc("2024-02-29T17:00"))])
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["recipients"] == 60
+    assert report.notes == ("s:k1: 1 planned recipients have no score",)
+
+
+def test_nothing_after_the_day_is_not_yet(shop, context):
+    for name in ("touches", "order_lines"):
+        shop.rows[name] = shop.rows[name].slice(0, 0)
+    shop.add("touches", [touch(n, "planned", utc("2024-02-29T17:00")) for n in range(PEOPLE)])
+    shop.add("order_lines", [line(who(1), 100, utc("2024-02-01T17:00"))])
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["status"] == "not_yet"
+    assert set(report.figures["response"]) == RESPONSE_KEYS
+    assert set(report.figures["response"].values()) == {None}
+    assert [row[c.STATUS] for row in results(shop).values()] == ["not_yet"]
+
+
+def test_an_empty_workspace_has_nothing_decided(lake, context):
+    report = run(context(lake, DAY), context(lake, DAY).settings.measure)
+    assert report.figures["status"] == "nothing_decided"
+    assert set(report.figures["response"]) == RESPONSE_KEYS
+    assert report.rows == {"results": 0}
+
+
+def test_an_unfinished_window_says_so(shop, context):
+    lines = shop.rows["order_lines"]
+    shop.rows["order_lines"] = lines.slice(0, lines.num_rows - 1)  # without the stranger's
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["status"] == "window_open"
+    row = results(shop)[DAY, "response", "s:k1", "brier"]
+    assert (row[c.STATUS], row[c.MEASURED_UNTIL_ON]) == ("window_open", date(2024, 3, 6))
+    assert report.figures["response"]["redeemers"] == 20
+
+
+def test_a_campaign_that_is_unknown_is_a_note(shop, context):
+    shop.add("scores", [score(1, 0.5, subject="s:k9")])
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.notes == ("s:k9: scored, but there is no such campaign to measure",)
+
+
+def test_results_are_equal_run_to_run(shop, context):
+    run(context(shop, DAY), context(shop, DAY).settings.measure)
+    first = shop.rows["results"]
+    run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert shop.rows["results"].equals(first)
+
+
+def test_merges_made_later_do_not_lose_an_outcome(shop, context):
+    # the redeemer 0 becomes one with stranger z after the decision, under z's name; a new
+    # device's order and redemption reach recipient 40, under whose name it was merged
+    shop.add("merges", [
+        {c.PARTY_ID: who(0), c.INTO: "p_z", c.AT: NOON, c.RULE: "email"},
+        {c.PARTY_ID: "p_new", c.INTO: who(40), c.AT: NOON, c.RULE: "email"},
+    ])  # fmt: skip
+    shop.add("touches", [{**touch(0, "redemption", NOON, key="n"), c.PARTY_ID: "p_new"}])
+    shop.add("order_lines", [line("p_new", 800, NOON)])
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["redeemers"] == 21
+    assert report.figures["response"]["profit_all_minor"] == 20 * 100 + 200 - 60 * 50
+
+
+def decide(number: int, arm: str) -> dict:
+    return {
+        c.DECISION_ID: f"d{number}", c.AS_OF_ON: DAY, c.CAMPAIGN_ID: "s:k1",
+        c.PARTY_ID: who(number), c.CUSTOMER_ID: who(number), c.ARM: arm,
+        c.DECIDED_AT: utc("2024-03-01T14:00"),
+    }  # fmt: skip
+
+
+def test_increment_compares_all_assigned_customers(shop, context):
+    # treated 0..39 of whom 0..19 paid 74.00 and the others 70.00; held out 40..59: 70.00 each
+    shop.add("decisions", [decide(n, "treat") for n in range(40)])
+    shop.add("decisions", [decide(n, "holdout") for n in range(40, 60)])
+    shop.add("decisions", [decide(n, "none") for n in range(70, 90)])
+    shop.add("order_lines", [line(who(n), 900, NOON, kind="shipping") for n in range(40)])
+    settings = {"decide": {"holdout_share": 0.33}}
+    report = run(context(shop, DAY, **settings), context(shop, DAY).settings.measure)
+    effect = report.figures["increments"]["s:k1"]
+    assert effect["revenue_per_customer_minor"]["value"] == pytest.approx(200)
+    assert effect["revenue_per_customer_minor"]["verdict"] == "brought_more"
+    assert effect["revenue_per_customer_minor"]["held_out"] == 20
+    assert effect["orders_per_customer"]["value"] == 0
+    assert effect["orders_per_customer"]["status"] == "zero_variance"
+    row = results(shop)[DAY, "increment", "s:k1", "revenue_per_customer_minor"]
+    body = json.loads(row[c.BODY])
+    assert row[c.LOW] > 0
+    assert body["total"]["value"] == pytest.approx(8000)
+    assert body["detectable"] > 0
+
+
+def test_without_a_holdout_no_effect_is_claimed(shop, context):
+    shop.add("decisions", [decide(n, "treat") for n in range(40)])
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    assert report.figures["increments"] == {"s:k1": {}}
+    assert report.notes == ("s:k1: without a holdout its effect cannot be measured",)
+
+
+def test_purchase_is_measured_without_campaigns(lake, context):
+    lake.add("scores", [score(n, 0.9 - n / 100, "purchase", "") for n in range(PEOPLE)])
+    lake.add("order_lines", [line(who(n), 100, NOON) for n in range(15)])
+    lake.add("order_lines", [line(who(59), 0, NOON, quantity=0.0, kind="sample")])
+    lake.add("order_lines", [line("p_other", 5, utc("2024-04-30T16:00"))])
+    settings = {"understand": {"purchase_horizon_days": 30}}
+    report = run(context(lake, DAY, **settings), context(lake, DAY).settings.measure)
+    purchase = report.figures["purchase"]
+    assert (purchase["customers"], purchase["buyers"], purchase["auc"]) == (60, 15, 1.0)
+    assert report.figures["status"] == "ok"
+    row = results(lake)[DAY, "purchase", "", "brier"]
+    assert row[c.MEASURED_UNTIL_ON] == date(2024, 3, 31)
+
+
+def test_a_later_turn_closes_the_loop_of_an_earlier_one(shop, context):
+    complete = shop.rows["order_lines"]
+    shop.rows["order_lines"] = complete.slice(0, complete.num_rows - 1)
+    run(context(shop, DAY), context(shop, DAY).settings.measure)
+    shop.rows["order_lines"] = complete
+    later = context(shop, date(2024, 4, 1))
+    report = run(later, later.settings.measure)
+    assert report.figures["measured_days"] == ["2024-03-01", "2024-04-01"]
+    assert results(shop)[DAY, "response", "s:k1", "brier"][c.STATUS] == "ok"
+    settled = run(later, later.settings.measure)
+    assert settled.figures["measured_days"] == ["2024-04-01"]
+
+
+def test_nothing_is_read_beyond_the_window(shop, context):
+    run(context(shop, DAY), context(shop, DAY).settings.measure)
+    facts = {day for name, day in shop.reads if name in ("touches", "order_lines") and day}
+    assert max(facts) == END + timedelta(days=1)
