@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from bench.harness import at_least, at_most, emit
 
+from bench.harness import at_least, at_most, emit
 from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.rng import Streams
 from zhiyin.demo import build_demo
 from zhiyin.profile import campaign, features
+from zhiyin.profile.job import recipients
 from zhiyin.profile.snapshots import plan_snapshots
 from zhiyin.understand.predict import labels, quality, response
 from zhiyin.understand.predict.training import Scored
@@ -42,7 +43,8 @@ def snapshots(workspace: Workspace, campaigns: list[dict]) -> tuple[pa.Table, pa
     people, tied = [], []
     for day in plan.days:
         tables = {name: workspace.store.read(name, as_of=day) for name in READ}
-        people.append(features.build(tables, as_of=day, zone=zone).to_pyarrow())
+        who = recipients(tables, plan.campaigns.get(day, ()))
+        people.append(features.build(tables, as_of=day, zone=zone, people=who).to_pyarrow())
         for name in plan.campaigns.get(day, ()):
             built = campaign.build_campaign(tables, as_of=day, campaign_id=name, zone=zone)
             tied.append(built.to_pyarrow())

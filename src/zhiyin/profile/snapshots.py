@@ -20,6 +20,7 @@ class Plan:
     days: tuple[date, ...]
     campaigns: Mapping[date, tuple[str, ...]]
     decided: tuple[str, ...]
+    whole: frozenset[date]  # days on which every customer gets a row, not only recipients
     dropped: tuple[str, ...]  # ended campaigns with too little history before them
 
 
@@ -74,9 +75,9 @@ def plan_snapshots(
         by_day.setdefault(day, []).append(campaign)
     if decided:
         by_day.setdefault(as_of, []).extend(decided)
-    days = {as_of, *by_day}
+    whole = {as_of}
     if not decided and earliest is not None:
         past = [as_of - timedelta(days=horizon_days * k) for k in range(1, purchase_snapshots + 1)]
-        days |= {day for day in past if day >= earliest}
+        whole |= {day for day in past if day >= earliest}
     kept = {day: tuple(by_day[day]) for day in sorted(by_day)}
-    return Plan(tuple(sorted(days)), kept, decided, dropped)
+    return Plan(tuple(sorted({*whole, *by_day})), kept, decided, frozenset(whole), dropped)

@@ -147,6 +147,13 @@ class Shop:
         """`build` over these rows, by customer."""
         return self._run("features", lambda t: build(t, as_of=DAY, zone=ZONE), rows)
 
+    def features_of(self, people: list[str], **rows) -> pa.Table:
+        """`build` for these people only."""
+        self.fill(**rows)
+        who = self.con.create_table("people", pa.table({"customer_id": people}), overwrite=True)
+        made = build(self.tables, as_of=DAY, zone=ZONE, people=who)
+        return made.order_by("customer_id").to_pyarrow()
+
     def campaign_features(self, **rows) -> pa.Table:
         """`build_campaign` of the campaign `now` over these rows, by customer."""
         return self._run(

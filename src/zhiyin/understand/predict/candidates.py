@@ -20,8 +20,8 @@ def candidates() -> dict[str, Maker]:
     """Makers of unfitted models by name; LightGBM's only where it loads."""
     boosting = ("lightgbm", LightGbm) if lightgbm_or_none() is not None else ("boosting", Boosting)
     made: dict[str, Maker] = {
+        "logistic": partial(Logistic, strength=0.003),  # first: taken where nothing can be judged
         "logistic_weak": partial(Logistic, strength=0.01),
-        "logistic": partial(Logistic, strength=0.003),
         "logistic_strong": partial(Logistic, strength=0.001),
         "tree": Tree,
         "svm": KernelSvm,
