@@ -1,5 +1,8 @@
 """The rows of a table that a day may see, and the moments that bound its windows (law 1)."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
