@@ -28,7 +28,6 @@ from zhiyin.measure.report.scales import (
     wrap_text,
 )
 
-
 DOT = 6
 """Points up to this radius are dots, larger ones are bubbles."""
 
@@ -276,9 +275,7 @@ def _draw_label(label: str, right: float, middle: float, size: Size) -> list[str
     ]
 
 
-def _draw_bar(
-    bar: Bar, y: float, thick: float, scale: Plane, size: Size, label: str
-) -> list[str]:
+def _draw_bar(bar: Bar, y: float, thick: float, scale: Plane, size: Size, label: str) -> list[str]:
     left, right = sorted((scale.px(bar.start), scale.px(bar.start + bar.value)))
     hint = bar.hint or f"{label}: {bar.words}"
     out = [draw_rect(left, y, max(1.5, right - left), thick, f"bar t{bar.tone}", hint)]

@@ -160,6 +160,7 @@ class ModelPart:
     scored: int = 0
     horizon_days: int | None = None
     calibration: str = ""
+    warnings: tuple[tuple[str, str], ...] = ()  # code, sentence
 
 
 @dataclass(frozen=True)
@@ -328,6 +329,7 @@ class ReportData:
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
     models: tuple[ModelPart, ...] = ()
+    no_model: tuple[tuple[str, str], ...] = ()  # code and sentence, where none could be fitted
     measured: tuple[Measured, ...] = ()
     choices: tuple[Choice, ...] = ()
     messages: MessagesPart = MessagesPart()
@@ -343,7 +345,7 @@ class ReportData:
         subjects = [choice.campaign_id for choice in self.choices]
         ranked = sorted(
             self.models,
-            key=lambda m: (subjects.index(m.subject) if m.subject in subjects else len(subjects)),
+            key=lambda m: subjects.index(m.subject) if m.subject in subjects else len(subjects),
         )
         return ranked[0] if ranked else None
 
