@@ -14,6 +14,7 @@ from zhiyin.collect import lines, money, times
 from zhiyin.collect.files import Raw
 from zhiyin.collect.mapping import CONSENTS, Mapping
 from zhiyin.collect.people import People, find_people, personal_fields, seal_rows
+from zhiyin.collect.row_ids import hide_people
 from zhiyin.collect.shape import (
     EPOCH,
     Headers,
@@ -62,6 +63,7 @@ def prepare(raw: Raw, table: str, *, terms: Terms, settings: Settings, vault: Va
     mapping = terms.mapping
     checked = check_rows(raw, table, terms=terms)
     people = find_people(checked, mapping=mapping, vault=vault)
+    hide_people(checked, mapping=mapping, vault=vault)
     if table in _NEED_PARTY:
         checked.problems.flag(~people.present, "missing_key", "the row names no customer")
     if table == "order_lines":
