@@ -300,7 +300,8 @@ RECOMMENDATIONS = Table(
     (c.AS_OF_ON, c.CUSTOMER_ID, c.RANK),
     (
         _DAY, CUSTOMER, req(c.RANK, "int64", "1 = best"), req(c.PRODUCT_ID, "string", "source:id"),
-        req(c.SCORE, "float64", "model score"), req(c.MODEL, "string", "model"),
+        req(c.SCORE, "float64", "model score"),
+        req(c.MODEL, "string", "model; check.* are lists of a check day that only measure reads"),
         req(c.REASON, "json", "products of hers that speak for it"),
     ),
     scope=(c.AS_OF_ON,),
