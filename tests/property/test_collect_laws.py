@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.collect.fakes import MortalStore, naive, rows_of
 
+from tests.unit.collect.fakes import MortalStore, naive, rows_of
 from zhiyin.collect import money
 from zhiyin.collect.files import raw_from_table
 from zhiyin.collect.load import load_raw

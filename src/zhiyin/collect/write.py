@@ -8,7 +8,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,21 +20,12 @@ from zhiyin.collect.prepare import Prepared, first_seen, seen_identifiers, shape
 from zhiyin.collect.revise import Held, compare, look_at
 from zhiyin.collect.shape import lake_rows, month_of
 from zhiyin.core import columns as c
-from zhiyin.core import protocols
 from zhiyin.core.config import Settings
-from zhiyin.core.protocols import Progress, Store
+from zhiyin.core.protocols import Progress, Store, Vault
 from zhiyin.core.tables import TABLES
 
 SLICE = 200_000  # rows an append writes: bounds the memory of the writer
 _FACTS = frozenset({"orders", "order_lines", "touches", "texts"})
-
-
-class Vault(protocols.Vault, Protocol):
-    """What a load needs of the vault besides the protocol."""
-
-    def seal_with(self, key_id: str, data: list[bytes]) -> list[bytes]:
-        """Encrypt each of `data` with the data key `key_id` (made if new)."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,5 @@
+# pyright: standard
+# (numpy's cumulative sums are partly untyped)
 """How good ranked lists are: pure functions of where the hits are.
 
 `hits` is (n, k) bool: whether the item at each place of a person's list was one of hers; `relevant`

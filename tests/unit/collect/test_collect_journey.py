@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from tests.unit.collect.fakes import MortalStore, naive, rows_of
 
+from tests.unit.collect.fakes import MortalStore, naive, rows_of
 from zhiyin.collect import complete_journey
 from zhiyin.collect.files import Raw
 from zhiyin.collect.load import load_raw

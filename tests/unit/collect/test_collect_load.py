@@ -4,8 +4,8 @@ import json
 from datetime import date
 
 import pytest
-from tests.unit.collect.fakes import Killed, MortalStore, naive, rows_of, stored
 
+from tests.unit.collect.fakes import Killed, MortalStore, naive, rows_of, stored
 from zhiyin.collect import write
 from zhiyin.core.ledger import consents, loads
 from zhiyin.core.tables import TABLES
