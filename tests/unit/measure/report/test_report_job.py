@@ -39,15 +39,16 @@ class TableStore:
         ledger.metadata.create_all(self.engine)
         self.duck = ibis.duckdb.connect()
         self.duck.raw_sql("set threads = 1")
+        self.rows = rows
         self.tables = {}
-        for name, table in TABLES.items():
-            schema = arrow_schema(table)
-            made = pa.Table.from_pylist(rows.get(name, []), schema=schema)
-            if c.PARTY_ID in schema.names and c.CUSTOMER_ID not in schema.names:
-                made = made.append_column(c.CUSTOMER_ID, made[c.PARTY_ID])
-            self.tables[name] = self.duck.create_table(name, made)
 
     def read(self, table, *, as_of=None):
+        if table not in self.tables:
+            schema = arrow_schema(TABLES[table])
+            made = pa.Table.from_pylist(self.rows.get(table, []), schema=schema)
+            if c.PARTY_ID in schema.names and c.CUSTOMER_ID not in schema.names:
+                made = made.append_column(c.CUSTOMER_ID, made[c.PARTY_ID])
+            self.tables[table] = self.duck.create_table(table, made)
         return self.tables[table]
 
     @contextmanager
