@@ -108,6 +108,17 @@ class View:
         return takeaways.candidates(self.data.model, self.t) if self.data.model else ""
 
     @property
+    def candidate_columns(self) -> list[tuple[str, str]]:
+        """(attribute, label) of the validation scores that any candidate has."""
+        model = self.data.model
+        labels = {"auc": "validation_auc", "log_loss": "log_loss", "brier": "brier"}
+        return [
+            (name, self.t(f"model.{label}"))
+            for name, label in labels.items()
+            if model and any(getattr(one, name) is not None for one in model.candidates)
+        ]
+
+    @property
     def no_choice(self) -> str:
         """Why there is no choice to show."""
         return takeaways.no_choice(self.data, self.t, self.f)

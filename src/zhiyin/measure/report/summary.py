@@ -80,7 +80,7 @@ def _data(data: ReportData, t: Words, f: Format) -> list[str]:
 def _customers(data: ReportData, t: Words, f: Format) -> list[str]:
     part = data.segments
     if not part.rfm and not part.clusters:
-        return [t("customers.none")]
+        return [t("customers.ungrouped" if data.data.customers else "customers.none")]
     said = [takeaways.rfm(part.rfm, t, f)] if part.rfm else [t("customers.no_rfm")]
     said += [" · ".join(f"{takeaways.segment_name(s, t)} {f.count(s.customers)}" for s in part.rfm)]
     if not part.clusters:
