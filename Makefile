@@ -16,11 +16,11 @@ help: ## list the targets
 $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo]'
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev]'
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev]'
 	touch $@
 
 setup: $(VENV)/.dev ## a virtual environment with everything for users and developers

@@ -12,6 +12,7 @@ import ibis
 
 from zhiyin import __version__
 from zhiyin.collect.load import LoadReport, load_file
+from zhiyin.collect.mapping import read_mapping
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
 from zhiyin.core.config import (

@@ -52,15 +52,15 @@ def test_delong_interval_equals_its_definition_pair_by_pair(digits):
 
 
 def test_delong_interval_agrees_with_jackknife_and_bootstrap():
-    scores, labels = _sample(8, 400, 9)
+    scores, labels = _sample(8, 200, 9)
     counts = count_scores(scores, labels)
     auc, n = estimate_auc(counts), len(scores)
     left_out = [roc_auc_score(np.delete(labels, i), np.delete(scores, i)) for i in range(n)]
     jackknife = ((n - 1) ** 2 / n * np.var(left_out, ddof=1)) ** 0.5
-    assert (auc.high - auc.low) / (2 * 1.96) == pytest.approx(jackknife, rel=0.03)
+    assert (auc.high - auc.low) / (2 * 1.96) == pytest.approx(jackknife, rel=0.05)
     resampled = estimate_auc(counts, method="bootstrap", rng=np.random.default_rng(0), samples=2000)
-    assert resampled.low == pytest.approx(auc.low, abs=0.01)
-    assert resampled.high == pytest.approx(auc.high, abs=0.01)
+    assert resampled.low == pytest.approx(auc.low, abs=0.015)
+    assert resampled.high == pytest.approx(auc.high, abs=0.015)
 
 
 def test_ece_equals_ten_equal_bins_sliced_by_hand():

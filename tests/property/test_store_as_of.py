@@ -80,7 +80,7 @@ def _is_future(row: Row) -> bool:
     return any(moment >= MIDNIGHT for moment in times)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(orders(), max_size=8), st.lists(merges(), max_size=4))
 def test_what_happens_on_or_after_the_day_does_not_change_it(engine, order_rows, merge_rows):
     past_orders = [row for row in order_rows if not _is_future(row)]
@@ -95,7 +95,7 @@ def test_what_happens_on_or_after_the_day_does_not_change_it(engine, order_rows,
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(orders(), max_size=8), st.lists(merges(), max_size=4), st.booleans())
 def test_the_engine_and_plain_python_see_the_same(engine, order_rows, merge_rows, everything):
     """The oracle is `MemoryStore`, which was written apart."""

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.collect.mapping import EMAIL, PHONE
-from zhiyin.collect.shape import arrow_schema
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.protocols import Store, Vault
+from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 
 SAME_ROW = "same_row"
@@ -94,7 +94,7 @@ def record_identities(
     ]
     keys = [c.IDENTITY_ID, c.PARTY_ID]
     rows = rows.drop_duplicates(keys)
-    held = store.read("identities").select(*keys, c.LOAD_ID).to_pandas()
+    held = store.read("identities").select(*keys, c.LOAD_ID).to_pyarrow().to_pandas()
     held = held[held[c.LOAD_ID] != load_id]
     fresh = rows.merge(held[keys], on=keys, how="left", indicator=True)
     fresh = fresh[fresh["_merge"] == "left_only"].assign(
@@ -134,10 +134,10 @@ def propose_merges(identities: pd.DataFrame) -> pd.DataFrame:
 def merge_same_rows(store: Store) -> int:
     """Append the merges that the identities of the lake call for; how many are new."""
     wanted = [c.IDENTITY_ID, c.NAMESPACE, c.PARTY_ID, c.VALID_AT]
-    proposed = propose_merges(store.read("identities").select(*wanted).to_pandas())
+    proposed = propose_merges(store.read("identities").select(*wanted).to_pyarrow().to_pandas())
     if proposed.empty:
         return 0
-    held = store.read("merges").select(c.PARTY_ID, c.INTO).to_pandas()
+    held = store.read("merges").select(c.PARTY_ID, c.INTO).to_pyarrow().to_pandas()
     pairs = set(zip(held[c.PARTY_ID], held[c.INTO], strict=True))
     count = 0
     for row in proposed.itertuples(index=False):

@@ -24,7 +24,7 @@ def run(ctx: Context, config: object = None) -> JobReport:
     visible: dict[str, int] = {}
     for place, name in enumerate(COUNTED):
         ctx.progress(JOB, place / (len(COUNTED) + 1))
-        visible[name] = int(ctx.store.read(name, as_of=ctx.as_of).count().execute())
+        visible[name] = int(ctx.store.read(name, as_of=ctx.as_of).count().to_pyarrow().as_py())
     lines = ctx.store.read("order_lines", as_of=ctx.as_of)
     nobody = lines[c.PARTY_ID].isnull()
     amount = lines[c.AMOUNT_BASE_MINOR]

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from zhiyin.collect.shape import arrow_schema
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Store, Vault
+from zhiyin.core.rows import arrow_schema
 from zhiyin.core.schema import Table
 
 _UNCOMPARED = frozenset(
@@ -45,7 +45,7 @@ class Held:
 def look_at(store: Store, table: Table) -> Held:
     """What `store` holds in `table` now."""
     rows = store.read(table.name)
-    return Held(table, store, rows, empty=rows.limit(1).count().execute() == 0)
+    return Held(table, store, rows, empty=rows.limit(1).count().to_pyarrow().as_py() == 0)
 
 
 def compare(held: Held, rows: pa.Table, *, vault: Vault, load_id: str) -> Compared:

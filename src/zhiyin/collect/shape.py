@@ -16,22 +16,13 @@ from zhiyin.collect.mapping import Mapping
 from zhiyin.collect.personal import looks_personal
 from zhiyin.collect.validate import Checked, as_text
 from zhiyin.core import columns as c
+from zhiyin.core.rows import arrow_schema
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the lake keeps naive UTC
-_TYPES = {
-    "string": pa.string(), "json": pa.string(), "int64": pa.int64(), "float64": pa.float64(),
-    "bool": pa.bool_(), "timestamp": pa.timestamp("us"), "date": pa.date32(),
-    "binary": pa.binary(),
-}  # fmt: skip
 _OF_PEOPLE = frozenset({"customers", "orders", "order_lines", "touches", "texts"})
 _SAMPLE = 1000
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """The Arrow schema of a lake table."""
-    return pa.schema([pa.field(column.name, _TYPES[column.type]) for column in table.columns])
 
 
 @dataclass(frozen=True)
@@ -76,10 +67,12 @@ def properties_of(rows: pa.Table, headers: Sequence[str]) -> pa.Array:
     return pa.array(made, pa.string()).take(pa.array(inverse[: rows.num_rows]))
 
 
-def lake_rows(columns: dict[str, pa.Array], table: Table, count: int, **constants) -> pa.Table:
+def lake_rows(
+    columns: dict[str, pa.Array], schema: Table, count: int, /, **constants: object
+) -> pa.Table:
     """A table with the lake's schema: `columns`, `constants` on every row, else null."""
     arrays = []
-    for one in arrow_schema(table):
+    for one in arrow_schema(schema):
         if one.name in columns:
             column = columns[one.name]
             column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -88,7 +81,7 @@ def lake_rows(columns: dict[str, pa.Array], table: Table, count: int, **constant
             arrays.append(pa.repeat(pa.scalar(constants[one.name], one.type), count))
         else:
             arrays.append(pa.nulls(count, one.type))
-    return pa.table(arrays, schema=arrow_schema(table))
+    return pa.table(arrays, schema=arrow_schema(schema))
 
 
 def month_of(rows: pa.Table, table: Table) -> pa.Table:

@@ -249,8 +249,8 @@ def _write_new_customers(load: Load, known: pd.DataFrame) -> int:
     first = first_seen(load.prepared)
     if first.empty:
         return 0
-    held = load.store.read("customers").select(c.PARTY_ID, c.LOAD_ID).to_pandas()
-    there = set(held[c.PARTY_ID])
+    held = load.store.read("customers").select(c.PARTY_ID).to_pyarrow()
+    there = set(held.column(c.PARTY_ID).to_pylist())
     fresh = first[[party not in there for party in first.index]].sort_index()
     if fresh.empty:
         return 0

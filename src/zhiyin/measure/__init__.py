@@ -1,1 +1,8 @@
+"""Measure: what really happened, laid beside what was expected, and what was caused.
 
+Import from the modules: `response`, `calibration`, `profit`, `experiment`, `increment` are pure
+functions on small frozen statistics; `job` alone touches the store. This file imports nothing,
+so that `zhiyin --help` stays light.
+"""
+
+__all__ = ["calibration", "counts", "experiment", "increment", "job", "profit", "response"]

@@ -119,7 +119,7 @@ def _single_ece(counts: ScoreCounts, bins: int) -> float:
 
 def _bin_single(counts: ScoreCounts, bins: int) -> tuple[NDArray, NDArray, NDArray]:
     if counts.n == 0:
-        return (np.zeros(0),) * 3
+        return np.zeros(0), np.zeros(0), np.zeros(0)
     size, score, hits = _binned(counts.scores, counts.units[None], counts.positives[None], bins)
     return size, score[0], hits[0]
 

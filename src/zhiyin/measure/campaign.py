@@ -36,8 +36,16 @@ from zhiyin.measure.results import Measured, Result
 RESPONSE, PURCHASE, PROFIT, INCREMENT = "response", "purchase", "profit", "increment"
 CAPTURED_SHARE, LIFT_SHARE = 0.30, 0.10
 COST_STEPS = 20
-RESPONSE_FIGURES = ("auc", "auc_low", "auc_high", "captured_at_30", "lift_at_10", "brier", "ece")
-PROFIT_FIGURES = ("profit_model_minor", "profit_all_minor", "profit_rfm_minor")
+RESPONSE_FIGURES: tuple[str, ...] = (
+    "auc",
+    "auc_low",
+    "auc_high",
+    "captured_at_30",
+    "lift_at_10",
+    "brier",
+    "ece",
+)
+PROFIT_FIGURES: tuple[str, ...] = ("profit_model_minor", "profit_all_minor", "profit_rfm_minor")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false
+# (Ibis types every column of a table as plain `Column`)
 """The job `measure`: what really happened after a day, laid beside what was expected on it.
 
 Reads `scores`, `decisions`, `memberships` of a day and, alone of all jobs, facts after it: up to
@@ -347,8 +349,9 @@ def _not_yet(kind: str, subject: str, metric: str) -> Measured:
     return Measured((Result(kind, subject, metric, missing(0, NOT_YET)),), _no_response())
 
 
-def _no_response() -> dict[str, object]:
-    return dict.fromkeys((*RESPONSE_FIGURES, "recipients", "redeemers", *PROFIT_FIGURES))
+def _no_response() -> Mapping[str, object]:
+    names: tuple[str, ...] = (*RESPONSE_FIGURES, "recipients", "redeemers", *PROFIT_FIGURES)
+    return dict.fromkeys(names)
 
 
 def _finish(measured: Measured, window: Window, notes: tuple[str, ...] = ()) -> Measured:

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false
+# (Ibis types every column of a table as plain `Column`)
 """What happened after a day, as table expressions: who redeemed, bought, and for how much.
 
 `rows` of facts are read up to the day that is measured until; `customer_id` is by then the

@@ -17,7 +17,7 @@ class CustomerType(Section):
     rate_factor: float = Field(gt=0, description="orders per day relative to the shop's mean")
     extra_order: float = Field(ge=0, le=0.6, description="P(extra order in the window | contact)")
     put_off: float = Field(
-        0.0, ge=0, le=1, description="P(a contact drives away her orders of the window)"
+        default=0.0, ge=0, le=1, description="P(a contact drives away her orders of the window)"
     )
     deal: float = Field(ge=0, le=1, description="P(uses the coupon on an order she makes anyway)")
 

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_object_dtype
 
 from zhiyin.core import columns as c
 from zhiyin.simulate.campaigns import Campaign
@@ -53,7 +54,7 @@ def list_customers(floor: Shopfloor, start: int, end: int) -> pd.DataFrame:
     """Customers who joined on days [start, end)."""
     who = np.flatnonzero((floor.people.joined >= start) & (floor.people.joined < end))
     ids = name_customers(who)
-    return pd.DataFrame(
+    return _make(
         {
             c.CUSTOMER_ID: ids,
             EMAIL: [f"{one}@example.invalid" for one in ids],
@@ -68,7 +69,7 @@ def list_products(floor: Shopfloor) -> pd.DataFrame:
     """The whole assortment, known since opening."""
     numbers = np.arange(len(floor.assortment.category))
     category = floor.assortment.category
-    return pd.DataFrame(
+    return _make(
         {
             c.PRODUCT_ID: name_products(numbers),
             c.NAME: [f"Product {number + 1}" for number in numbers],
@@ -86,7 +87,7 @@ def list_order_lines(floor: Shopfloor, lines: Lines) -> pd.DataFrame:
     """Order lines, net of coupons; prices hold no tax or shipping."""
     gross = floor.assortment.price_minor[lines.product] * lines.quantity
     orders = name_orders(lines)
-    frame = pd.DataFrame(
+    frame = _make(
         {
             c.LINE_ID: [f"{order}-{one}" for order, one in zip(orders, lines.line, strict=True)],
             c.ORDER_ID: orders,
@@ -120,7 +121,7 @@ def name_orders(lines: Lines) -> NDArray[np.object_]:
 def list_campaigns(floor: Shopfloor, campaigns: list[Campaign]) -> pd.DataFrame:
     """Campaigns, known since noon of the day before they start."""
     config = floor.config
-    return pd.DataFrame(
+    return _make(
         {
             c.CAMPAIGN_ID: [one.campaign_id for one in campaigns],
             c.NAME: [f"Campaign {one.number + 1}" for one in campaigns],
@@ -137,7 +138,7 @@ def list_offers(floor: Shopfloor, campaigns: list[Campaign]) -> pd.DataFrame:
     """One row per campaign and product its coupon is good for."""
     pairs = [(one, product) for one in campaigns for product in one.products]
     start = np.array([one.start for one, _ in pairs], dtype=int)
-    return pd.DataFrame(
+    return _make(
         {
             c.OFFER_ID: [name_offer(one) for one, _ in pairs],
             c.CAMPAIGN_ID: [one.campaign_id for one, _ in pairs],
@@ -186,7 +187,7 @@ def list_consents(
     new = np.flatnonzero((people.joined >= start) & (people.joined < end))
     gone = np.flatnonzero((withdrawn >= start) & (withdrawn < end) & (withdrawn < NEVER))
     given_at = tell_time(floor, people.joined[new], 0)
-    frame = pd.DataFrame(
+    frame = _make(
         {
             c.CUSTOMER_ID: name_customers(np.concatenate([new, gone])),
             PURPOSE: MARKETING,
@@ -196,6 +197,15 @@ def list_consents(
         }
     )
     return frame.sort_values([c.CUSTOMER_ID, c.AT], ignore_index=True)
+
+
+def _make(columns: Mapping[str, object]) -> pd.DataFrame:
+    """A table whose text columns are text even when there is no row to tell it by."""
+    frame = pd.DataFrame(columns)
+    lists = {name for name, values in columns.items() if isinstance(values, list)}
+    loose = {name for name in frame.columns if is_object_dtype(frame[name].dtype)}
+    texts = (lists | loose) - {c.START_ON, c.END_ON}
+    return frame.astype(dict.fromkeys(sorted(texts), "str"))
 
 
 def to_day(floor: Shopfloor, on: date) -> int:
@@ -211,7 +221,7 @@ def _redemptions(floor: Shopfloor, lines: Lines) -> pd.DataFrame:
     used = np.flatnonzero(lines.campaign >= 0)
     campaigns = [floor.calendar[number] for number in lines.campaign[used]]
     orders = name_orders(lines)[used]
-    return pd.DataFrame(
+    return _make(
         {
             c.TOUCH_ID: [
                 f"t-redemption-{order}-{line}"
@@ -234,7 +244,7 @@ def _touches(
     days: NDArray[np.int64], minute: int, cost: int,
 ) -> pd.DataFrame:  # fmt: skip
     ids = name_customers(who)
-    return pd.DataFrame(
+    return _make(
         {
             c.TOUCH_ID: [f"t-{kind}-{campaign.campaign_id}-{one}" for one in ids],
             c.CUSTOMER_ID: ids,

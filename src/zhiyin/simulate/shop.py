@@ -199,7 +199,10 @@ class Truth:
         runs = np.array([self._compare(campaign, chosen, world) for world in range(worlds)])
         mean, n = runs.mean(axis=0), worlds
         error = runs.std(axis=0, ddof=1) / n**0.5 if n > 1 else np.full(4, np.nan)
-        return Effect(int(chosen.sum()), *map(float, mean), float(error[0]), float(error[1]))
+        orders, revenue, responded, caused = (float(value) for value in mean)
+        return Effect(
+            int(chosen.sum()), orders, revenue, responded, caused, float(error[0]), float(error[1])
+        )
 
     def extra_order_chance(self, campaign_id: str, customers: Iterable[str]) -> NDArray[np.float64]:
         """True P(extra order | contacted) of each of `customers`, in their order, while alive."""

@@ -120,6 +120,8 @@ def erase_parties(store: WorkspaceStore, party_ids: Sequence[str]) -> Erasure:
 
 def measure_totals(store: WorkspaceStore, name: str) -> Totals:
     """Rows of a table as stored, all revisions, and the sum of each base money column."""
+    if store.lake.open(name) is None:
+        return Totals(0, {})
     rows = store.read_stored(name)
     money = [one for one in rows.columns if one.endswith("_base_minor")]
     measured = rows.aggregate(n=rows.count(), **{one: rows[one].sum() for one in money})
@@ -190,6 +192,8 @@ def _delete_named(store: WorkspaceStore, table: Table, wanted: Sequence[str]) ->
 
 
 def _count(store: WorkspaceStore, name: str, column: str, wanted: Sequence[str]) -> int:
+    if store.lake.open(name) is None:
+        return 0
     rows = store.read_stored(name)
     return int(rows.filter(rows[column].isin(list(wanted))).count().to_pyarrow().as_py())
 

@@ -8,11 +8,9 @@ chosen columns only, and predicates name no person.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Field, Transaction, WriterProperties
 from deltalake import Schema as DeltaSchema
 from deltalake import write_deltalake as write_delta
@@ -26,6 +24,7 @@ from zhiyin.core.tables import TABLES
 from zhiyin.store.durable import sync_commit
 from zhiyin.store.engines.duckdb import process_engine
 from zhiyin.store.migrations_lake import MIGRATIONS, Migration, plan_migrations
+from zhiyin.store.scope import scope_predicate
 
 VERSION_KEY = "zhiyin.schema_version"
 STATISTICS_KEY = "delta.dataSkippingStatsColumns"
@@ -155,15 +154,7 @@ class Lake:
         """
         table = self._table(name)
         body = conform(table, rows)
-        for column in scope:
-            if table.column(column).pii != "none":
-                raise InvalidParameter(
-                    f"the scope of {name} names {column}, which identifies a person",
-                    hint="scopes stay in the Delta log: use days, tasks, campaigns",
-                )
-        predicate = " AND ".join(_equals(column, value) for column, value in scope.items())
-        for column, value in scope.items():
-            _check_inside(name, body, column, value)
+        predicate = scope_predicate(table, body, scope)
 
         def write(handle: DeltaTable) -> bool:
             write_delta(
@@ -371,40 +362,3 @@ def _widen(rows: pa.Table) -> pa.Table:
 def _is_done(handle: DeltaTable, app: str, seq: int) -> bool:
     done = handle.transaction_version(app)
     return done is not None and seq <= done
-
-
-def _equals(column: str, value: object) -> str:
-    name = '"' + column.replace('"', '""') + '"'
-    if value is None:
-        return f"{name} IS NULL"
-    if isinstance(value, bool):
-        return f"{name} = {str(value).lower()}"
-    if isinstance(value, int):
-        return f"{name} = {value}"
-    if isinstance(value, date) and type(value) is date:
-        return f"{name} = '{value.isoformat()}'"
-    if isinstance(value, str):
-        return f"{name} = '" + value.replace("'", "''") + "'"
-    raise InvalidParameter(
-        f"a scope holds text, whole numbers, days or booleans, not {type(value)}"
-    )
-
-
-def _check_inside(name: str, rows: pa.Table, column: str, value: object) -> None:
-    array = rows.column(column)
-    if value is None:
-        outside = len(array) - array.null_count
-    else:
-        try:
-            wanted = pa.scalar(value, type=array.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise InvalidParameter(
-                f"the scope of {name} compares {column} ({array.type}) with {value!r}"
-            ) from error
-        same = pc.call_function("equal", [array, wanted])
-        outside = len(array) - same.to_pylist().count(True)
-    if outside:
-        raise InvalidParameter(
-            f"{outside} of {len(array)} rows for {name} are outside the scope: {column} is not "
-            f"{value!r}"
-        )

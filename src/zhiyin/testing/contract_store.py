@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter, NotFound
@@ -270,7 +271,7 @@ class StoreContract:
         }  # fmt: skip
         with store.begin() as connection:
             connection.execute(turns.insert().values(row))
-        with pytest.raises(sa.exc.IntegrityError), store.begin() as connection:
+        with pytest.raises(IntegrityError), store.begin() as connection:
             connection.execute(turns.insert(), [row | {"turn_id": "b"}, row])
         with store.begin() as connection:
             assert connection.execute(sa.select(turns.c.turn_id)).scalars().all() == ["a"]

@@ -3,24 +3,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from tests.unit.collect.fakes import MortalStore
 
-from tests.unit.collect.fakes import FakeStore, FakeVault
 from zhiyin.collect.load import load_file
 from zhiyin.collect.mapping import parse_mapping
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.config import Settings
+from zhiyin.store.vault import Keys, LocalVault
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def store():
-    return FakeStore()
+    return MortalStore()
 
 
 @pytest.fixture
-def vault():
-    return FakeVault()
+def vault(store):
+    return LocalVault(Keys.make(demo=True), store.ledger)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.collect.fakes import rows_of
 
 from zhiyin.collect.reconcile import render_reconciliation
 from zhiyin.core.config import RevenueSettings, Settings
@@ -19,14 +20,14 @@ MAPPING = {
 
 
 def kinds(store):
-    return [row["kind"] for row in store.list("order_lines")]
+    return [row["kind"] for row in rows_of(store, "order_lines")]
 
 
 def test_lines_are_typed_by_code_then_by_quantity(load, store):
     text = HEAD + (
         "1,ann,A,2026-01-01,1,1\n1,ann,POST,2026-01-01,1,3\n1,,BANK CHARGES,2026-01-01,-1,2\n"
-        "1,ann,D,2026-01-01,-1,1\n1,ann,A,2026-01-02,0,1\nC2,ann,A,2026-01-03,-1,1\n"
-        "3,,A,2026-01-03,-5,0\n1,ann,POSTCARD,2026-01-01,1,1\n"
+        "1,ann,D,2026-01-01,-1,1\n1,ann,A,2026-01-01,0,1\nC2,ann,A,2026-01-01,-1,1\n"
+        "3,,A,2026-01-01,-5,0\n1,ann,POSTCARD,2026-01-01,1,1\n"
     )
     load("order_lines", text, mapping=MAPPING)
     assert kinds(store) == [
@@ -44,7 +45,7 @@ def test_shipping_and_fees_are_revenue_only_by_setting(load, store, settings):
     text = HEAD + "1,ann,A,2026-01-01,1,10\n1,ann,POST,2026-01-01,1,3\n"
     report = load("order_lines", text, mapping=MAPPING)
     assert (report.total.net, report.total.left_out, report.total.paid) == (1000, 300, 1300)
-    assert [r["shipping_minor"] for r in store.list("order_lines")] == [0, 300]
+    assert [r["shipping_minor"] for r in rows_of(store, "order_lines")] == [0, 300]
     with_it = settings.model_copy(update={"revenue": RevenueSettings(include_shipping=True)})
     again = load("order_lines", text + "\n", mapping=MAPPING, settings=with_it, dry_run=True)
     assert (again.total.net, again.total.left_out) == (1300, 0)
@@ -62,20 +63,20 @@ def test_tax_is_in_revenue_by_setting_whether_or_not_the_file_has_it_in(
     mapping = {"source": "s", "amount_includes": included, "columns": {n: n for n in names}}
     text = "order_id,sold_at,quantity,amount,tax\n1,2026-01-01,1,1.19,0.19\n"
     load("order_lines", text, mapping=mapping, settings=settings)
-    assert store.list("order_lines")[0]["amount_minor"] == amount
+    assert rows_of(store, "order_lines")[0]["amount_minor"] == amount
 
 
 def test_amount_is_gross_less_discounts_where_the_file_has_none(load, store):
     head = "order_id,sold_at,quantity,gross,discount,coupon\n"
     load("order_lines", head + "1,2026-01-01,1,10,1.50,0.50\n")
-    (row,) = store.list("order_lines")
+    (row,) = rows_of(store, "order_lines")
     assert (row["gross_minor"], row["amount_minor"]) == (1000, 800)
 
 
 def test_exact_repeats_are_kept_and_suspect(load, store):
     line = "1,ann,A,2026-01-01,1,1\n"
     report = load("order_lines", HEAD + line + line + "1,ann,A,2026-01-01,2,1\n" + line)
-    assert [r["suspect"] for r in store.list("order_lines")] == [False, True, False, True]
+    assert [r["suspect"] for r in rows_of(store, "order_lines")] == [False, True, False, True]
     assert (report.loaded, report.suspects, report.total.net) == (4, 2, 500)
 
 
@@ -86,7 +87,7 @@ def test_a_return_is_linked_to_the_last_sale_before_it(load, store):
         "C7,,A,2026-01-09,-1,1\n"
     )
     load("order_lines", text, mapping=MAPPING)
-    links = {r["order_id"]: r["returns_line_id"] for r in store.list("order_lines")}
+    links = {r["order_id"]: r["returns_line_id"] for r in rows_of(store, "order_lines")}
     assert links == {
         "s:1": None, "s:2": None, "s:3": None, "s:C4": "s:2:1", "s:C5": None, "s:6": None,
         "s:C7": None,
@@ -96,7 +97,7 @@ def test_a_return_is_linked_to_the_last_sale_before_it(load, store):
 def test_a_return_finds_its_sale_in_an_earlier_load(load, store):
     load("order_lines", HEAD + "1,ann,A,2026-01-01,1,1\n", mapping=MAPPING)
     load("order_lines", HEAD + "C2,ann,A,2026-01-02,-1,1\n", mapping=MAPPING)
-    assert {r["order_id"]: r["returns_line_id"] for r in store.list("order_lines")} == {
+    assert {r["order_id"]: r["returns_line_id"] for r in rows_of(store, "order_lines")} == {
         "s:1": None, "s:C2": "s:1:1",
     }  # fmt: skip
 
@@ -104,7 +105,7 @@ def test_a_return_finds_its_sale_in_an_earlier_load(load, store):
 def test_orders_say_whether_they_are_cancelled_or_returned(load, store):
     text = HEAD + "1,ann,A,2026-01-01,1,1\nC2,ann,A,2026-01-02,-1,1\n3,ann,A,2026-01-03,-1,1\n"
     load("order_lines", text, mapping=MAPPING)
-    assert {o["order_id"]: o["status"] for o in store.list("orders")} == {
+    assert {o["order_id"]: o["status"] for o in rows_of(store, "orders")} == {
         "s:1": "completed", "s:C2": "cancelled", "s:3": "returned",
     }  # fmt: skip
 
@@ -112,7 +113,7 @@ def test_orders_say_whether_they_are_cancelled_or_returned(load, store):
 def test_orders_of_a_source_that_brings_its_own_are_not_derived(load, store):
     load("orders", "order_id,user_id,ordered_at,amount\n1,ann,2026-01-01,9.99\n")
     load("order_lines", HEAD + "1,ann,A,2026-01-01,1,1\n")
-    assert [o["amount_minor"] for o in store.list("orders")] == [999]
+    assert [o["amount_minor"] for o in rows_of(store, "orders")] == [999]
 
 
 def test_reconciliation_adds_up_by_local_month(load):

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.unit.collect.fakes import naive
 
 from zhiyin.collect.times import local_days, months, parse_days, parse_times
 
@@ -18,13 +19,13 @@ def read(values, *, zone="Europe/London", formats=(), kind=None):
 
 def test_local_times_become_utc_in_summer_and_winter():
     made, _ = read(["7/1/11 9:30", "12/1/10 8:26"], formats=("%m/%d/%y %H:%M",))
-    assert made == [datetime(2011, 7, 1, 8, 30), datetime(2010, 12, 1, 8, 26)]
+    assert made == [naive(2011, 7, 1, 8, 30), naive(2010, 12, 1, 8, 26)]
 
 
 def test_iso_with_and_without_offset_may_be_mixed():
     made, _ = read(["2026-01-05T10:00:00+08:00", "2026-07-05 10:00", "2026-07-05", "2026-01-05Z"])
     assert made[:3] == [
-        datetime(2026, 1, 5, 2), datetime(2026, 7, 5, 9), datetime(2026, 7, 4, 23),
+        naive(2026, 1, 5, 2), naive(2026, 7, 5, 9), naive(2026, 7, 4, 23),
     ]  # fmt: skip
 
 
@@ -35,18 +36,18 @@ def test_wrong_texts_are_given_but_have_no_time():
 
 def test_the_hour_that_comes_twice_is_its_first_and_the_gap_moves_forward():
     made, _ = read(["2026-10-25 01:30", "2026-03-29 01:30"])
-    assert made == [datetime(2026, 10, 25, 0, 30), datetime(2026, 3, 29, 1, 0)]
+    assert made == [naive(2026, 10, 25, 0, 30), naive(2026, 3, 29, 1, 0)]
 
 
 @pytest.mark.parametrize("kind", [pa.timestamp("ns"), pa.timestamp("s")])
 def test_typed_times_are_local_too(kind):
-    made, _ = read([datetime(2026, 7, 1, 9)], kind=kind)
-    assert made == [datetime(2026, 7, 1, 8)]
+    made, _ = read([naive(2026, 7, 1, 9)], kind=kind)
+    assert made == [naive(2026, 7, 1, 8)]
 
 
 def test_typed_times_with_a_zone_keep_their_moment():
-    made, _ = read([datetime(2026, 7, 1, 9)], kind=pa.timestamp("us", "UTC"), zone="Asia/Shanghai")
-    assert made == [datetime(2026, 7, 1, 9)]
+    made, _ = read([naive(2026, 7, 1, 9)], kind=pa.timestamp("us", "UTC"), zone="Asia/Shanghai")
+    assert made == [naive(2026, 7, 1, 9)]
 
 
 def test_days_are_taken_as_written():

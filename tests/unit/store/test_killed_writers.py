@@ -32,7 +32,7 @@ def _write_segments(folder: str, ready) -> None:
 
 def test_segments_are_there_once_however_often_the_writer_is_killed(tmp_path):
     context = multiprocessing.get_context("forkserver")  # imports once, then starts at once
-    context.set_forkserver_preload([_write_segments.__module__])
+    context.set_forkserver_preload([_write_segments.__module__, "pandas"])  # Arrow imports it
     chance = random.Random(os.urandom(8))
     killed = 0
     for attempt in range(KILLS + 1):

@@ -1,6 +1,7 @@
 """Delta tables: layout, exactly-once appends, idempotent rewrites, schema changes."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 
@@ -338,3 +339,12 @@ def test_rows_given_to_the_engine_are_let_go(engine):
     assert name in engine.backend.list_tables()
     del table
     assert name not in engine.backend.list_tables()
+
+
+def test_reading_survives_a_cleaner_of_temporary_files(lake):
+    """A server runs for weeks; /tmp is swept meanwhile."""
+    engine = DuckDBEngine(threads=1, memory_bytes=2**29)
+    lake.append("touches", touches(touch(1, MIDNIGHT)), app="a")
+    assert len(read(lake, "touches", engine)) == 1
+    shutil.rmtree(engine._folder)
+    assert len(read(lake, "touches", engine)) == 1

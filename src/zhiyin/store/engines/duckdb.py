@@ -100,9 +100,13 @@ class DuckDBEngine:
         name = "zy_" + hashlib.sha256(text.encode()).hexdigest()[:24]
         backend = self.backend
         with self._lock:
+            stub = self._stub_path(name, partitions)
+            if not stub.exists():  # new, or a cleaner of temporary files took it
+                stub.parent.mkdir(parents=True, exist_ok=True)
+                body = pa.schema([field for field in schema if field.name not in partitions])
+                pq.write_table(body.empty_table(), stub)
             if name not in self._views:
-                stub = self._write_stub(name, schema, partitions)
-                self._create_view(name, table, schema, partitions, [stub, *files])
+                self._create_view(name, table, schema, partitions, [str(stub), *files])
                 self._views.add(name)
         return backend.table(name)
 
@@ -115,14 +119,9 @@ class DuckDBEngine:
         weakref.finalize(table.op(), _let_go, backend.con, name)
         return table
 
-    def _write_stub(self, name: str, schema: pa.Schema, partitions: list[str]) -> str:
-        folder = Path(
-            self._folder, name, *(f"{part}=__HIVE_DEFAULT_PARTITION__" for part in partitions)
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        body = pa.schema([field for field in schema if field.name not in partitions])
-        pq.write_table(body.empty_table(), folder / "schema.parquet")
-        return str(folder / "schema.parquet")
+    def _stub_path(self, name: str, partitions: list[str]) -> Path:
+        folders = [f"{part}=__HIVE_DEFAULT_PARTITION__" for part in partitions]
+        return Path(self._folder, name, *folders, "schema.parquet")
 
     def _create_view(
         self,

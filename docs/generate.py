@@ -1,0 +1,120 @@
+"""Write the reference pages from the code: `python docs/generate.py`. A test keeps them true."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from zhiyin.core import errors
+from zhiyin.core.config import Section, Settings
+from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.core.tables import TABLES
+from zhiyin.govern.gate import REASONS
+from zhiyin.govern.roles import PERMISSIONS, ROLES
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "Generated from the code by `python docs/generate.py`."
+
+
+def row(*cells: object) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def tables_page() -> str:
+    """Every lake table with its columns."""
+    lines = ["# Tables", "", NOTE, ""]
+    for table in TABLES.values():
+        lines += [f"## {table.name}", "", table.meaning, ""]
+        facts = [
+            f"Kind: {table.kind}",
+            f"key: {', '.join(table.key)}",
+            f"written by: {table.writer}",
+        ]
+        if table.time:
+            facts.append(f"visible by: {table.time}")
+        if table.revisions:
+            facts.append("revisions: the last valid one counts")
+        lines += ["; ".join(facts) + ".", ""]
+        lines += [row("column", "type", "meaning", "unit", "personal data"), row(*["---"] * 5)]
+        for column in table.columns:
+            pii = "" if column.pii == "none" else column.pii
+            name = column.name + ("" if column.required else "?")
+            lines.append(row(f"`{name}`", column.type, column.meaning, column.unit, pii))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def features_page() -> str:
+    """Every feature of a customer, and of a customer and a campaign."""
+    lines = ["# Features · 特征", "", NOTE, "", "All are as of a day: nothing later is seen.", ""]
+
+    def part(title: str, features: tuple[Feature, ...]) -> None:
+        lines.extend([f"## {title} ({len(features)})", ""])
+        lines.extend([row("name", "meaning", "含义", "unit", "window"), row(*["---"] * 5)])
+        for one in features:
+            window = f"{one.window_days} days" if one.window_days else "all"
+            lines.append(row(f"`{one.name}`", one.meaning, one.meaning_zh, one.unit, window))
+        lines.append("")
+
+    part("Of a customer", FEATURES)
+    part("Of a customer and a campaign", CAMPAIGN_FEATURES)
+    return "\n".join(lines)
+
+
+def settings_page() -> str:
+    """Every setting of `zhiyin.toml`."""
+    lines = ["# Settings", "", NOTE, "", "`ZHIYIN_<SECTION>__<KEY>` overrides a key.", ""]
+    sections: list[str] = []
+    lines += ["## Top of the file", "", row("key", "default", "meaning"), row(*["---"] * 3)]
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        if isinstance(default, Section):
+            sections += [f"## [{name}]", "", inspect.getdoc(type(default)) or "", ""]
+            sections += [row("key", "default", "meaning"), row(*["---"] * 3)]
+            for key, inner in type(default).model_fields.items():
+                sections.append(row(f"`{key}`", _default(inner.get_default()), inner.description))
+            sections.append("")
+        else:
+            shown = "(required)" if field.is_required() else _default(default)
+            lines.append(row(f"`{name}`", shown, field.description))
+    return "\n".join([*lines, "", *sections])
+
+
+def errors_page() -> str:
+    """Every error code, and what the gate and the roles say."""
+    lines = ["# Errors, reasons, permissions", "", NOTE, "", "## Error codes", ""]
+    lines += [row("code", "class", "meaning"), row(*["---"] * 3)]
+    for _, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, errors.ZhiyinError) and kind is not errors.ZhiyinError:
+            lines.append(row(f"`{kind.code}`", kind.__name__, inspect.getdoc(kind)))
+    lines += ["", "## Reasons of the gate", "", row("code", "meaning", "含义"), row(*["---"] * 3)]
+    lines += [row(f"`{code}`", en, zh) for code, (en, zh) in REASONS.items()]
+    lines += ["", "## Permissions", "", row("permission", "meaning", "roles"), row(*["---"] * 3)]
+    for permission, meaning in PERMISSIONS.items():
+        holders = ", ".join(role for role, held in ROLES.items() if permission in held)
+        lines.append(row(f"`{permission}`", meaning, holders))
+    return "\n".join([*lines, ""])
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value == "" else f"`{value}`"
+
+
+PAGES = {
+    "tables.md": tables_page,
+    "features.md": features_page,
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (FOLDER / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

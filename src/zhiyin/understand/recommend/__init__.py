@@ -1,0 +1,3 @@
+"""The right product for each customer: models, explanations, evaluation."""
+
+__all__ = ["batch", "evaluate"]

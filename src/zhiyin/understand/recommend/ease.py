@@ -1,0 +1,160 @@
+"""EASE: the closed-form linear item model, solved on the smaller side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+from scipy import linalg, sparse
+
+from zhiyin.understand.recommend.history import History
+from zhiyin.understand.recommend.recommender import Recommender, blocks
+
+_DENSE_FROM = 0.008  # density from which a dense product beats the sparse one
+
+
+@dataclass
+class Ease(Recommender):
+    """Every product is predicted from a customer's other products by ridge regression.
+
+    Parameters
+    ----------
+    ridge
+        Ridge penalty as a multiple of the mean squared norm of a customer's row, > 0.
+    scale_days
+        A bought product has the weight exp(-days since its last purchase / scale).
+    max_side
+        Largest matrix that is inverted. Where customers and products are both more, an even
+        sample of `max_side` customers is what the model learns from; all can be scored.
+
+    Notes
+    -----
+    B = I - P diag(1 / diag P), P = (X'X + lambda I)^-1, scores X B; B has a zero diagonal.
+    Source: Steck (2019), *Embarrassingly shallow autoencoders for sparse data*. With fewer
+    customers than products, Woodbury's identity needs only the customers' Gram matrix:
+    P = (I - X' A X) / lambda with A = (X X' + lambda I)^-1. In float32 by Cholesky.
+    """
+
+    ridge: float = 4.0
+    scale_days: float = 365.0
+    max_side: int = 6000
+    name: str = "ease"
+    weights_: sparse.csr_array = field(init=False, repr=False)
+    basis_: sparse.csr_array = field(init=False, repr=False)
+    inverse_: np.ndarray = field(init=False, repr=False)
+    scale_: np.ndarray = field(init=False, repr=False)
+    by_customers_: bool = field(init=False)
+    history_: History = field(init=False, repr=False)
+
+    def fit(self, history: History) -> Self:
+        self._read(history)
+        self._solve(_gram(self.basis_, by_rows=self.by_customers_))
+        return self
+
+    def fit_path(self, history: History, ridges: Sequence[float]) -> Iterator[Ease]:
+        """The same model once for each penalty; what they share is computed once."""
+        self._read(history)
+        gram = _gram(self.basis_, by_rows=self.by_customers_)
+        for ridge in ridges:
+            model = replace(self, ridge=ridge)
+            model.history_, model.weights_ = history, self.weights_
+            model.basis_, model.by_customers_ = self.basis_, self.by_customers_
+            model._solve(gram.copy())
+            yield model
+
+    @property
+    def history(self) -> History:
+        return self.history_
+
+    def score(self, codes: np.ndarray) -> np.ndarray:
+        rows = self.weights_[codes]
+        if not self.by_customers_:
+            return rows.toarray() - (rows @ self.inverse_) / self.scale_
+        mixed = (rows @ self.basis_.T).toarray() @ self.inverse_
+        near = _times(mixed, self.basis_)  # x X' A X
+        own = rows.toarray()
+        return own - (own - near) / self.scale_
+
+    def evidence(self, targets: np.ndarray) -> np.ndarray:
+        """(I, len(targets)) float32 weights B: how much each product speaks for each target."""
+        if self.by_customers_:
+            columns = self.basis_.tocsc()[:, targets].toarray()
+            weights = (self.basis_.T @ (self.inverse_ @ columns)) / self.scale_[targets]
+        else:
+            weights = -self.inverse_[:, targets] / self.scale_[targets]
+        weights[targets, np.arange(len(targets))] = 0
+        return weights
+
+    def _read(self, history: History) -> None:
+        self.history_ = history
+        last = history.pairs.last_days.astype(np.float64)
+        self.weights_ = history.matrix(np.exp(-last / self.scale_days))
+        self.basis_ = _sample_rows(self.weights_, history.shape, self.max_side)
+        self.by_customers_ = self.basis_.shape[0] < history.shape[1]
+
+    def _solve(self, gram: np.ndarray) -> None:
+        mass = float((self.basis_.data.astype(np.float64) ** 2).sum())
+        penalty = max(self.ridge * mass / max(self.basis_.shape[0], 1), 1e-3)
+        gram[np.diag_indices_from(gram)] += np.float32(penalty)
+        self.inverse_ = _invert(gram)
+        if not self.by_customers_:
+            self.scale_ = np.diag(self.inverse_).copy()
+            return
+        kept = np.ones(self.basis_.shape[1], dtype=np.float64)
+        columns = self.basis_.tocsc()
+        for part in blocks(columns.shape[1], columns.shape[0]):
+            block = columns[:, part].toarray()
+            kept[part] -= np.einsum("ui,ui->i", block, self.inverse_ @ block, dtype=np.float64)
+        self.scale_ = np.maximum(kept, 1e-6).astype(np.float32)  # lambda x diag P
+
+
+def _sample_rows(
+    weights: sparse.csr_array, shape: tuple[int, int], max_side: int
+) -> sparse.csr_array:
+    """Rows with an entry; an even sample of them where both sides are longer than allowed."""
+    filled = np.flatnonzero(np.diff(weights.indptr))
+    if len(filled) > max_side and shape[1] > max_side:
+        filled = filled[np.linspace(0, len(filled) - 1, max_side).astype(np.int64)]
+    return weights[filled]
+
+
+def _gram(rows: sparse.csr_array, *, by_rows: bool) -> np.ndarray:
+    """X X' (`by_rows`) or X'X, dense float32, summed over bounded blocks."""
+    side, other = rows.shape if by_rows else rows.shape[::-1]
+    total = np.zeros((side, side), dtype=np.float32)
+    cut = rows.tocsc() if by_rows else rows
+    dense = rows.nnz > _DENSE_FROM * side * other
+    for part in blocks(other, side):
+        block = cut[:, part] if by_rows else cut[part].T.tocsc()
+        if dense:
+            block = block.toarray()
+            total += block @ block.T
+        else:
+            total += (block @ block.T).toarray()
+    return total
+
+
+def _times(left: np.ndarray, right: sparse.csr_array) -> np.ndarray:
+    """Dense (n, m) times sparse (m, I), by whichever product is quicker."""
+    if right.nnz < _DENSE_FROM * right.shape[0] * right.shape[1]:
+        return np.ascontiguousarray((right.T @ left.T).T)
+    out = np.empty((left.shape[0], right.shape[1]), dtype=np.float32)
+    columns = right.tocsc()
+    for part in blocks(right.shape[1], right.shape[0]):
+        out[:, part] = left @ columns[:, part].toarray()
+    return out
+
+
+def _invert(matrix: np.ndarray) -> np.ndarray:
+    """Inverse of a symmetric positive definite float32 matrix (overwritten), by Cholesky."""
+    if not matrix.size:
+        return matrix
+    factor, _ = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+    inverse, status = linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
+    if status:  # cannot happen with a positive penalty; said rather than ignored
+        raise np.linalg.LinAlgError(f"spotri returned {status}")
+    upper = np.triu_indices_from(inverse, k=1)
+    inverse[upper] = inverse.T[upper]
+    return np.ascontiguousarray(inverse)

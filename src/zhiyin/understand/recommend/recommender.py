@@ -1,0 +1,132 @@
+"""What every recommender can do: score customers, rank products for them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from zhiyin.core.errors import InvalidParameter
+from zhiyin.understand.recommend.history import History
+
+_BLOCK_CELLS = 12_000_000  # customers x products scored at once: 48 MB of float32
+_FILL = np.float32(1e-12)  # below every model's positive score
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The best products of each customer.
+
+    Attributes
+    ----------
+    products
+        (n, k) int64 product codes, best first; -1 where there is none left.
+    scores
+        (n, k) float32; 0 where there is no product, and at most 1e-12 where the place was
+        filled by popularity.
+    """
+
+    products: np.ndarray
+    scores: np.ndarray
+
+
+class Recommender(ABC):
+    """A model fitted on a `History` that scores every product for a customer.
+
+    Scores at or below zero mean *nothing speaks for it*: such places are filled by popularity,
+    so a customer without a history gets the most bought products. Ties go to the smaller id.
+    """
+
+    name: str
+
+    @abstractmethod
+    def fit(self, history: History) -> Self:
+        """Learn from `history`; returns itself."""
+
+    @abstractmethod
+    def score(self, codes: np.ndarray) -> np.ndarray:
+        """(n, I) float32 scores for customers by their code in the history."""
+
+    @property
+    @abstractmethod
+    def history(self) -> History:
+        """What the model was fitted on."""
+
+    def recommend(
+        self, customer_ids: Sequence[str] | np.ndarray, *, k: int = 10, exclude_seen: bool = False
+    ) -> Ranking:
+        """The `k` best products for each customer.
+
+        Parameters
+        ----------
+        customer_ids
+            Ids; unknown ones get the most bought products.
+        k
+            Length of the lists, >= 1.
+        exclude_seen
+            Leave out what the customer has bought before.
+
+        Raises
+        ------
+        InvalidParameter
+            If `k` is below 1.
+        """
+        return self.recommend_codes(
+            self.history.codes(customer_ids), k=k, exclude_seen=exclude_seen
+        )
+
+    def recommend_codes(self, codes: np.ndarray, *, k: int, exclude_seen: bool) -> Ranking:
+        """As `recommend`, for customers by code."""
+        if k < 1:
+            raise InvalidParameter(f"k is {k}, it must be at least 1")
+        items = self.history.shape[1]
+        products = np.full((len(codes), k), -1, dtype=np.int64)
+        scores = np.zeros((len(codes), k), dtype=np.float32)
+        if not items:
+            return Ranking(products, scores)
+        buyers = self.history.buyers
+        fill = _FILL * (buyers / max(int(buyers.max()), 1)).astype(np.float32)
+        depth = min(k, items)
+        for part in blocks(len(codes), items):
+            block = self.score(codes[part])
+            block = np.where(block > 0, block, fill)
+            if exclude_seen:
+                mask_seen(block, self.history, codes[part])
+            best, value = top_k(block, depth)
+            gone = np.isneginf(value)
+            products[part, :depth] = np.where(gone, -1, best)
+            scores[part, :depth] = np.where(gone, 0, value)
+        return Ranking(products, scores)
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of `rows` small enough that rows x columns stays within bounded memory."""
+    step = max(1, _BLOCK_CELLS // max(columns, 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def mask_seen(scores: np.ndarray, history: History, codes: np.ndarray) -> None:
+    """Set the scores of what each customer has bought to minus infinity, in place."""
+    seen = history.seen[codes]
+    rows = np.repeat(np.arange(len(codes)), np.diff(seen.indptr))
+    scores[rows, seen.indices] = -np.inf
+
+
+def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and values of the `k` largest of each row, best first; ties to the smaller column.
+
+    Parameters
+    ----------
+    scores
+        (n, m) float, without NaN; k <= m.
+    """
+    kth = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k]
+    columns = np.empty((len(scores), k), dtype=np.int64)
+    for row, (values, least) in enumerate(zip(scores, kth, strict=True)):
+        above = np.flatnonzero(values >= least)  # includes every tie at the edge
+        columns[row] = above[np.argsort(-values[above], kind="stable")[:k]]
+    return columns, np.take_along_axis(scores, columns, axis=1)
