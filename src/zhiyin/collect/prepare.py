@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """One file, checked and shaped: which rows go to the lake, which to quarantine, and why."""
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from zhiyin.collect import lines, money, times
 from zhiyin.collect.files import Raw
 from zhiyin.collect.mapping import CONSENTS, Mapping
 from zhiyin.collect.people import People, find_people, personal_fields, seal_rows
+from zhiyin.collect.row_ids import hide_people
 from zhiyin.collect.shape import (
     EPOCH,
     Headers,
@@ -62,6 +65,7 @@ def prepare(raw: Raw, table: str, *, terms: Terms, settings: Settings, vault: Va
     mapping = terms.mapping
     checked = check_rows(raw, table, terms=terms)
     people = find_people(checked, mapping=mapping, vault=vault)
+    hide_people(checked, mapping=mapping, vault=vault)
     if table in _NEED_PARTY:
         checked.problems.flag(~people.present, "missing_key", "the row names no customer")
     if table == "order_lines":
@@ -201,12 +205,12 @@ def seen_identifiers(prepared: Prepared) -> pd.DataFrame:
     """
     known, checked = prepared.people.known, prepared.checked
     mine = prepared.people.party.filter(pa.array(prepared.accept))
-    known = known[known[c.PARTY_ID].isin(set(pc.unique(mine).to_pylist()))]
+    known = known.loc[known[c.PARTY_ID].isin(pc.unique(mine).to_pylist())]
     if checked.table == "customers" and c.VALID_AT not in checked.columns:
         moment = EPOCH if prepared.terms.mapping.static else prepared.terms.now
         return known.assign(**{c.VALID_AT: pd.Timestamp(moment)})
     first = first_seen(prepared)
-    place = first.index.get_indexer(known[c.PARTY_ID])
+    place = first.index.get_indexer(pd.Index(known[c.PARTY_ID]))
     return known.assign(**{c.VALID_AT: first.to_numpy()[place]})
 
 

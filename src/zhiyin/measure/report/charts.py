@@ -28,7 +28,6 @@ from zhiyin.measure.report.scales import (
     wrap_text,
 )
 
-
 DOT = 6
 """Points up to this radius are dots, larger ones are bubbles."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import ibis
     import pandas as pd
 
-    Interactions = pa.Table | pd.DataFrame | ibis.Table
+Interactions: TypeAlias = "pa.Table | pd.DataFrame | ibis.Table"
+"""Purchases as a table; see `read_history` for its columns."""
 
 _DAY_US = 86_400_000_000
 
