@@ -56,8 +56,8 @@ def build(
     zone
         The shop's IANA zone.
     people
-        `customer_id` of those to compute, one row each; None: everyone. It changes who gets a row,
-        never a value.
+        `customer_id` of those to compute, one row each, known before the day; None: everyone. It
+        changes who gets a row, never a value.
 
     Returns
     -------
@@ -72,19 +72,18 @@ def build(
     day = Day(as_of, zone)
     seen = {name: rows_before(tables, name, day) for name in TABLES}
     lines = seen["order_lines"]
-    everyone = _everyone(seen)
+    sizes = None
     if people is not None:
+        sizes = department_sizes(lines, seen["products"])
         lines = lines.semi_join(people, c.CUSTOMER_ID)
-        everyone = everyone.semi_join(people, c.CUSTOMER_ID)
     orders = baskets(lines)
-    sizes = department_sizes(seen["order_lines"], seen["products"])
     parts = (
         summarise_orders(orders, day=day),
         summarise_stores(orders),
         *summarise_assortment(pairs(lines), seen["products"], sizes),
         summarise_response(seen["touches"], day=day),
     )
-    made = join_all(everyone, parts)
+    made = join_all(_everyone(seen) if people is None else people, parts)
     keys = {c.AS_OF_ON: ibis.literal(as_of), c.CUSTOMER_ID: made[c.CUSTOMER_ID]}
     return select_features(made, keys, FEATURES, counts=COUNTS)
 

@@ -221,6 +221,11 @@ def department_sizes(lines: ibis.Table, products: ibis.Table) -> ibis.Table:
     item = lines.filter(lines[c.CUSTOMER_ID].notnull(), lines[c.KIND] == "item")
     sold = item.group_by(c.PRODUCT_ID).agg(amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"))
     known = sold.inner_join(products.select(c.PRODUCT_ID, c.DEPARTMENT), c.PRODUCT_ID)
+    return _places(known)
+
+
+def _places(known: ibis.Table) -> ibis.Table:
+    """Departments by the sum of `amount`, ties by name: `department`, `place` from 0."""
     known = known.filter(known[c.DEPARTMENT].notnull())
     size = known.group_by(c.DEPARTMENT).agg(size=_.amount.sum())
     place = ibis.row_number().over(order_by=[ibis.desc(size.size), size[c.DEPARTMENT]])
@@ -228,7 +233,7 @@ def department_sizes(lines: ibis.Table, products: ibis.Table) -> ibis.Table:
 
 
 def summarise_assortment(
-    bought: ibis.Table, products: ibis.Table, sizes: ibis.Table
+    bought: ibis.Table, products: ibis.Table, sizes: ibis.Table | None
 ) -> tuple[ibis.Table, ...]:
     """Variety of products, departments, categories and brands; each part one row per customer.
 
@@ -239,7 +244,7 @@ def summarise_assortment(
     products
         Visible `products`.
     sizes
-        What `department_sizes` gives for the whole shop.
+        What `department_sizes` gives for the whole shop; None: `bought` is the whole shop.
     """
     groups = [c.DEPARTMENT, c.CATEGORY, c.BRAND]
     known = bought.left_join(products.select(c.PRODUCT_ID, *groups), c.PRODUCT_ID)
@@ -258,7 +263,9 @@ def summarise_assortment(
     )
     return (
         counts,
-        _departments(_spend_by(by_group, c.DEPARTMENT), sizes),
+        _departments(
+            _spend_by(by_group, c.DEPARTMENT), _places(by_group) if sizes is None else sizes
+        ),
         _categories(_spend_by(by_group, c.CATEGORY)),
         _brands(_spend_by(by_group, c.BRAND)),
     )
