@@ -1,3 +1,6 @@
+# pyright: standard, reportOptionalSubscript=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false
+# (scipy types the shape of a sparse array as maybe None, and leaves LAPACK out)
 """EASE: the closed-form linear item model, solved on the smaller side."""
 
 from __future__ import annotations
