@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -100,11 +101,11 @@ def run(ctx: Context, config: DecideSettings) -> JobReport:
 def _campaigns(ctx: Context, config: DecideSettings) -> list[str]:
     """The campaigns to decide, by id: those that are over are not."""
     known = ctx.store.read("campaigns", as_of=ctx.as_of)
-    running = known.filter(known[c.END_ON] >= ctx.as_of)
+    running = known.filter(known[c.END_ON] >= ibis.literal(ctx.as_of))
     if config.campaign:
         wanted = running.filter(running[c.CAMPAIGN_ID] == config.campaign)
     else:
-        wanted = running.filter(running[c.START_ON] == ctx.as_of)
+        wanted = running.filter(running[c.START_ON] == ibis.literal(ctx.as_of))
     return sorted(wanted.select(c.CAMPAIGN_ID).to_pyarrow()[c.CAMPAIGN_ID].to_pylist())
 
 
