@@ -10,11 +10,13 @@ comes back is a few rows per customer.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 from ibis import _
 
 from zhiyin.core import columns as c
@@ -25,6 +27,15 @@ _NO_OFFER = ""  # while tables are joined; offer ids are never empty
 _LINES, _SPEND, _ALL_LINES, _PLACE, _TIER = "lines", "spend", "all_lines", "place", "tier"
 
 
+@dataclass(frozen=True)
+class Offered:
+    """What a customer gets: an offer (None: the campaign has none) and products, best first."""
+
+    customer_id: str
+    offer_id: str | None
+    product_ids: tuple[str, ...]
+
+
 def choose_offers(
     customers: ir.Table,
     *,
@@ -33,7 +44,7 @@ def choose_offers(
     recommendations: ir.Table,
     as_of: date,
     shown: int = PRODUCTS_SHOWN,
-) -> pd.DataFrame:
+) -> list[Offered]:
     """The offer and the products for each customer.
 
     Parameters
@@ -54,30 +65,26 @@ def choose_offers(
 
     Returns
     -------
-    One row per customer, ordered by `customer_id`: `offer_id` (None: the campaign has no offer),
-    `product_ids` (list, best first, at most `shown`; may be empty).
+    One per customer, ordered by `customer_id`.
     """
-    running = _running(customers, offers, as_of=as_of)
     items = order_lines.filter(order_lines[c.KIND] == ITEM, order_lines[c.PRODUCT_ID].notnull())
     items = items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.AMOUNT_BASE_MINOR)
-    popular = items.group_by(c.PRODUCT_ID).agg(**{_ALL_LINES: _.count()}).cache()
-    goods = _goods(running, popular)
-    own = items.semi_join(customers, c.CUSTOMER_ID).semi_join(goods, c.PRODUCT_ID)
-    own = own.group_by(c.CUSTOMER_ID, c.PRODUCT_ID)
-    own = own.agg(
-        **{_LINES: _.count(), _SPEND: _[c.AMOUNT_BASE_MINOR].sum().fill_null(0).cast("int64")}
-    ).cache()
-    best = _best_offer(customers, running, goods, own).cache()
-    parts = [
-        _keep_good(_recommended(recommendations), best, goods, shown=shown),
-        _keep_good(_bought(own), best, goods, shown=shown),
-        _popular(best, goods, shown=shown),
-    ]
-    tiers = [
-        part.select(c.CUSTOMER_ID, c.PRODUCT_ID, **{_PLACE: part[_PLACE] + tier * shown})
-        for tier, part in enumerate(parts)
-    ]
-    return _gather(best, ibis.union(*tiers), shown=shown)
+    running = _running(customers, offers, as_of=as_of)
+    with ExitStack() as stack:  # what several sums need is made once, and dropped at the end
+        popular = items.group_by(c.PRODUCT_ID).agg(**{_ALL_LINES: _.count()})
+        goods = stack.enter_context(_goods(running, popular).cache())
+        own = stack.enter_context(_own(items, customers, goods).cache())
+        best = stack.enter_context(_best_offer(customers, running, goods, own).cache())
+        parts = [
+            _keep_good(_recommended(recommendations), best, goods, shown=shown),
+            _keep_good(_bought(own), best, goods, shown=shown),
+            _popular(best, goods, shown=shown),
+        ]
+        tiers = [
+            part.select(c.CUSTOMER_ID, c.PRODUCT_ID, **{_PLACE: part[_PLACE] + tier * shown})
+            for tier, part in enumerate(parts)
+        ]
+        return _gather(best, ibis.union(*tiers), shown=shown)
 
 
 def _running(customers: ir.Table, offers: ir.Table, *, as_of: date) -> ir.Table:
@@ -97,7 +104,14 @@ def _goods(running: ir.Table, popular: ir.Table) -> ir.Table:
     narrow = narrow.mutate(**{_ALL_LINES: narrow[_ALL_LINES].fill_null(0)})
     wide = running.filter(running[c.PRODUCT_ID].isnull()).select(c.OFFER_ID).cross_join(popular)
     names = [c.OFFER_ID, c.PRODUCT_ID, _ALL_LINES]
-    return ibis.union(narrow[names], wide[names], distinct=True).cache()
+    return ibis.union(narrow[names], wide[names], distinct=True)
+
+
+def _own(items: ir.Table, customers: ir.Table, goods: ir.Table) -> ir.Table:
+    """`lines` and `spend` of each customer on each product that an offer is good for."""
+    own = items.semi_join(customers, c.CUSTOMER_ID).semi_join(goods, c.PRODUCT_ID)
+    spend = _[c.AMOUNT_BASE_MINOR].sum().fill_null(0).cast("int64")
+    return own.group_by(c.CUSTOMER_ID, c.PRODUCT_ID).agg(**{_LINES: _.count(), _SPEND: spend})
 
 
 def _best_offer(customers: ir.Table, running: ir.Table, goods: ir.Table, own: ir.Table) -> ir.Table:
@@ -142,22 +156,19 @@ def _popular(best: ir.Table, goods: ir.Table, *, shown: int) -> ir.Table:
     return best.inner_join(placed.filter(placed[_PLACE] < shown), c.OFFER_ID)
 
 
-def _gather(best: ir.Table, products: ir.Table, *, shown: int) -> pd.DataFrame:
-    """Each product of a customer once, at its first place, the first `shown` as a list."""
+def _gather(best: ir.Table, products: ir.Table, *, shown: int) -> list[Offered]:
+    """Each product of a customer once, at its first place, the first `shown` in order."""
     once = products.group_by(c.CUSTOMER_ID, c.PRODUCT_ID).agg(**{_TIER: _[_PLACE].min()})
     placed = _place(once, [_[_TIER].asc(), _[c.PRODUCT_ID].asc()], by=c.CUSTOMER_ID)
-    kept = placed.filter(placed[_PLACE] < shown).to_pandas()
-    kept = kept.sort_values([c.CUSTOMER_ID, _PLACE])
-    lists = kept.groupby(c.CUSTOMER_ID)[c.PRODUCT_ID].agg(list).to_dict()
-    made = best.to_pandas().sort_values(c.CUSTOMER_ID, ignore_index=True)
-    offers = [one or None for one in made[c.OFFER_ID]]
-    return pd.DataFrame(
-        {
-            c.CUSTOMER_ID: made[c.CUSTOMER_ID],
-            c.OFFER_ID: pd.Series(offers, dtype=object),
-            c.PRODUCT_IDS: [lists.get(one, []) for one in made[c.CUSTOMER_ID]],
-        }
-    )
+    kept = placed.filter(placed[_PLACE] < shown).order_by(c.CUSTOMER_ID, _PLACE)
+    lists: dict[str, list[str]] = defaultdict(list)
+    for row in kept.select(c.CUSTOMER_ID, c.PRODUCT_ID).to_pyarrow().to_pylist():
+        lists[row[c.CUSTOMER_ID]].append(row[c.PRODUCT_ID])
+    rows = best.order_by(c.CUSTOMER_ID).to_pyarrow().to_pylist()
+    return [
+        Offered(row[c.CUSTOMER_ID], row[c.OFFER_ID] or None, tuple(lists[row[c.CUSTOMER_ID]]))
+        for row in rows
+    ]
 
 
 def _place(rows: ir.Table, order: list, *, by: str) -> ir.Table:

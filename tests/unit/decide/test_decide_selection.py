@@ -81,9 +81,7 @@ def test_the_budget_is_the_reason_where_it_and_not_the_share_shuts_somebody_out(
 
 def test_a_budget_that_does_not_bind_is_no_reason():
     people = candidates(*TEN)
-    choice = select(
-        people, terms(max_share=0.5, budget_minor=10_000, explore_share=0.4), rng=rng()
-    )
+    choice = select(people, terms(max_share=0.5, budget_minor=10_000, explore_share=0.4), rng=rng())
     assert reasons.BUDGET not in choice.reasons
 
 
@@ -131,9 +129,7 @@ def test_somebody_held_out_takes_her_slot_and_is_not_contacted():
 
 def test_arms_of_an_earlier_day_are_kept_and_use_up_slots():
     people = candidates(*TEN, earlier={"p_0": "treat", "p_9": "holdout"})
-    choice = select(
-        people, terms(max_share=0.4, holdout_share=0.1), rng=rng(), chosen_elsewhere=1
-    )
+    choice = select(people, terms(max_share=0.4, holdout_share=0.1), rng=rng(), chosen_elsewhere=1)
     assert choice.slots == 4 - 3
     assert chosen_ids(people, choice) == {"p_8"}
     assert (choice.arms[0], choice.reasons[0]) == ("treat", reasons.ALREADY_CHOSEN)
