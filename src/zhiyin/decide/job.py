@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import DECISIONS
 from zhiyin.core.values import JobReport
 from zhiyin.decide.holdout import find_earlier_arms, is_held_out
-from zhiyin.decide.offer import choose_offers
+from zhiyin.decide.offer import Offered, choose_offers
 from zhiyin.decide.selection import (
     CONTACT,
     NO_CONTACT,
@@ -100,11 +101,11 @@ def run(ctx: Context, config: DecideSettings) -> JobReport:
 def _campaigns(ctx: Context, config: DecideSettings) -> list[str]:
     """The campaigns to decide, by id: those that are over are not."""
     known = ctx.store.read("campaigns", as_of=ctx.as_of)
-    running = known.filter(known[c.END_ON] >= ctx.as_of)
+    running = known.filter(known[c.END_ON] >= ibis.literal(ctx.as_of))
     if config.campaign:
         wanted = running.filter(running[c.CAMPAIGN_ID] == config.campaign)
     else:
-        wanted = running.filter(running[c.START_ON] == ctx.as_of)
+        wanted = running.filter(running[c.START_ON] == ibis.literal(ctx.as_of))
     return sorted(wanted.select(c.CAMPAIGN_ID).to_pyarrow()[c.CAMPAIGN_ID].to_pylist())
 
 
@@ -222,7 +223,7 @@ def _earlier_arms(ctx: Context, campaign_id: str, people: Mapping[str, Person]) 
     return find_earlier_arms(rows, customer_of)
 
 
-def _offers(ctx: Context, campaign_id: str, chosen: Sequence[str]) -> dict[str, tuple[Any, list]]:
+def _offers(ctx: Context, campaign_id: str, chosen: Sequence[str]) -> dict[str, Offered]:
     if not chosen:
         return {}
     offers = ctx.store.read("offers", as_of=ctx.as_of)
@@ -234,10 +235,7 @@ def _offers(ctx: Context, campaign_id: str, chosen: Sequence[str]) -> dict[str, 
         recommendations=recommendations.filter(recommendations[c.AS_OF_ON] == ctx.as_of),
         as_of=ctx.as_of,
     )
-    return {
-        customer: (offer, products)
-        for customer, offer, products in made.itertuples(index=False, name=None)
-    }
+    return {one.customer_id: one for one in made}
 
 
 def _to_rows(
@@ -247,13 +245,12 @@ def _to_rows(
     choice: Choice,
     *,
     people: Mapping[str, Person],
-    offers: Mapping[str, tuple[Any, list]],
+    offers: Mapping[str, Offered],
     version: str,
 ) -> pa.Table:
     customers = candidates.customer_ids.tolist()
     at = naive_utc(ctx.clock.now())
-    nothing: tuple[Any, list] = (None, [])
-    offered = [offers.get(one, nothing) for one in customers]
+    offered = [offers.get(one, Offered(one, None, ())) for one in customers]
     n = len(customers)
     columns: dict[str, Sequence[Any]] = {
         c.DECISION_ID: [decision_id(ctx.turn_id, campaign_id, one) for one in customers],
@@ -269,8 +266,10 @@ def _to_rows(
         c.ARM: choice.arms.tolist(),
         c.PROPENSITY: choice.propensity.tolist(),
         c.EXPLORED: choice.explored.tolist(),
-        c.OFFER_ID: [offer for offer, _ in offered],
-        c.PRODUCT_IDS: [json.dumps(products) if products else None for _, products in offered],
+        c.OFFER_ID: [one.offer_id for one in offered],
+        c.PRODUCT_IDS: [
+            json.dumps(one.product_ids) if one.product_ids else None for one in offered
+        ],
         c.POLICY: [POLICY] * n,
         c.POLICY_VERSION: [version] * n,
         c.SCORE: _nullable(candidates.probability),
@@ -296,7 +295,7 @@ def _figures(
     candidates: Candidates,
     choice: Choice,
     terms: SelectionTerms,
-    offers: Mapping[str, tuple[Any, list]],
+    offers: Mapping[str, Offered],
 ) -> dict[str, Any]:
     refused, counts = np.unique(choice.reasons[~choice.chosen], return_counts=True)
     contacted = int(choice.contacted.sum())
@@ -312,7 +311,7 @@ def _figures(
         "expected_profit_minor": _total(choice.expected_minor[choice.contacted]),
         "expected_profit_chosen_minor": _total(choice.expected_minor[choice.chosen]),
         "contact_cost_minor": contacted * terms.contact_cost_minor,
-        "offers": len({offer for offer, _ in offers.values() if offer is not None}),
+        "offers": len({one.offer_id for one in offers.values()} - {None}),
         "steps": count_steps(candidates, choice, gate.REASONS),
     }
 
