@@ -8,11 +8,12 @@ elsewhere messages stay planned until `zhiyin send` calls `deliver` with a chann
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import ibis
 import pyarrow as pa
 
 from zhiyin.act import ledger
@@ -113,11 +114,11 @@ def deliver(
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
     require_sender(ctx.settings)
-    rows = _messages_of(ctx, campaign_id, (*ledger.OPEN, ledger.UNKNOWN))
+    rows = [row for row in _states(ctx, campaign_id) if row.state in (*ledger.OPEN, ledger.UNKNOWN)]
     desk = Desk(
         ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings, _terms(ctx),
         _directory(ctx, [row.party_id for row in rows], as_of=as_of),
-        frozenset(_held_out(ctx, campaign_id)),
+        _held_out(ctx, campaign_id),
     )  # fmt: skip
     reconcile(desk, campaign_id)
     deliver_planned(desk, campaign_id, progress=progress)
@@ -133,7 +134,7 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
     NotFound
         If the campaign has no message.
     """
-    rows = _messages_of(ctx, campaign_id, ledger.UNSENT)
+    rows = _states(ctx, campaign_id)
     waiting = [row for row in rows if row.state == ledger.PLANNED]
     people = _directory(ctx, [row.party_id for row in waiting], as_of=as_of).people(
         [row.party_id for row in waiting]
@@ -145,7 +146,7 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
             held_out=held_out,
         )  # fmt: skip
         counts = ledger.count_messages(connection, [campaign_id])
-    reasons = [row.reason for row in rows if row.state == ledger.SKIPPED]
+    reasons = [row.reason or "" for row in rows if row.state == ledger.SKIPPED]
     reasons += ["" if verdict.allowed else verdict.reason for verdict in verdicts]
     return SendPlan(campaign_id, count_by_rule(reasons), counts)
 
@@ -265,14 +266,10 @@ def _shown(ctx: Context, decided: Sequence[Row]) -> Shown:
     )
 
 
-def _only(
-    ctx: Context, table: str, key: str, wanted: set[str] | Sequence[str],
-    *columns: str, as_of: date | None = None, all_days: bool = False,
-) -> list[Row]:  # fmt: skip
+def _only(ctx: Context, table: str, key: str, wanted: Iterable[str]) -> list[Row]:
     """Rows of a table whose `key` is wanted, as visible on the context's day."""
-    ids = ctx.store.to_ibis(pa.table({key: pa.array(sorted(set(wanted)), pa.string())}))
-    rows = ctx.store.read(table, as_of=as_of if all_days else ctx.as_of).semi_join(ids, key)
-    return (rows.select(*columns) if columns else rows).to_pyarrow().to_pylist()
+    ids = ctx.store.to_ibis(pa.table({key: pa.array(sorted(wanted), pa.string())}))
+    return ctx.store.read(table, as_of=ctx.as_of).semi_join(ids, key).to_pyarrow().to_pylist()
 
 
 def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) -> Directory:
@@ -292,16 +289,15 @@ def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:
     held = decisions.filter(
         decisions[c.CAMPAIGN_ID] == campaign_id,
         decisions[c.ARM] == HOLDOUT,
-        decisions[c.AS_OF_ON] <= ctx.as_of,
+        decisions[c.AS_OF_ON] <= ibis.literal(ctx.as_of),
     )
     return frozenset(held.select(c.PARTY_ID).to_pyarrow()[c.PARTY_ID].to_pylist())
 
 
-def _messages_of(ctx: Context, campaign_id: str, states: Sequence[str]) -> list[Any]:
+def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
     with ctx.store.begin() as connection:
-        known = ledger.count_messages(connection, [campaign_id])["planned"]
-        rows = ledger.read_messages(connection, campaign_id, states=states)
-    if not known:
+        rows = ledger.read_states(connection, campaign_id)
+    if not rows:
         raise NotFound(
             f"campaign {campaign_id!r} has no messages", hint="plan them first: zhiyin run"
         )

@@ -48,6 +48,18 @@ class Outcome:
     receipt: str | None = None
 
 
+@dataclass(frozen=True)
+class State:
+    """Where one message stands."""
+
+    message_id: str
+    party_id: str
+    customer_id: str
+    language: str
+    state: str
+    reason: str | None
+
+
 def insert_messages(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows whose id is not there yet; the others change nothing. How many were new."""
     if not rows:
@@ -130,6 +142,14 @@ def read_messages(
         .order_by(messages.c.message_id)
     )
     return list(connection.execute(query if limit is None else query.limit(limit)))
+
+
+def read_states(connection: sa.Connection, campaign_id: str) -> list[State]:
+    """Every message of the campaign, by id, without its content."""
+    columns = [messages.c[name] for name in State.__dataclass_fields__]
+    query = sa.select(*columns).where(messages.c.campaign_id == campaign_id)
+    rows = connection.execute(query.order_by(messages.c.message_id))
+    return [State(*row) for row in rows]
 
 
 def claim_messages(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
@@ -236,10 +256,24 @@ def load_campaigns(ctx: Context) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-def load_messages(ctx: Context, campaign_id: str, *, states: Sequence[str]) -> list[sa.Row[Any]]:
-    """`read_messages` in a transaction of its own."""
+def load_states(ctx: Context, campaign_id: str) -> list[State]:
+    """`read_states` in a transaction of its own."""
     with ctx.store.begin() as connection:
-        return read_messages(connection, campaign_id, states=states)
+        return read_states(connection, campaign_id)
+
+
+def load_examples(ctx: Context, message_ids: Sequence[str]) -> list[sa.Row[Any]]:
+    """The rows of some messages, in the order of `message_ids`; without those not there."""
+    with ctx.store.begin() as connection:
+        rows = {row.message_id: row for row in _by_id(connection, list(messages.c), message_ids)}
+    return [rows[one] for one in message_ids if one in rows]
+
+
+def load_example_ids(ctx: Context, *, languages: Sequence[str], each: int) -> list[str]:
+    """`find_examples` among the campaigns of the context's turn."""
+    campaigns = load_campaigns(ctx)
+    with ctx.store.begin() as connection:
+        return find_examples(connection, campaigns, languages=languages, each=each)
 
 
 def _by_id(

@@ -55,15 +55,20 @@ def render_letter(
     message_id: str,
     language: str,
     name: str = "",
+    signed: bool = True,
 ) -> Rendered:
-    """The rendered e-mail of one message; without `name` its greeting is general."""
+    """The rendered e-mail of one message; without `name` its greeting is general.
+
+    Unless `signed`, its unsubscribe link is for looking at only.
+    """
+    link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
     values = words_of(content, language) | {
         "shop": clean(settings.act.sender_name or settings.name, limit=80),
         "name": clean(name, limit=60),
         "postal_address": clean(
             settings.act.postal_address or (DEMO_POSTAL if settings.demo else "")
         ),
-        "unsubscribe_url": unsubscribe_url(vault, message_id, public_url=settings.act.public_url),
+        "unsubscribe_url": link if signed else link.rpartition(".")[0],
     }
     return render(str(content["template"]), values, language)
 

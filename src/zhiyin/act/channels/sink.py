@@ -7,6 +7,7 @@ the workspace's `outbox/`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import socket
@@ -77,6 +78,7 @@ class SinkServer:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's: it logs whole e-mails
         self._keeper = Keeper(folder)
         self._socket = socket.create_server((HOST, 0))
         self.port: int = self._socket.getsockname()[1]

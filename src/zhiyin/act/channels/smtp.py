@@ -120,29 +120,29 @@ class SmtpChannel:
     def _connected(self) -> smtplib.SMTP:
         if self._smtp is not None:
             return self._smtp
-        kind = smtplib.SMTP_SSL if self._port == IMPLICIT_TLS_PORT else smtplib.SMTP
-        options = {"context": ssl.create_default_context()} if kind is smtplib.SMTP_SSL else {}
         smtp: smtplib.SMTP | None = None
         try:
-            smtp = kind(
-                self._host, self._port, local_hostname="localhost", timeout=self._timeout_s,
-                **options,
-            )  # fmt: skip
+            smtp = self._dialled()
             smtp.ehlo()
-            if kind is smtplib.SMTP and smtp.has_extn("starttls"):
+            if not isinstance(smtp, smtplib.SMTP_SSL) and smtp.has_extn("starttls"):
                 smtp.starttls(context=ssl.create_default_context())
                 smtp.ehlo()
             self._authenticate(smtp)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, DeliveryError) as error:
             if smtp is not None:
                 smtp.close()
+            if isinstance(error, DeliveryError):
+                raise
             raise self._unreachable(error) from None
-        except DeliveryError:
-            if smtp is not None:
-                smtp.close()
-            raise
         self._smtp = smtp
         return smtp
+
+    def _dialled(self) -> smtplib.SMTP:
+        place, timeout = (self._host, self._port, "localhost"), self._timeout_s
+        if self._port == IMPLICIT_TLS_PORT:
+            context = ssl.create_default_context()
+            return smtplib.SMTP_SSL(*place, timeout=timeout, context=context)
+        return smtplib.SMTP(*place, timeout=timeout)
 
     def _authenticate(self, smtp: smtplib.SMTP) -> None:
         user, password = self._login

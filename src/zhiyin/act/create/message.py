@@ -30,6 +30,8 @@ _DOMAIN = re.compile(
     r"(?=.{1,253}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}"
 )
 _ASCII = bytes(range(128))
+_LONGEST = 998  # characters of a line, RFC 5322, 2.1.1
+_BREAK_AFTER = 400
 _FOREIGN_SHARE = 0.1  # more than this outside ASCII is shorter as base64
 
 
@@ -125,7 +127,7 @@ def _words(header: str, text: str) -> str:
 
 
 def _part(boundary: str, kind: str, body: str) -> Iterator[str]:
-    encoding, encoded = _encode(body)
+    encoding, encoded = _encode(_ascii_html(body) if kind == "html" else body)
     yield f"--{boundary}"
     yield f"Content-Type: text/{kind}; charset=utf-8"
     yield f"Content-Transfer-Encoding: {encoding}"
@@ -133,10 +135,35 @@ def _part(boundary: str, kind: str, body: str) -> Iterator[str]:
     yield encoded
 
 
+def _ascii_html(html: str) -> str:
+    """The same HTML in ASCII, in lines that SMTP carries as they are.
+
+    Other characters become numeric references. Lines are broken inside tags, before the `>` that
+    follows an attribute, where white space means nothing.
+    """
+    ascii_only = html.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return "\n".join(_broken(line) for line in ascii_only.splitlines())
+
+
+def _broken(line: str) -> str:
+    if len(line) <= _LONGEST:
+        return line
+    pieces, length = [], 0
+    for piece in line.split('">'):
+        pieces.append(piece)
+        length += len(piece) + 2
+        pieces.append('">' if length < _BREAK_AFTER else '"\n>')
+        length = length if length < _BREAK_AFTER else 0
+    return "".join(pieces[:-1])
+
+
 def _encode(body: str) -> tuple[str, str]:
-    """Quoted-printable for text that is mostly ASCII, base64 for other scripts."""
-    lines = body.replace(CRLF, "\n").replace("\r", "\n").replace("\n", CRLF)
-    content = lines.encode()
+    """7bit where lines allow it, quoted-printable for what is mostly ASCII, else base64."""
+    lines = body.replace(CRLF, "\n").replace("\r", "\n").split("\n")
+    text = CRLF.join(lines)
+    if text.isascii() and max(map(len, lines)) <= _LONGEST:
+        return "7bit", text
+    content = text.encode()
     if len(content.translate(None, _ASCII)) > _FOREIGN_SHARE * len(content):
         encoded = base64.encodebytes(content).decode("ascii").replace("\n", CRLF)
         return "base64", encoded.removesuffix(CRLF)
