@@ -197,7 +197,7 @@ def _plan_chunk(
         _message(ctx, row, person) for row, person in zip(decided, people, strict=True)
     ]  # fmt: skip
     contents = [_content(row, shown) for row in decided]
-    sealed = ctx.vault.seal([row["party_id"] for row in rows], contents)
+    sealed = ctx.vault.seal([row[c.PARTY_ID] for row in rows], contents)
     with ctx.store.begin() as connection:
         verdicts = check_people(
             connection, people, terms=_terms(ctx), vault=ctx.vault, at=ctx.clock.now(),
@@ -207,7 +207,7 @@ def _plan_chunk(
         others = ledger.other_messages(connection, campaign, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
             reason = None if verdict.allowed else verdict.reason
-            if _has_another(others, person, row["message_id"]):
+            if _has_another(others, person, row[c.MESSAGE_ID]):
                 reason = "already_planned"
             row["state"] = ledger.PLANNED if reason is None else ledger.SKIPPED
             row |= {"reason": reason, "content": content}
@@ -218,16 +218,16 @@ def _plan_chunk(
 
 def _message(ctx: Context, decision: Row, person: Person) -> Row:
     return {
-        "message_id": ledger.message_id(
+        c.MESSAGE_ID: ledger.message_id(
             decision[c.CAMPAIGN_ID], step=OFFER, customer_id=decision[c.CUSTOMER_ID]
         ),
-        "campaign_id": decision[c.CAMPAIGN_ID],
-        "turn_id": ctx.turn_id,
-        "party_id": decision[c.PARTY_ID],
-        "customer_id": decision[c.CUSTOMER_ID],
-        "decision_id": decision[c.DECISION_ID],
-        "channel": CHANNEL,
-        "language": choose_language(person.language, ctx.settings.languages),
+        c.CAMPAIGN_ID: decision[c.CAMPAIGN_ID],
+        c.TURN_ID: ctx.turn_id,
+        c.PARTY_ID: decision[c.PARTY_ID],
+        c.CUSTOMER_ID: decision[c.CUSTOMER_ID],
+        c.DECISION_ID: decision[c.DECISION_ID],
+        c.CHANNEL: CHANNEL,
+        c.LANGUAGE: choose_language(person.language, ctx.settings.languages),
         "planned_at": naive_utc(ctx.clock.now()),
     }
 

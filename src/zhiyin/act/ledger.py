@@ -20,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from zhiyin.core import columns as c
 from zhiyin.core.context import Context
 from zhiyin.core.ledger import messages
 
@@ -64,9 +65,9 @@ def insert_messages(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]
     """Insert rows whose id is not there yet; the others change nothing. How many were new."""
     if not rows:
         return 0
-    ids = [row["message_id"] for row in rows]
+    ids = [row[c.MESSAGE_ID] for row in rows]
     there = {row.message_id for row in _by_id(connection, [messages.c.message_id], ids)}
-    fresh = [dict(row) for row in rows if row["message_id"] not in there]
+    fresh = [dict(row) for row in rows if row[c.MESSAGE_ID] not in there]
     if fresh:
         connection.execute(_insert_if_absent(connection), fresh)
     return len(fresh)
@@ -89,7 +90,7 @@ def renew_messages(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
     changed = 0
     for row in rows:
         values = {f"new_{name}": row[name] for name in _RENEWED}
-        values |= {"known": row["message_id"], "turn": row["turn_id"]}
+        values |= {"known": row[c.MESSAGE_ID], "turn": row[c.TURN_ID]}
         changed += connection.execute(update, values).rowcount
     return changed
 
@@ -150,6 +151,16 @@ def read_states(connection: sa.Connection, campaign_id: str) -> list[State]:
     query = sa.select(*columns).where(messages.c.campaign_id == campaign_id)
     rows = connection.execute(query.order_by(messages.c.message_id))
     return [State(*row) for row in rows]
+
+
+def find_ids(connection: sa.Connection, parties: Sequence[str]) -> list[str]:
+    """Ids of all messages to any of the parties: erasing a person removes what a sink kept."""
+    found: set[str] = set()
+    for start in range(0, len(parties), _CHUNK):
+        chunk = parties[start : start + _CHUNK]
+        hers = messages.c.party_id.in_(chunk) | messages.c.customer_id.in_(chunk)
+        found.update(connection.execute(sa.select(messages.c.message_id).where(hers)).scalars())
+    return sorted(found)
 
 
 def claim_messages(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:

@@ -105,7 +105,7 @@ class Shop:
         put(self.store, "merges", row, app=f"merge {self._appended}")
 
     def decide(self, *keys: str, held: tuple[str, ...] = (), none: tuple[str, ...] = (),
-               day: date = DAY, products=("s:1", "s:2", "s:3", "s:4", "s:5", "s:6")) -> None:  # fmt: skip
+               day: date = DAY, products=tuple(PRODUCTS)) -> None:  # fmt: skip
         """Make these the only decisions of the day."""
         arms = dict.fromkeys(keys, "treat") | dict.fromkeys(held, "holdout")
         arms |= dict.fromkeys(none, "none")

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from tests.unit.act.shop import CAMPAIGN, DAY, opened
 from zhiyin.act import job, ledger
+from zhiyin.act.channels.sink import SinkChannel, remove_kept
 from zhiyin.core.clock import FrozenClock, run_moment
 from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError, NotFound
 from zhiyin.core.ledger import data_keys, messages
@@ -58,6 +59,17 @@ def test_without_a_channel_messages_stay_planned(shop):
     shop.decide("ana")
     counts = run(shop)
     assert (counts["planned"], counts["open"], counts["sent"]) == (1, 1, 0)
+
+
+def test_without_a_channel_no_connection_is_opened(shop, monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("a run without channel opened a connection")
+
+    monkeypatch.setattr("socket.socket", refuse)
+    monkeypatch.setattr("socket.create_connection", refuse)
+    shop.add("ana")
+    shop.decide("ana")
+    assert run(shop)["planned"] == 1
 
 
 def test_every_skip_has_its_reason(shop):
@@ -239,6 +251,19 @@ def test_someone_erased_after_planning_gets_nothing(shop):
     assert sum(counts["skipped"].values()) == 1
 
 
+def test_what_the_sink_kept_of_a_person_can_be_removed(shop, tmp_path):
+    shop.add("ana", "bob")
+    shop.decide("ana", "bob")
+    channel = SinkChannel(tmp_path, sender="hello@shop.example")
+    run(shop, channel)
+    channel.close()
+    with shop.store.begin() as connection:
+        ids = ledger.find_ids(connection, [shop.party("ana")])
+    assert remove_kept(tmp_path, [*ids, "m_never"]) == 1
+    [left] = tmp_path.iterdir()
+    assert opened(left.read_bytes())["To"] == "bob@shop.example"
+
+
 def test_the_ledger_holds_no_address_and_no_product_in_the_clear(shop):
     shop.add("ana", name="Ana")
     shop.decide("ana")
@@ -294,7 +319,7 @@ def test_sending_asks_for_what_it_lacks(shop):
     with pytest.raises(ConfigError, match="channel"):
         deliver(shop, None)
     shop.settings = shop.settings.model_copy(update={"demo": False})
-    with pytest.raises(ConfigError, match="sender_address, act.postal_address, act.public_url"):
+    with pytest.raises(ConfigError, match=r"sender_address, act\.postal_address, act\.public_url"):
         deliver(shop, RecordingChannel())
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Iterable
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Self
@@ -71,6 +72,14 @@ def keep(folder: Path, message_id: str, content: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_kept(folder: Path, message_ids: Iterable[str]) -> int:
+    """Delete the files of some messages, because their recipient is erased; how many there were."""
+    found = [path for one in message_ids if (path := folder / f"{one}{SUFFIX}").is_file()]
+    for path in found:
+        path.unlink()
+    return len(found)
 
 
 class SinkServer:
