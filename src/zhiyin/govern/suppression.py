@@ -9,6 +9,7 @@ the same token, and the suppression holds again.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from zhiyin.core.protocols import Vault
@@ -27,3 +28,15 @@ def identify(vault: Vault, namespace: str, value: str) -> str:
 def suppression_tokens(vault: Vault, identity_ids: Iterable[str]) -> list[str]:
     """The token of each address, given its `identity_id`; what `ledger.read_suppressed` takes."""
     return [vault.token(SUPPRESSION, one) for one in identity_ids]
+
+
+def address_token(vault: Vault, channel: str, address: str) -> str:
+    """The token of a plain `address` on `channel`: equal for all spellings of one address."""
+    namespace = NAMESPACE_OF.get(channel, channel)
+    identity_id = identify(vault, namespace, normalise_address(address))
+    return suppression_tokens(vault, [identity_id])[0]
+
+
+def normalise_address(address: str) -> str:
+    """`address` in one Unicode form, in lower case, without space around it."""
+    return unicodedata.normalize("NFKC", address).strip().lower()
