@@ -26,6 +26,7 @@ from zhiyin.core.errors import NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
 from zhiyin.loop import Turn, last_turn, run_turn
+from zhiyin.person import erase_customer
 from zhiyin.store.vault import LocalVault, open_vault
 from zhiyin.store.workspace import WorkspaceStore, open_store
 from zhiyin.summary import summarise
@@ -179,6 +180,25 @@ class Workspace:
             json.dumps(summary, ensure_ascii=False, indent=2, default=str) + "\n", encoding="utf-8"
         )
         return summary, json.dumps(summary, indent=2), path
+
+    def erase(
+        self, customer: str, *, language: str | None = None, progress: Progress = quiet
+    ) -> dict[str, Any]:
+        """Erase a customer from every file and render the report anew; the proof, with `text`.
+
+        Raises
+        ------
+        NotFound
+            If nobody has this identifier.
+        LeaseHeld
+            If a turn or another erasure is under way.
+        """
+        proof = erase_customer(
+            self.store, self.vault, customer, folder=self.folder, clock=self.clock,
+            render=self.report, progress=progress,
+        )  # fmt: skip
+        shown = language or self.settings.languages[0]
+        return {"text": proof.text(shown, currency=self.settings.currency), **proof.as_dict()}
 
     def close(self) -> None:
         """Give back the ledger's connections."""

@@ -101,7 +101,9 @@ def _parties_named(store: WorkspaceStore, vault: Vault, text: str) -> set[str]:
     readings = list(_readings(text, namespaces))
     found = _holders(store, vault, readings)
     if not found:
-        found = _holders(store, vault, _with_calling_codes(readings))
+        numbers = [value for namespace, value in readings if namespace == PHONE]
+        forms = [(PHONE, form) for number in numbers for form in with_calling_codes(number)]
+        found = _holders(store, vault, forms)
     return found
 
 
@@ -129,14 +131,11 @@ def _readings(text: str, namespaces: Iterable[str]) -> Iterable[tuple[str, str]]
             yield namespace, value
 
 
-def _with_calling_codes(readings: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """National phone numbers with every calling code: a mapping may have added one."""
-    return [
-        (PHONE, f"+{code}{value.lstrip('0')}")
-        for namespace, value in readings
-        if namespace == PHONE and not value.startswith("+")
-        for code in _CALLING_CODES
-    ]
+def with_calling_codes(number: str) -> list[str]:
+    """A national number with every calling code: the mapping of a load may have added one."""
+    if not number or number.startswith("+"):
+        return []
+    return [f"+{code}{number.lstrip('0')}" for code in _CALLING_CODES]
 
 
 def _holders(
