@@ -1,0 +1,134 @@
+"""What identifies a person: identifiers, addresses and texts, unsealed for her alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zhiyin.collect.mapping import EMAIL, PHONE, USER_ID
+from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
+from zhiyin.core import columns as c
+from zhiyin.core import ledger
+from zhiyin.govern.suppression import address_token
+from zhiyin.person.find import Person, with_calling_codes
+from zhiyin.person.rows import person_tables, read_ledger, read_person
+from zhiyin.store.vault import LocalVault
+from zhiyin.store.workspace import WorkspaceStore
+
+CHANNEL_OF = {EMAIL: "email", PHONE: "sms"}
+"""Kind of identifier → the channel whose address it is."""
+_SURE = 6  # a text this long is not in a file by chance
+_LONG = 12
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """`identifiers` are (kind, value as written) pairs, `texts` other personal values.
+
+    Its repr shows none of them.
+    """
+
+    person: Person
+    identifiers: tuple[tuple[str, str], ...] = field(repr=False)
+    texts: tuple[str, ...] = field(repr=False)
+    identity_ids: tuple[str, ...] = field(repr=False)
+    message_ids: tuple[str, ...] = field(repr=False)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Every identifier as written and as normalised, and every text."""
+        spelt = {form for pair in self.identifiers for form in _forms(*pair)}
+        return tuple(sorted({*spelt, *self.texts}))
+
+    @property
+    def needles(self) -> tuple[str, ...]:
+        """What no file may hold after an erasure: only what cannot be there by chance."""
+        sure = {
+            form
+            for kind, value in self.identifiers
+            for form in _forms(kind, value)
+            if len(form) >= (_SURE if not form.isdigit() or kind == PHONE else 9)
+        }
+        long = {text for text in self.texts if len(text) >= _LONG and not text.isdigit()}
+        hashes = {*self.person.parties, *self.identity_ids, *self.message_ids}
+        return tuple(sorted(sure | long | hashes))
+
+    def suppression_tokens(self, vault: LocalVault) -> list[tuple[str, str]]:
+        """(token, channel) of each address, as the gate looks it up."""
+        return sorted(
+            {
+                (address_token(vault, CHANNEL_OF[kind], form), CHANNEL_OF[kind])
+                for kind, value in self.identifiers
+                if kind in CHANNEL_OF
+                for form in _forms(kind, value)
+            }
+        )
+
+
+def gather_belongings(store: WorkspaceStore, vault: LocalVault, person: Person) -> Belongings:
+    """Unseal what is personal in every row of the person."""
+    identifiers: set[tuple[str, str]] = set()
+    texts: set[str] = set()
+    for table in person_tables():
+        if c.PERSONAL not in table.names:
+            continue
+        for fields in unseal_rows(vault, read_person(store, table.name, person)):
+            for name, value in _flat(fields or {}):
+                if name in (USER_ID, EMAIL, PHONE):
+                    identifiers.add((name, value))
+                else:
+                    texts.add(value)
+    identities = read_person(store, "identities", person)
+    known = {row[c.IDENTITY_ID]: row[c.NAMESPACE] for row in identities}
+    for text in list(texts):  # a source may call its id space by another name
+        if any(
+            vault.token("identity", f"{space}|{normalise_user_id(text)}") in known
+            for space in set(known.values())
+        ):
+            identifiers.add((USER_ID, text))
+    identifiers |= {
+        (PHONE, form)
+        for kind, value in list(identifiers)
+        if kind == PHONE
+        for form in with_calling_codes(normalise_phone(value) or "")
+        if vault.token("identity", f"{PHONE}|{form}") in known
+    }
+    sent = [row[c.MESSAGE_ID] for row in read_ledger(store, ledger.messages, person)]
+    return Belongings(
+        person,
+        tuple(sorted(identifiers)),
+        tuple(sorted(texts - {value for _, value in identifiers})),
+        tuple(sorted(known)),
+        tuple(sorted(sent)),
+    )
+
+
+def unseal_rows(
+    vault: LocalVault, rows: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any] | None]:
+    """The personal fields of each row; None where there are none or the key is gone."""
+    made = list(rows)
+    return vault.unseal(
+        [row[c.PARTY_ID] or "" for row in made],
+        [row[c.PERSONAL] if row[c.PARTY_ID] else None for row in made],
+    )
+
+
+def _flat(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in fields.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if text.strip():
+            yield name, text.strip()
+
+
+def _forms(kind: str, value: str) -> set[str]:
+    """An identifier as written and as a load normalises it."""
+    if kind == EMAIL:
+        other = normalise_email(value)
+    elif kind == PHONE:
+        other = normalise_phone(value)
+    else:
+        other = normalise_user_id(value)
+    return {value, other or value}

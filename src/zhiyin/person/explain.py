@@ -1,0 +1,283 @@
+"""One customer explained: profile, tags, groups, scores with reasons, decisions, messages, and
+why not. It holds no personal data: ids are pseudonyms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from zhiyin.core import columns as c
+from zhiyin.core import ledger
+from zhiyin.core.protocols import Vault
+from zhiyin.person.find import Person, find_person
+from zhiyin.person.rows import (
+    Row,
+    last_day,
+    read_day,
+    read_ledger,
+    read_names,
+    read_person,
+    workspace_settings,
+)
+from zhiyin.person.say import render_text
+from zhiyin.person.words import Words, unit_of
+from zhiyin.profile.tags import TAGS
+from zhiyin.store.workspace import WorkspaceStore
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a person and why she is, or is not, contacted.
+
+    `values` holds JSON values: `customer_id`, `parties` (a number), `as_of`, `profile`, `tags`,
+    `segments`, `scores`, `recommendations`, `decisions`, `messages`, `consents`, `currency`.
+    `text` says the same in words.
+    """
+
+    values: dict[str, Any]
+    text: str
+
+
+def explain_customer(
+    store: WorkspaceStore,
+    vault: Vault,
+    customer: str,
+    *,
+    language: str = "en",
+    as_of: date | None = None,
+) -> Answer:
+    """Explain the customer that `customer` names, in `en` or `zh`.
+
+    Parameters
+    ----------
+    as_of
+        Day of the profile and the scores; none: the newest that was computed.
+
+    Raises
+    ------
+    NotFound
+        If nobody has this identifier.
+    InvalidParameter
+        If several people have it, or there is no such language.
+    """
+    words = Words(language)
+    person = find_person(store, vault, customer)
+    day = as_of or last_day(store)
+    values: dict[str, Any] = {
+        "customer_id": person.customer_id,
+        "parties": len(person.parties),
+        "as_of": day.isoformat() if day else None,
+        "language": language,
+        "currency": workspace_settings(store).get("currency"),
+        "zone": store.zone,
+    }
+    values |= _derived(store, person, day, words) if day else _nothing_derived()
+    values["decisions"] = explain_decisions(store, person, words)
+    values["messages"] = explain_messages(store, person, words)
+    values["consents"] = _consents(store, person)
+    return Answer(values, render_text(values, words))
+
+
+def _nothing_derived() -> dict[str, Any]:
+    return {name: [] for name in ("profile", "tags", "segments", "scores", "recommendations")}
+
+
+def _derived(store: WorkspaceStore, person: Person, day: date, words: Words) -> dict[str, Any]:
+    return {
+        "profile": _profile(read_day(store, "features", person, day), words),
+        "tags": _tags(read_day(store, "tags", person, day), words),
+        "segments": _segments(store, read_day(store, "memberships", person, day), day, words),
+        "scores": explain_scores(store, read_day(store, "scores", person, day), words),
+        "recommendations": _recommendations(
+            store, read_day(store, "recommendations", person, day), words
+        ),
+    }
+
+
+def _profile(rows: Sequence[Row], words: Words) -> list[Row]:
+    skip = {c.AS_OF_ON, c.CUSTOMER_ID}
+    return [
+        {"feature": name, "meaning": words.feature(name), "value": value, "unit": unit_of(name)}
+        for row in rows[:1]
+        for name, value in row.items()
+        if name not in skip and value is not None
+    ]
+
+
+def _tags(rows: Sequence[Row], words: Words) -> list[Row]:
+    known = {tag.name: tag for tag in TAGS}
+    made = []
+    for row in rows:
+        tag = known.get(row[c.TAG])
+        label = words.pick((tag.label, tag.label_zh)) if tag else words.term("tag", row[c.TAG])
+        shows = tag.shows if tag else None
+        made.append(
+            {
+                "tag": row[c.TAG],
+                "label": label,
+                "shows": shows,
+                "meaning": words.feature(shows) if shows else "",
+                "value": row[c.VALUE],
+            }
+        )
+    return made
+
+
+def _segments(store: WorkspaceStore, rows: Sequence[Row], day: date, words: Words) -> list[Row]:
+    named = _segment_names(store, day, words) if rows else {}
+    return [
+        {
+            "scheme": row[c.SCHEME],
+            "segment": row[c.SEGMENT],
+            "name": named.get((row[c.SCHEME], row[c.SEGMENT]))
+            or words.term(row[c.SCHEME], row[c.SEGMENT]),
+            "score": row[c.SCORE],
+        }
+        for row in rows
+    ]
+
+
+def _segment_names(store: WorkspaceStore, day: date, words: Words) -> dict[tuple[str, str], str]:
+    """Names that the day's insights give to segments (key `<scheme>:<segment>`)."""
+    rows = store.read("insights")
+    mine = rows.filter((rows[c.AS_OF_ON] == day) & (rows[c.KIND] == "segment"))
+    found: dict[tuple[str, str], str] = {}
+    for row in mine.select(c.KEY, c.BODY).to_pyarrow().to_pylist():
+        name = load_json(row[c.BODY], {}).get("name")
+        scheme, _, segment = row[c.KEY].partition(":")
+        if isinstance(name, dict) and name.get(words.language):
+            found[scheme, segment] = str(name[words.language])
+    return found
+
+
+def explain_scores(store: WorkspaceStore, rows: Sequence[Row], words: Words) -> list[Row]:
+    """Scores with their reasons in words, strongest first."""
+    subjects = read_names(store, "campaigns", c.CAMPAIGN_ID, [row[c.SUBJECT] for row in rows])
+    made = []
+    for row in rows:
+        reasons = load_json(row[c.REASONS], [])
+        made.append(
+            {
+                "as_of": row[c.AS_OF_ON].isoformat(),
+                "task": row[c.TASK],
+                "subject": row[c.SUBJECT],
+                "subject_name": subjects.get(row[c.SUBJECT], row[c.SUBJECT]),
+                "score": row[c.SCORE],
+                "rank": row[c.RANK],
+                "expected_profit_minor": row[c.EXPECTED_PROFIT_MINOR],
+                "model": row[c.MODEL],
+                "model_version": row[c.MODEL_VERSION],
+                "reasons": [_reason(one, words) for one in reasons if isinstance(one, dict)],
+            }
+        )
+    return made
+
+
+def _reason(one: Row, words: Words) -> Row:
+    name, effect = str(one.get("feature", "")), float(one.get("effect") or 0.0)
+    return {
+        "feature": name,
+        "meaning": words.feature(name),
+        "value": one.get("value"),
+        "unit": unit_of(name),
+        "effect": effect,
+        "direction": words("score.raises" if effect > 0 else "score.lowers"),
+    }
+
+
+def _recommendations(store: WorkspaceStore, rows: Sequence[Row], words: Words) -> list[Row]:
+    because = {row[c.RANK]: _product_ids(load_json(row[c.REASON], [])) for row in rows}
+    ids = [row[c.PRODUCT_ID] for row in rows] + [one for ids in because.values() for one in ids]
+    names = read_names(store, "products", c.PRODUCT_ID, ids)
+    return [
+        {
+            "rank": row[c.RANK],
+            "product_id": row[c.PRODUCT_ID],
+            "name": names.get(row[c.PRODUCT_ID], row[c.PRODUCT_ID]),
+            "score": row[c.SCORE],
+            "because": [names.get(one, one) for one in because[row[c.RANK]]],
+        }
+        for row in rows
+    ]
+
+
+def _product_ids(reason: object) -> list[str]:
+    if not isinstance(reason, list):
+        return []
+    return [str(one.get(c.PRODUCT_ID, "") if isinstance(one, dict) else one) for one in reason]
+
+
+def explain_decisions(store: WorkspaceStore, person: Person, words: Words) -> list[Row]:
+    """Every decision about the person with its reason in words, newest first."""
+    rows = read_person(store, "decisions", person)
+    campaigns = read_names(store, "campaigns", c.CAMPAIGN_ID, [one[c.CAMPAIGN_ID] for one in rows])
+    kept = (
+        c.CAMPAIGN_ID, c.ACTION, c.ARM, c.PROPENSITY, c.EXPLORED, c.OFFER_ID, c.SCORE,
+        c.EXPECTED_PROFIT_MINOR, c.POLICY, c.POLICY_VERSION, c.REASON,
+    )  # fmt: skip
+    made = [
+        {
+            "as_of": row[c.AS_OF_ON].isoformat(),
+            "campaign": campaigns.get(row[c.CAMPAIGN_ID], row[c.CAMPAIGN_ID]),
+            **{name: row[name] for name in kept},
+            "action_words": words.term("action", row[c.ACTION]),
+            "arm_words": words.term("arm", row[c.ARM]),
+            "reason_words": words.reason(row[c.REASON]),
+            "products": load_json(row[c.PRODUCT_IDS], []),
+        }
+        for row in rows
+    ]
+    return sorted(made, key=lambda one: (one["as_of"], one[c.CAMPAIGN_ID]), reverse=True)
+
+
+def explain_messages(store: WorkspaceStore, person: Person, words: Words) -> list[Row]:
+    """Every message to the person: its state, and why it did not go out; newest first."""
+    rows = read_ledger(store, ledger.messages, person)
+    campaigns = read_names(store, "campaigns", c.CAMPAIGN_ID, [one[c.CAMPAIGN_ID] for one in rows])
+    made = [
+        {
+            "message_id": row[c.MESSAGE_ID],
+            "campaign_id": row[c.CAMPAIGN_ID],
+            "campaign": campaigns.get(row[c.CAMPAIGN_ID], row[c.CAMPAIGN_ID]),
+            "channel": row[c.CHANNEL],
+            "language": row[c.LANGUAGE],
+            "state": row["state"],
+            "state_words": words.term("state", row["state"]),
+            "reason": row[c.REASON],
+            "reason_words": words.reason(row[c.REASON]),
+            "planned_at": as_utc(row["planned_at"]),
+            "sent_at": as_utc(row["sent_at"]),
+        }
+        for row in rows
+    ]
+    return sorted(made, key=lambda one: (one["planned_at"], one["message_id"]), reverse=True)
+
+
+def _consents(store: WorkspaceStore, person: Person) -> list[Row]:
+    rows = read_ledger(store, ledger.consents, person)
+    made = [
+        {
+            "purpose": row["purpose"],
+            "channel": row[c.CHANNEL],
+            "granted": row["granted"],
+            "at": as_utc(row["at"]),
+            "source": row[c.SOURCE],
+        }
+        for row in rows
+    ]
+    return sorted(made, key=lambda one: (one["at"], one["purpose"], one["channel"]))
+
+
+def as_utc(moment: datetime | None) -> str | None:
+    """A stored moment (UTC without zone) in ISO 8601 with its zone."""
+    return None if moment is None else moment.replace(tzinfo=UTC).isoformat()
+
+
+def load_json(text: str | None, default: Any) -> Any:
+    """What a JSON cell holds; `default` where it is empty or of another kind."""
+    found = json.loads(text) if text else default
+    return found if isinstance(found, type(default)) else default
