@@ -20,7 +20,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.rng import Streams
 from zhiyin.demo import build_demo
 from zhiyin.profile import campaign, features
-from zhiyin.profile.job import recipients
+from zhiyin.profile.job import count_recipients, recipients
 from zhiyin.profile.snapshots import plan_snapshots
 from zhiyin.understand.predict import labels, quality, response
 from zhiyin.understand.predict.training import Scored
@@ -39,6 +39,7 @@ def snapshots(workspace: Workspace, campaigns: list[dict]) -> tuple[pa.Table, pa
     plan = plan_snapshots(
         campaigns, as_of=last, first_day=first, chosen="", history_campaigns=40,
         purchase_snapshots=1, horizon_days=90,
+        recipients=count_recipients(workspace.store.read("touches", as_of=last)),
     )  # fmt: skip
     people, tied = [], []
     for day in plan.days:
