@@ -67,9 +67,7 @@ class Belongings:
         )
 
 
-def gather_belongings(
-    store: WorkspaceStore, vault: LocalVault, person: Person
-) -> Belongings:
+def gather_belongings(store: WorkspaceStore, vault: LocalVault, person: Person) -> Belongings:
     """Unseal what is personal in every row of the person."""
     identifiers: set[tuple[str, str]] = set()
     texts: set[str] = set()
@@ -107,7 +105,9 @@ def gather_belongings(
     )
 
 
-def unseal_rows(vault: LocalVault, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+def unseal_rows(
+    vault: LocalVault, rows: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any] | None]:
     """The personal fields of each row; None where there are none or the key is gone."""
     made = list(rows)
     return vault.unseal(

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """One customer explained: profile, tags, groups, scores with reasons, decisions, messages, and
 why not. It holds no personal data: ids are pseudonyms.
 """
@@ -127,9 +129,7 @@ def _tags(rows: Sequence[Row], words: Words) -> list[Row]:
     return made
 
 
-def _segments(
-    store: WorkspaceStore, rows: Sequence[Row], day: date, words: Words
-) -> list[Row]:
+def _segments(store: WorkspaceStore, rows: Sequence[Row], day: date, words: Words) -> list[Row]:
     named = _segment_names(store, day, words) if rows else {}
     return [
         {
@@ -143,9 +143,7 @@ def _segments(
     ]
 
 
-def _segment_names(
-    store: WorkspaceStore, day: date, words: Words
-) -> dict[tuple[str, str], str]:
+def _segment_names(store: WorkspaceStore, day: date, words: Words) -> dict[tuple[str, str], str]:
     """Names that the day's insights give to segments (key `<scheme>:<segment>`)."""
     rows = store.read("insights")
     mine = rows.filter((rows[c.AS_OF_ON] == day) & (rows[c.KIND] == "segment"))

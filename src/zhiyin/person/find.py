@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """Who is meant: the source's id, an e-mail address, a phone number, or our own id."""
 
 from __future__ import annotations
@@ -138,9 +140,7 @@ def with_calling_codes(number: str) -> list[str]:
     return [f"+{code}{number.lstrip('0')}" for code in _CALLING_CODES]
 
 
-def _holders(
-    store: WorkspaceStore, vault: Vault, readings: Iterable[tuple[str, str]]
-) -> set[str]:
+def _holders(store: WorkspaceStore, vault: Vault, readings: Iterable[tuple[str, str]]) -> set[str]:
     tokens = [vault.token("identity", f"{space}|{value}") for space, value in readings]
     if not tokens:
         return set()

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """Rows of the lake and the ledger that are about one person."""
 
 from __future__ import annotations
@@ -85,9 +87,7 @@ def _mentions(row: Any, parties: Sequence[str]) -> bool:
     return any(party in text for party in parties)
 
 
-def read_names(
-    store: WorkspaceStore, table: str, key: str, ids: Sequence[str]
-) -> dict[str, str]:
+def read_names(store: WorkspaceStore, table: str, key: str, ids: Sequence[str]) -> dict[str, str]:
     """Id → name for products, campaigns or offers; ids without a name are left out."""
     wanted = sorted({one for one in ids if one})
     if not wanted:

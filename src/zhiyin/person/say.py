@@ -36,7 +36,9 @@ def render_text(values: Mapping[str, Any], words: Words) -> str:
         "consents": _consents,
     }  # fmt: skip
     for name, say in parts.items():
-        found = list(say(values, words)) or [words("message.none" if name == "messages" else "nothing")]
+        found = list(say(values, words)) or [
+            words("message.none" if name == "messages" else "nothing")
+        ]
         lines += ["", words(f"head.{name}"), *(f"  {line}" for line in found)]
     return "\n".join(lines)
 
@@ -87,13 +89,16 @@ def _recommendations(values: Mapping[str, Any], words: Words) -> Iterator[str]:
 def _decisions(values: Mapping[str, Any], words: Words) -> Iterator[str]:
     for one in values["decisions"]:
         chance = words("decision.chance", p=f"{one['propensity']:.3g}")
-        yield words(
-            "decision.line",
-            day=one["as_of"],
-            campaign=one["campaign"],
-            action=one["action_words"],
-            reason=one["reason_words"],
-        ) + f" · {one['arm_words']} · {chance}"
+        yield (
+            words(
+                "decision.line",
+                day=one["as_of"],
+                campaign=one["campaign"],
+                action=one["action_words"],
+                reason=one["reason_words"],
+            )
+            + f" · {one['arm_words']} · {chance}"
+        )
 
 
 def _messages(values: Mapping[str, Any], words: Words) -> Iterator[str]:

@@ -115,16 +115,12 @@ def _fresh(nonce: bytes, old: str) -> str:
     return f"{source}:x_{digest}" if colon else f"x_{digest}"
 
 
-def _old_ids(
-    store: WorkspaceStore, table: str, column: str, wanted: Sequence[str]
-) -> list[str]:
+def _old_ids(store: WorkspaceStore, table: str, column: str, wanted: Sequence[str]) -> list[str]:
     """The person's ids of one kind that have not been replaced yet."""
     return [one for one in _ids_of(store, table, column, wanted) if not _NEW.search(one)]
 
 
-def _ids_of(
-    store: WorkspaceStore, table: str, column: str, wanted: Sequence[str]
-) -> list[str]:
+def _ids_of(store: WorkspaceStore, table: str, column: str, wanted: Sequence[str]) -> list[str]:
     """The distinct values of a column in the person's rows of a table."""
     if store.lake.open(table) is None:
         return []
@@ -234,5 +230,7 @@ def _without(text: str, needles: Needles, *, json_: bool) -> str:
         return needles.blank(text)
     if not isinstance(values, dict):
         return json.dumps(ERASED)
-    kept = {k: v for k, v in values.items() if not needles.found_in(json.dumps(v, ensure_ascii=False))}
+    kept = {
+        k: v for k, v in values.items() if not needles.found_in(json.dumps(v, ensure_ascii=False))
+    }
     return json.dumps(kept, ensure_ascii=False, sort_keys=True)
