@@ -139,7 +139,7 @@ def erase_customer(
     return proof
 
 
-def pending_erasures(store: WorkspaceStore) -> list[sa.Row[Any]]:
+def pending_erasures(store: WorkspaceStore) -> list[sa.Row[Any, Any]]:
     """Erasures that were begun and cut off."""
     jobs = ledger.jobs
     query = sa.select(jobs.c.job_id, jobs.c.arguments).where(
