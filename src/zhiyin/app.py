@@ -26,6 +26,9 @@ from zhiyin.core.errors import NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
 from zhiyin.loop import Turn, last_turn, run_turn
+from zhiyin.measure.report.job import collect_data
+from zhiyin.measure.report.render import render
+from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
 from zhiyin.store.vault import LocalVault, open_vault
 from zhiyin.store.workspace import WorkspaceStore, open_store
@@ -174,12 +177,15 @@ class Workspace:
     ) -> tuple[dict[str, Any], str, Path]:
         """Render the report of the last turn (of `as_of`): summary, its text, the HTML file."""
         turn = last_turn(self.store, self.clock, as_of)
+        context = self.context(turn.as_of, turn_id=turn.turn_id)
         summary = summarise(turn, self.store)
+        data = collect_data(context, turn=turn.as_values(), peak_rss_mb=summary["peak_rss_mb"])
         path = self.folder / "reports" / REPORT
+        path.write_text(render(data), encoding="utf-8")
         path.with_name(SUMMARY).write_text(
             json.dumps(summary, ensure_ascii=False, indent=2, default=str) + "\n", encoding="utf-8"
         )
-        return summary, json.dumps(summary, indent=2), path
+        return summary, summary_text(data, "zh" if language == "zh" else "en"), path
 
     def erase(
         self, customer: str, *, language: str | None = None, progress: Progress = quiet

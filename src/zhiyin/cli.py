@@ -79,10 +79,13 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Load files into a table; bad rows go to quarantine, each with its reason."""
+    from zhiyin.collect.reconcile import render_reconciliation
+
     with _open(workspace, write=True) as shop, _progress() as progress:
         for file in files:
             report = shop.load(table, file, mapping=mapping, dry_run=dry_run, progress=progress)
-            _say(json.dumps(report.as_dict(), default=str) if as_json else report.text(language))
+            text = render_reconciliation(report, language=language)
+            _say(_json(report.to_json()) if as_json else text)
 
 
 @app.command()

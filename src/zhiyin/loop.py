@@ -35,7 +35,7 @@ JOBS = Registry(
         "profile.features": "zhiyin.profile.job:run",
         "understand.models": "zhiyin.understand.job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
-        #        "decide": "zhiyin.decide.job:run",
+        "decide": "zhiyin.decide.job:run",
         #        "act": "zhiyin.act.job:run",
         "measure": "zhiyin.measure.job:run",
     },
@@ -62,6 +62,18 @@ class Turn:
     def report(self, job: str) -> JobReport | None:
         """The report of `job`, None where it did not run."""
         return next((report for report in self.reports if report.job == job), None)
+
+    def as_values(self) -> dict[str, dict[str, Any]]:
+        """Job → its `rows`, `figures`, `notes` and `seconds`, in the order they ran."""
+        return {
+            report.job: {
+                "rows": dict(report.rows),
+                "figures": dict(report.figures),
+                "notes": list(report.notes),
+                "seconds": self.seconds[report.job],
+            }
+            for report in self.reports
+        }
 
 
 MakeContext = Callable[[str, WorkspaceStore], Context]
@@ -215,7 +227,8 @@ def _steps(store: WorkspaceStore, turn_id: str) -> Iterator[tuple[str, tuple[Job
         ).all()
     for row in rows:
         values: dict[str, Any] = dict(row.report)
-        yield row.job, (JobReport(**values | {"notes": tuple(values["notes"])}), row.seconds)
+        report = JobReport(values["job"], values["rows"], values["figures"], tuple(values["notes"]))
+        yield row.job, (report, row.seconds)
 
 
 def last_turn(store: WorkspaceStore, clock: Clock, as_of: date | None = None) -> Turn:

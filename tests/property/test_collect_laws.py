@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.collect.fakes import MortalStore, naive, rows_of
 
+from tests.unit.collect.fakes import MortalStore, naive, rows_of
 from zhiyin.collect import money
 from zhiyin.collect.files import raw_from_table
 from zhiyin.collect.load import load_raw
@@ -101,12 +101,12 @@ def _load(store, rows, order):
 
 
 def _content(store, table):
-    drop = {"load_id", "line_no", "personal", "content", "key_id", "suspect"}
+    drop = {"load_id", "line_no", "personal", "content", "key_id"}
     rows = [{k: v for k, v in row.items() if k not in drop} for row in rows_of(store, table)]
     return sorted(rows, key=repr)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(ROWS, st.randoms())
 def test_the_order_of_keyed_rows_does_not_matter_and_loading_again_adds_nothing(rows, chance):
     order = list(range(len(rows)))

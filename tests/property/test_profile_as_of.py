@@ -7,21 +7,20 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.unit.profile.shop_rows import (
     DAY,
     ZONE,
+    Shop,
     campaign,
     line,
     offer,
     product,
-    shop,
     touch,
 )
-
 from zhiyin.core.clock import naive_utc, start_of_day
-from zhiyin.profile.campaign import build_campaign
-from zhiyin.profile.features import build
 
+SHOP = Shop()
 BOUNDARY = naive_utc(start_of_day(DAY, ZONE))
 PAST = st.integers(1, 400 * 86_400).map(lambda s: BOUNDARY - timedelta(seconds=s))
 FUTURE = st.integers(0, 90 * 86_400).map(lambda s: BOUNDARY + timedelta(seconds=s))
@@ -70,13 +69,10 @@ STATIC = {
 
 
 def both(**rows) -> tuple[pa.Table, pa.Table]:
-    tables = shop(**rows, **STATIC)
-    whole = build(tables, as_of=DAY, zone=ZONE).order_by("customer_id").to_pyarrow()
-    one = build_campaign(tables, as_of=DAY, campaign_id="now", zone=ZONE)
-    return whole, one.order_by("customer_id").to_pyarrow()
+    return SHOP.features(**rows, **STATIC), SHOP.campaign_features(**rows, **STATIC)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(lines(PAST, most=8), lines(FUTURE, most=4), touches(PAST, most=5), touches(FUTURE, most=4))
 def test_the_future_changes_no_feature(past, future, touched, touched_later):
     known = both(lines=past, touches=touched)
@@ -84,7 +80,7 @@ def test_the_future_changes_no_feature(past, future, touched, touched_later):
     assert known == later
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(lines(PAST, most=8), touches(PAST, most=5), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_feature(past, touched, random):
     shuffled, shuffled_touches = list(past), list(touched)

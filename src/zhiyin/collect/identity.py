@@ -126,7 +126,7 @@ def propose_merges(identities: pd.DataFrame) -> pd.DataFrame:
         into = sorted(set(group[c.PARTY_ID]) & users)
         own = sorted(set(group[c.PARTY_ID]) - users)
         if len(into) == 1:
-            at, namespace = group[c.VALID_AT].max(), group[c.NAMESPACE].iloc[0]
+            at, namespace = group[c.VALID_AT].max(), min(group[c.NAMESPACE])
             made += [(party, into[0], at, namespace) for party in own]
     return pd.DataFrame(made, columns=[c.PARTY_ID, c.INTO, c.AT, c.NAMESPACE])
 
@@ -144,7 +144,7 @@ def merge_same_rows(store: Store) -> int:
         party, into, at, namespace = row
         if (party, into) not in pairs:
             count += merge(
-                store, party, into=into, at=pd.Timestamp(at).to_pydatetime(), rule=SAME_ROW,
+                store, party, into=into, at=at.to_pydatetime(), rule=SAME_ROW,
                 evidence={"namespace": namespace},
             )  # fmt: skip
     return count

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """The turn's first step: what facts are visible before the day, and what they add up to."""
 
 from __future__ import annotations

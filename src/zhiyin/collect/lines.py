@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Order lines: what each line is, what it is worth, what it takes back, and the orders they make.
 
 Revenue is defined here, once. `amount` is what was paid for the line, net of discounts and
@@ -47,7 +49,7 @@ def settle_amounts(
         gross, discount, coupon, tax, shipping, paid = (_values(checked, name) for name in names)
         off = (0 if discount is None else discount) + (0 if coupon is None else coupon)
         if paid is None:
-            paid = gross - off
+            paid = -off if gross is None else gross - off
         if gross is None:
             gross = paid + off
         amount = paid
@@ -158,6 +160,9 @@ def _repeats(checked: Checked, orders: np.ndarray, mapping: Mapping) -> np.ndarr
     suspects = np.zeros(checked.count, bool)
     places = np.flatnonzero(twice)
     if len(places):
+        if c.LINE_ID in mapping.columns:  # earlier = smaller id, whatever the order of the rows
+            ids = checked.columns[c.LINE_ID].take(pa.array(places)).to_pylist()
+            places = places[sorted(range(len(ids)), key=lambda place: ids[place] or "")]
         own = {h for n in (c.LINE_ID,) if n in mapping.columns for h in mapping.columns[n].headers}
         kept = [n for n in checked.raw.rows.column_names if n not in {*own, *mapping.ignore}]
         rows = checked.raw.rows.select(kept).take(pa.array(places)).to_pandas().astype("string")
@@ -233,8 +238,7 @@ def derive_orders(lines: pa.Table, *, mapping: Mapping, base_currency: str) -> p
     """
     order = codes_of(lines.column(c.ORDER_ID).combine_chunks())
     first = np.flatnonzero(~pd.Series(order).duplicated().to_numpy())
-    frame = pd.DataFrame({n: lines.column(n).to_numpy() for n in (*MINOR, *BASE)})
-    sums = frame.groupby(order, sort=True).sum()
+    sums = {name: _add_up(lines.column(name), order, len(first)) for name in (*MINOR, *BASE)}
     moments = lines.column(c.SOLD_AT).to_numpy()
     earliest = pd.Series(moments).groupby(order).min().to_numpy()
     currency = codes_of(lines.column(c.CURRENCY).combine_chunks())
@@ -253,20 +257,37 @@ def derive_orders(lines: pa.Table, *, mapping: Mapping, base_currency: str) -> p
     money = heads.column(c.CURRENCY).combine_chunks()
     made = {
         c.ORDER_ID: ids,
-        c.PARTY_ID: _first_known(lines, c.PARTY_ID, order, len(first)),
+        c.PARTY_ID: _settled(lines, c.PARTY_ID, order, len(first)),
         c.ORDERED_AT: pa.array(earliest.astype("datetime64[us]")),
-        c.STORE_ID: heads.column(c.STORE_ID),
+        c.STORE_ID: _settled(lines, c.STORE_ID, order, len(first)),
         c.STATUS: pa.array(status, pa.string()),
         c.CURRENCY: pc.if_else(pa.array(mixed), base_currency, money),
-        **{name: pa.array(sums[name].to_numpy()) for name in (*MINOR, *BASE)},
+        **{name: pa.array(sums[name]) for name in (*MINOR, *BASE)},
     }
     return pa.table({name: made[name] for name in ORDERS.names if name in made})
 
 
-def _first_known(lines: pa.Table, name: str, order: np.ndarray, count: int) -> pa.Array:
+def _add_up(column: pa.ChunkedArray, order: np.ndarray, count: int) -> np.ndarray:
+    sums = np.zeros(count, np.int64)
+    np.add.at(sums, order, column.to_numpy())  # exact: whole numbers, no float between
+    return sums
+
+
+def _settled(lines: pa.Table, name: str, order: np.ndarray, count: int) -> pa.Array:
+    """The value of each order: the one its lines agree on; else that of the earliest line with
+    one (by time, then id), whatever the order of the rows."""
     column = lines.column(name).combine_chunks()
-    known = np.flatnonzero(pc.is_valid(column).to_numpy(zero_copy_only=False))
+    codes = codes_of(column)
+    known = np.flatnonzero(codes >= 0)
     place = np.full(count, -1, np.int64)
-    reverse = known[::-1]
-    place[order[reverse]] = reverse
+    place[order[known[::-1]]] = known[::-1]
+    agreed = np.where(place >= 0, codes[place], -1)
+    split = np.unique(order[known[codes[known] != agreed[order[known]]]])
+    if len(split):
+        rows = known[np.isin(order[known], split)]
+        moments = lines.column(c.SOLD_AT).to_numpy()[rows]
+        ids = lines.column(c.LINE_ID).take(pa.array(rows)).to_pylist()
+        ranked = sorted(zip(moments, ids, rows, strict=True), reverse=True)
+        for _, _, row in ranked:
+            place[order[row]] = row
     return column.take(pa.array(place, mask=place < 0))

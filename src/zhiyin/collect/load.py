@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Load a file into the lake: exactly once, resumable, nothing silently dropped.
 
 A load's id is the hash of the file's content, the mapping and the table. Rows are appended by
@@ -23,11 +25,11 @@ from zhiyin.collect.files import Raw, read_raw
 from zhiyin.collect.mapping import Mapping, check_mapping, default_mapping, targets
 from zhiyin.collect.prepare import Prepared, make_terms, prepare, with_static
 from zhiyin.collect.reconcile import LoadReport, Problem, reconcile
-from zhiyin.collect.write import Load, Vault, Written, write_load
+from zhiyin.collect.write import Load, Written, write_load
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
-from zhiyin.core.protocols import Progress, Store
+from zhiyin.core.protocols import Progress, Store, Vault
 
 SHOWN = 100
 

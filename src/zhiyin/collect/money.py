@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Exact money: decimal text to minor units, and one currency to another.
 
 Every distinct value is parsed once as `decimal.Decimal`; rows carry codes of values. So no
@@ -221,7 +223,7 @@ def row_rates(
     span = (int(number.max()) - low + 1) if len(number) else 1
     codes, distinct = factorize(currency.astype(np.int64) * span + (number - low))
     values = [
-        rates.on(names[one // span], np.datetime64(low + one % span, "D").astype(date))
+        rates.on(str(names[one // span]), np.datetime64(low + one % span, "D").astype(date))
         for one in distinct.tolist()
     ]
     return Numbers(codes, values)

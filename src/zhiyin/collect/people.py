@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Who a row is about: party ids of its identifiers, and its personal fields, encrypted."""
 
 from __future__ import annotations

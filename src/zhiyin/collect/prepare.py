@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """One file, checked and shaped: which rows go to the lake, which to quarantine, and why."""
 
 from __future__ import annotations
@@ -203,12 +205,12 @@ def seen_identifiers(prepared: Prepared) -> pd.DataFrame:
     """
     known, checked = prepared.people.known, prepared.checked
     mine = prepared.people.party.filter(pa.array(prepared.accept))
-    known = known[known[c.PARTY_ID].isin(set(pc.unique(mine).to_pylist()))]
+    known = known.loc[known[c.PARTY_ID].isin(pc.unique(mine).to_pylist())]
     if checked.table == "customers" and c.VALID_AT not in checked.columns:
         moment = EPOCH if prepared.terms.mapping.static else prepared.terms.now
         return known.assign(**{c.VALID_AT: pd.Timestamp(moment)})
     first = first_seen(prepared)
-    place = first.index.get_indexer(known[c.PARTY_ID])
+    place = first.index.get_indexer(pd.Index(known[c.PARTY_ID]))
     return known.assign(**{c.VALID_AT: first.to_numpy()[place]})
 
 

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """What a load did, by month, to be laid beside the shop's own dashboard.
 
 For every load: rows read = loaded + quarantined. For orders and lines, in minor units of the
@@ -187,27 +189,27 @@ def _add_sums(frame: pd.DataFrame, checked: Checked) -> None:
 
 
 def _sum(name: object, part: pd.DataFrame, refused: int) -> Month:
-    kept = part[part["loaded"]]
+    loaded = part["loaded"].to_numpy()
+    kept = {str(column): part[column].to_numpy()[loaded] for column in part.columns}
     made = {
         "read": len(part) + refused,
-        "loaded": len(kept),
-        "quarantined": len(part) - len(kept) + refused,
-        "customers": kept.loc[~kept["anonymous"], "party"].nunique(),
+        "loaded": int(loaded.sum()),
+        "quarantined": int((~loaded).sum()) + refused,
+        "customers": len(np.unique(kept["party"][~kept["anonymous"]])),
         "without_customer": int(kept["anonymous"].sum()),
     }
-    if "order" in part:
-        sums = {n: int(kept[n].sum()) for n in ("gross", "discounts", "coupons", "returns")}
-        sums["net"], sums["paid"] = int(kept["net"].sum()), int(kept["paid"].sum())
+    if "order" in kept:
+        sums = {column: int(kept[column].sum()) for column in _SUMS}
         explained = sums["gross"] - sums["discounts"] - sums["coupons"] + sums["returns"]
         made |= sums | {
-            "orders": kept["order"].nunique(),
+            "orders": len(np.unique(kept["order"])),
             "other": sums["net"] - explained,
             "left_out": sums["paid"] - sums["net"],
-            "quarantined_paid": int(part["paid"].sum()) - sums["paid"],
-            "paid_in": int(kept["paid"].clip(lower=0).sum()),
-            "paid_back": int(kept["paid"].clip(upper=0).sum()),
+            "quarantined_paid": int(part["paid"].to_numpy().sum()) - sums["paid"],
+            "paid_in": int(np.clip(kept["paid"], 0, None).sum()),
+            "paid_back": int(np.clip(kept["paid"], None, 0).sum()),
         }
-    return Month(str(name), **{key: int(value) for key, value in made.items()})
+    return Month(str(name), **made)
 
 
 _WORDS = {

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Rows of a load against what the lake holds: new, unchanged, the next revision, or in conflict."""
 
 from __future__ import annotations

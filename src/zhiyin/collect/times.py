@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Local times of a source become UTC; every distinct text is parsed once."""
 
 from __future__ import annotations

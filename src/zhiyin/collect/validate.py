@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Raw rows become typed columns; what is wrong with a row is a code and a sentence, not a crash.
 
 Sentences name the column and the rule, never the value: it could be personal.
@@ -166,8 +168,9 @@ _MINOR_NAMES = {minor: name for name, (minor, _) in MONEY.items()}
 
 def _column(table: str, name: str) -> Column:
     if table == CONSENTS:
-        kind = {c.AT: "timestamp", GRANTED: "bool"}.get(name, "string")
-        return req(name, kind, "") if name in (c.AT, GRANTED) else Column(name, kind, "")
+        if name == c.AT:
+            return req(name, "timestamp", "")
+        return req(name, "bool", "") if name == GRANTED else Column(name, "string", "")
     schema = TABLES[table]
     if name in schema.names:
         return schema.column(name)

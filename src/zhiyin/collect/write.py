@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Writing a prepared file: its rows, and what follows from them, each exactly once."""
 
 from __future__ import annotations
@@ -6,7 +8,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,21 +20,12 @@ from zhiyin.collect.prepare import Prepared, first_seen, seen_identifiers, shape
 from zhiyin.collect.revise import Held, compare, look_at
 from zhiyin.collect.shape import lake_rows, month_of
 from zhiyin.core import columns as c
-from zhiyin.core import protocols
 from zhiyin.core.config import Settings
-from zhiyin.core.protocols import Progress, Store
+from zhiyin.core.protocols import Progress, Store, Vault
 from zhiyin.core.tables import TABLES
 
 SLICE = 200_000  # rows an append writes: bounds the memory of the writer
 _FACTS = frozenset({"orders", "order_lines", "touches", "texts"})
-
-
-class Vault(protocols.Vault, Protocol):
-    """What a load needs of the vault besides the protocol."""
-
-    def seal_with(self, key_id: str, data: list[bytes]) -> list[bytes]:
-        """Encrypt each of `data` with the data key `key_id` (made if new)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -150,7 +142,7 @@ def _write_rest(load: Load, held: Held | None) -> dict[str, int]:
     )
     if load.table in _FACTS:
         made["customers"] = _write_new_customers(load, known)
-    if known[c.NAMESPACE].isin([EMAIL, PHONE]).any():
+    if {EMAIL, PHONE} & {*known[c.NAMESPACE]}:
         made["merges"] = identity.merge_same_rows(load.store)
     return made
 
@@ -251,19 +243,19 @@ def _write_new_customers(load: Load, known: pd.DataFrame) -> int:
         return 0
     held = load.store.read("customers").select(c.PARTY_ID).to_pyarrow()
     there = set(held.column(c.PARTY_ID).to_pylist())
-    fresh = first[[party not in there for party in first.index]].sort_index()
-    if fresh.empty:
+    seen = dict(zip(map(str, first.index), first.to_numpy().astype("datetime64[us]"), strict=True))
+    people = sorted(seen.keys() - there)
+    if not people:
         return 0
-    people = fresh.index.tolist()
     names = {load.prepared.terms.mapping.user_namespace: USER_ID}
     fields: dict[str, dict[str, str]] = {}
     for namespace, value, party in zip(
         known[c.NAMESPACE], known["value"], known[c.PARTY_ID], strict=True
     ):
-        fields.setdefault(party, {})[names.get(namespace, namespace)] = value
+        fields.setdefault(party, {})[names.get(namespace) or namespace] = value
     columns = {
         c.PARTY_ID: pa.array(people, pa.string()),
-        c.VALID_AT: pa.array(fresh.to_numpy().astype("datetime64[us]")),
+        c.VALID_AT: pa.array(np.asarray([seen[party] for party in people])),
         c.PERSONAL: pa.array(load.vault.seal(people, [fields[p] for p in people]), pa.binary()),
     }
     rows = lake_rows(

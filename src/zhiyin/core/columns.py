@@ -125,6 +125,14 @@ LOW = "low"
 HIGH = "high"
 N = "n"
 
+# segmenting
+RECENCY_DAYS = "recency_days"
+FREQUENCY = "frequency"
+MONETARY_MINOR = "monetary_minor"
+R_SCORE = "r_score"
+F_SCORE = "f_score"
+M_SCORE = "m_score"
+
 # measuring
 RESPONDED = "responded"
 SPEND_BASE_MINOR = "spend_base_minor"

@@ -60,7 +60,12 @@ class UnderstandSettings(Section):
         default=90, ge=1, le=1825, description="horizon of the purchase model"
     )
     min_positives: int = Field(default=100, ge=10, description="fewer positives give no model")
-    clusters_min: int = Field(default=2, ge=2, le=20, description="smallest k tried by K-means")
+    clusters_min: int = Field(
+        default=3,
+        ge=2,
+        le=20,
+        description="smallest k tried by K-means (2 says only: heavy or light)",
+    )
     clusters_max: int = Field(default=8, ge=2, le=20, description="largest k tried by K-means")
     recommend_top: int = Field(
         default=20, ge=1, le=100, description="recommendations kept per customer"

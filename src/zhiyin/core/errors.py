@@ -14,6 +14,7 @@ ZhiyinError
 ├── KeyDestroyed           the party was erased: its data key is gone
 ├── ConcurrentWrite        another writer committed first; run again
 └── DeliveryError          a channel could not hand a message over
+    └── ChannelUnavailable the channel itself cannot be used now; nothing was handed over
 """
 
 from __future__ import annotations
@@ -109,6 +110,26 @@ class ConcurrentWrite(ZhiyinError):
 
 
 class DeliveryError(ZhiyinError):
-    """A channel could not hand a message to its provider."""
+    """A channel could not hand a message to its provider.
+
+    `retryable`: the provider surely does not have it, and a later attempt may succeed.
+    `in_doubt`: the provider may or may not have it. With neither, it was refused for good.
+    """
 
     code = "delivery"
+
+    def __init__(
+        self, message: str, *, hint: str = "", retryable: bool = False, in_doubt: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retryable = retryable
+        self.in_doubt = in_doubt
+
+
+class ChannelUnavailable(DeliveryError):
+    """The provider cannot be reached or lets nobody in: no fault of the message, try later."""
+
+    code = "channel_unavailable"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, retryable=True)

@@ -1,3 +1,5 @@
+# pyright: standard
+# (numpy's cumulative sums are partly untyped)
 """How good ranked lists are: pure functions of where the hits are.
 
 `hits` is (n, k) bool: whether the item at each place of a person's list was one of hers; `relevant`
@@ -26,9 +28,10 @@ def ndcg(hits: Hits, relevant: Counts) -> Figures:
     sum of hit_r / log2(r + 1) over ranks r = 1..k, divided by the same for min(k, relevant) hits
     at the top. Source: Jarvelin and Kekalainen (2002).
     """
-    discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    ideal = np.concatenate([np.zeros(1), np.cumsum(discount)])
-    gain = hits.astype(np.float64) @ discount
+    places: Figures = np.arange(2, hits.shape[1] + 2, dtype=np.float64)
+    discount: Figures = 1 / np.log2(places)
+    ideal: Figures = np.concatenate([np.zeros(1), np.add.accumulate(discount)])
+    gain: Figures = hits.astype(np.float64) @ discount
     return _divide(gain, ideal[np.minimum(relevant, hits.shape[1])])
 
 
@@ -44,10 +47,12 @@ def hit_rate(hits: Hits, relevant: Counts) -> Figures:
 
 def average_precision(hits: Hits, relevant: Counts) -> Figures:
     """Mean over min(k, relevant) of the precision at each hit (the mean over people is MAP)."""
-    found = hits.astype(np.float64)
-    precision = np.cumsum(found, axis=1) / np.arange(1, hits.shape[1] + 1)
+    found: Figures = hits.astype(np.float64)
+    so_far: Figures = np.add.accumulate(found, axis=1)
+    precision: Figures = so_far / np.arange(1, hits.shape[1] + 1)
     best = np.minimum(relevant, hits.shape[1]).astype(np.float64)
-    return _divide((found * precision).sum(axis=1), best)
+    total: Figures = (found * precision).sum(axis=1)
+    return _divide(total, best)
 
 
 def mean_with_interval(values: Figures) -> Estimate:

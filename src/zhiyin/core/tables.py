@@ -71,7 +71,8 @@ ORDER_LINES = Table(
         req(c.ORDER_ID, "string", "source:id of the order"),
         req(c.SOLD_AT, "timestamp", "when it was sold or returned"), MONTH,
         col(c.PRODUCT_ID, "string", "source:id"), col(c.STORE_ID, "string", "shop or branch"),
-        req(c.KIND, "string", "item, return, shipping, fee, discount or sample (quantity 0)"),
+        req(c.KIND, "string", "item, return, shipping, fee, discount, sample (quantity 0) or "
+            "adjustment (of stock or by hand)"),
         req(c.QUANTITY, "float64", "units; negative = returned"),
         req(c.CURRENCY, "string", "ISO 4217"), *_money(*_AMOUNTS),
         req(c.SUSPECT, "bool", "an exact repeat of an earlier line of the same order"),
@@ -300,7 +301,8 @@ RECOMMENDATIONS = Table(
     (c.AS_OF_ON, c.CUSTOMER_ID, c.RANK),
     (
         _DAY, CUSTOMER, req(c.RANK, "int64", "1 = best"), req(c.PRODUCT_ID, "string", "source:id"),
-        req(c.SCORE, "float64", "model score"), req(c.MODEL, "string", "model"),
+        req(c.SCORE, "float64", "model score"),
+        req(c.MODEL, "string", "model; check.* are lists of a check day that only measure reads"),
         req(c.REASON, "json", "products of hers that speak for it"),
     ),
     scope=(c.AS_OF_ON,),

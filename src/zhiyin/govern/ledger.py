@@ -1,3 +1,5 @@
+# pyright: standard
+# (SQLAlchemy types rows by their number of columns)
 """What the gate needs to know, read from the ledger: consents, suppressions, earlier messages."""
 
 from __future__ import annotations

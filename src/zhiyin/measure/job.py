@@ -39,6 +39,16 @@ from zhiyin.measure.experiment import ArmStatistics
 from zhiyin.measure.increment import estimate_increment
 from zhiyin.measure.intervals import missing
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
+from zhiyin.measure.recommend import (
+    EVERYTHING,
+    NEW,
+    RECOMMEND,
+    count_relevant,
+    mark_hits,
+    measure_lists,
+    name_figures,
+    true_items,
+)
 from zhiyin.measure.results import Measured, Result, mark_open, to_json, to_rows
 from zhiyin.measure.status import NOT_YET, OK, WINDOW_OPEN
 
@@ -93,6 +103,8 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
         written += ctx.store.replace("results", rows, scope={c.AS_OF_ON: day})
         if day == ctx.as_of:
             figures, notes = dict(measured.figures), list(measured.notes)
+    rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
+    written += rows
     figures["measured_days"] = [day.isoformat() for day in days]
     ctx.log.info("measured %s days, %s results", len(days), written)
     return JobReport(
@@ -138,6 +150,34 @@ def _measure_day(
     notes += [note for part in every for note in part.notes]
     results = tuple(result for part in every for result in part.results)
     return Measured(results, figures, tuple(notes)), ends
+
+
+def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, object] | None]:
+    """Recommendations of the check day against purchases after it: rows written, figures."""
+    day = ctx.settings.understand.recommend_check_on
+    if day is None or until <= day:
+        return 0, None
+    lists = ctx.store.read("recommendations")
+    lists = lists.filter(lists[c.AS_OF_ON] == day).select(
+        c.MODEL, c.CUSTOMER_ID, c.RANK, c.PRODUCT_ID
+    )
+    window = Window(day, until, until)
+    sold = ctx.store.read("order_lines", as_of=day)
+    before = sold.filter(sold[c.KIND] == o.ITEM, sold[c.CUSTOMER_ID].notnull())
+    later = _facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
+    later = later.filter(later[c.KIND] == o.ITEM)
+    both = true_items(before, later, min_buyers=ctx.settings.understand.recommend_min_buyers)
+    results: tuple[Result, ...] = ()
+    for kind, truth in zip((EVERYTHING, NEW), both, strict=True):
+        mine = lists.filter(lists[c.MODEL].startswith(kind))
+        hits = mark_hits(mine, truth).to_pyarrow().to_pandas()
+        relevant = count_relevant(truth).to_pyarrow().to_pandas()
+        results += measure_lists(hits, relevant)
+    measured = name_figures(results)
+    ends = {result.subject: until for result in results}
+    rows = to_rows(results, as_of=day, until=ends)
+    written = ctx.store.replace("results", rows, scope={c.AS_OF_ON: day})
+    return written, {**measured.figures, "check_on": day.isoformat()}
 
 
 def _measure_response(

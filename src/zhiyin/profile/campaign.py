@@ -1,5 +1,8 @@
 """Features of a customer and a campaign: what ties her to its offers and its kind."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Mapping

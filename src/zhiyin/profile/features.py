@@ -1,5 +1,8 @@
 """Features of every customer as of a day, as one Ibis expression."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +14,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.features import FEATURES, Feature
 from zhiyin.profile.purchases import (
     baskets,
+    department_sizes,
     pairs,
     summarise_assortment,
     summarise_orders,
@@ -32,7 +36,13 @@ COUNTS = frozenset(
 )
 
 
-def build(tables: Mapping[str, ibis.Table], *, as_of: date, zone: str) -> ibis.Table:
+def build(
+    tables: Mapping[str, ibis.Table],
+    *,
+    as_of: date,
+    zone: str,
+    people: ibis.Table | None = None,
+) -> ibis.Table:
     """Compute every feature of the catalogue for every customer known before a day.
 
     Parameters
@@ -45,6 +55,9 @@ def build(tables: Mapping[str, ibis.Table], *, as_of: date, zone: str) -> ibis.T
         Local day; 00:00 of it in `zone` is the boundary.
     zone
         The shop's IANA zone.
+    people
+        `customer_id` of those to compute, one row each, known before the day; None: everyone. It
+        changes who gets a row, never a value.
 
     Returns
     -------
@@ -59,14 +72,18 @@ def build(tables: Mapping[str, ibis.Table], *, as_of: date, zone: str) -> ibis.T
     day = Day(as_of, zone)
     seen = {name: rows_before(tables, name, day) for name in TABLES}
     lines = seen["order_lines"]
+    sizes = None
+    if people is not None:
+        sizes = department_sizes(lines, seen["products"])
+        lines = lines.semi_join(people, c.CUSTOMER_ID)
     orders = baskets(lines)
     parts = (
         summarise_orders(orders, day=day),
         summarise_stores(orders),
-        *summarise_assortment(pairs(lines), seen["products"]),
+        *summarise_assortment(pairs(lines), seen["products"], sizes),
         summarise_response(seen["touches"], day=day),
     )
-    made = join_all(_everyone(seen), parts)
+    made = join_all(_everyone(seen) if people is None else people, parts)
     keys = {c.AS_OF_ON: ibis.literal(as_of), c.CUSTOMER_ID: made[c.CUSTOMER_ID]}
     return select_features(made, keys, FEATURES, counts=COUNTS)
 
@@ -99,7 +116,6 @@ def select_features(
         value = made[feature.name]
         if feature.type == "float64":
             value = value.cast("float64").round(DECIMALS)
-            value = ibis.ifelse(value.isnan(), ibis.null("float64"), value)
         value = value.cast(feature.type)
         columns[feature.name] = value.fill_null(0) if feature.name in counts else value
     return made.select(**keys, **columns)

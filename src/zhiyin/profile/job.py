@@ -1,10 +1,15 @@
 """Job `profile.features`: snapshots of the features for the day and for days to learn from."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import ibis
 import pyarrow as pa
 
 from zhiyin.core import columns as c
@@ -26,7 +31,9 @@ def run(ctx: Context, config: ProfileSettings) -> JobReport:
         ctx.progress(f"features {day}", done / len(plan.days))
         tables = {name: ctx.store.read(name, as_of=day) for name in _READ}
         zone = ctx.settings.zone
-        built = features.build(tables, as_of=day, zone=zone).order_by(c.CUSTOMER_ID)
+        people = None if day in plan.whole else recipients(tables, plan.campaigns[day])
+        built = features.build(tables, as_of=day, zone=zone, people=people)
+        built = built.order_by(c.CUSTOMER_ID)
         scope = {c.AS_OF_ON: day}
         written["features"] += ctx.store.replace("features", built.to_pyarrow(), scope=scope)
         parts = [
@@ -41,6 +48,15 @@ def run(ctx: Context, config: ProfileSettings) -> JobReport:
             )
     ctx.progress("features", 1.0)
     return JobReport(JOB, rows=written, figures=_figures(plan), notes=_notes(plan))
+
+
+def recipients(tables: Mapping[str, ibis.Table], campaigns: Sequence[str]) -> ibis.Table:
+    """Who the campaigns were planned for: all that training needs of a past day."""
+    touches = tables["touches"]
+    planned = touches.filter(
+        touches[c.KIND] == "planned", touches[c.CAMPAIGN_ID].isin(list(campaigns))
+    )
+    return planned.filter(planned[c.CUSTOMER_ID].notnull()).select(c.CUSTOMER_ID).distinct()
 
 
 def _plan(ctx: Context, config: ProfileSettings) -> Plan:

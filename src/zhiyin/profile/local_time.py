@@ -4,6 +4,9 @@ Engines differ in how (and whether) they know IANA zones. A zone has few changes
 in the years of a shop's data, so we read them from Python's zone data and write them as one case.
 """
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta

@@ -1,5 +1,8 @@
 """Features from what a customer bought: timing, money, savings, habits, trend and assortment."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -213,7 +216,25 @@ def pairs(lines: ibis.Table) -> ibis.Table:
     )
 
 
-def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> tuple[ibis.Table, ...]:
+def department_sizes(lines: ibis.Table, products: ibis.Table) -> ibis.Table:
+    """Departments of the shop by revenue of known customers: `department`, `place` from 0."""
+    item = lines.filter(lines[c.CUSTOMER_ID].notnull(), lines[c.KIND] == "item")
+    sold = item.group_by(c.PRODUCT_ID).agg(amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"))
+    known = sold.inner_join(products.select(c.PRODUCT_ID, c.DEPARTMENT), c.PRODUCT_ID)
+    return _places(known)
+
+
+def _places(known: ibis.Table) -> ibis.Table:
+    """Departments by the sum of `amount`, ties by name: `department`, `place` from 0."""
+    known = known.filter(known[c.DEPARTMENT].notnull())
+    size = known.group_by(c.DEPARTMENT).agg(size=_.amount.sum())
+    place = ibis.row_number().over(order_by=[ibis.desc(size.size), size[c.DEPARTMENT]])
+    return size.select(c.DEPARTMENT, place=place)
+
+
+def summarise_assortment(
+    bought: ibis.Table, products: ibis.Table, sizes: ibis.Table | None
+) -> tuple[ibis.Table, ...]:
     """Variety of products, departments, categories and brands; each part one row per customer.
 
     Parameters
@@ -222,6 +243,8 @@ def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> tuple[ibis
         What `pairs` gives.
     products
         Visible `products`.
+    sizes
+        What `department_sizes` gives for the whole shop; None: `bought` is the whole shop.
     """
     groups = [c.DEPARTMENT, c.CATEGORY, c.BRAND]
     known = bought.left_join(products.select(c.PRODUCT_ID, *groups), c.PRODUCT_ID)
@@ -240,7 +263,9 @@ def summarise_assortment(bought: ibis.Table, products: ibis.Table) -> tuple[ibis
     )
     return (
         counts,
-        _departments(_spend_by(by_group, c.DEPARTMENT)),
+        _departments(
+            _spend_by(by_group, c.DEPARTMENT), _places(by_group) if sizes is None else sizes
+        ),
         _categories(_spend_by(by_group, c.CATEGORY)),
         _brands(_spend_by(by_group, c.BRAND)),
     )
@@ -253,10 +278,8 @@ def _spend_by(known: ibis.Table, column: str) -> ibis.Table:
     )
 
 
-def _departments(spend: ibis.Table) -> ibis.Table:
-    size = spend.group_by(c.DEPARTMENT).agg(size=_.spend.sum())
-    place = ibis.row_number().over(order_by=[ibis.desc(size.size), size[c.DEPARTMENT]])
-    placed = spend.left_join(size.select(c.DEPARTMENT, place=place), c.DEPARTMENT)
+def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
+    placed = spend.left_join(sizes, c.DEPARTMENT)
     made = placed.group_by(c.CUSTOMER_ID).agg(
         departments_count=_.count(),
         top=_.spend.max(),

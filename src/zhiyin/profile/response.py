@@ -1,5 +1,8 @@
 """Features from past campaigns: whom they went to and who redeemed."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 import ibis

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
@@ -19,11 +20,12 @@ class Plan:
     days: tuple[date, ...]
     campaigns: Mapping[date, tuple[str, ...]]
     decided: tuple[str, ...]
+    whole: frozenset[date]  # days on which every customer gets a row, not only recipients
     dropped: tuple[str, ...]  # ended campaigns with too little history before them
 
 
 def plan_snapshots(
-    campaigns: Sequence[Mapping[str, object]],
+    campaigns: Sequence[Mapping[str, Any]],
     *,
     as_of: date,
     first_day: date | None,
@@ -65,17 +67,17 @@ def plan_snapshots(
     starting = [i for i, row in zip(ids, rows, strict=True) if row[c.START_ON] == as_of]
     decided = (chosen,) if chosen else tuple(starting)
     earliest = None if first_day is None else first_day + timedelta(days=MIN_HISTORY_DAYS)
-    ended = [(str(r[c.CAMPAIGN_ID]), r[c.START_ON]) for r in rows if r[c.END_ON] < as_of]  # pyright: ignore[reportOperatorIssue] # rows hold dates
+    ended = [(str(r[c.CAMPAIGN_ID]), r[c.START_ON]) for r in rows if r[c.END_ON] < as_of]
     able = [(i, day) for i, day in ended if earliest is not None and day >= earliest]
     dropped = tuple(i for i, day in ended if (i, day) not in able)
     by_day: dict[date, list[str]] = {}
     for campaign, day in able[-history_campaigns:]:
-        by_day.setdefault(day, []).append(campaign)  # pyright: ignore[reportArgumentType]
+        by_day.setdefault(day, []).append(campaign)
     if decided:
         by_day.setdefault(as_of, []).extend(decided)
-    days = {as_of, *by_day}
+    whole = {as_of}
     if not decided and earliest is not None:
         past = [as_of - timedelta(days=horizon_days * k) for k in range(1, purchase_snapshots + 1)]
-        days |= {day for day in past if day >= earliest}
+        whole |= {day for day in past if day >= earliest}
     kept = {day: tuple(by_day[day]) for day in sorted(by_day)}
-    return Plan(tuple(sorted(days)), kept, decided, dropped)
+    return Plan(tuple(sorted({*whole, *by_day})), kept, decided, frozenset(whole), dropped)

@@ -1,5 +1,8 @@
 """Tags (标签): rules over the features of a day, with a label in both languages."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Callable

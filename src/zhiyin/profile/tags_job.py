@@ -1,5 +1,8 @@
 """Job `profile.tags`: the tags of the day."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from zhiyin.core import columns as c

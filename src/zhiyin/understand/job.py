@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from zhiyin.core import columns as c
+from zhiyin.core.clock import start_of_day
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.rows import arrow_schema
@@ -19,6 +20,8 @@ from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
 from zhiyin.understand.predict import artifact, labels, purchase, response
 from zhiyin.understand.predict.training import Scored
+from zhiyin.understand.recommend.batch import recommend_batch
+from zhiyin.understand.recommend.lists import rank_all
 
 JOB = "understand.models"
 WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
@@ -48,10 +51,13 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
     _predict(ctx, config, facts, found)
-    written = {}
+    _recommend(ctx, config, facts["order_lines"], found)
+    written = _write_check(ctx, config)
     for name in WRITTEN:
         rows = _stack(name, found.rows[name])
-        written[name] = ctx.store.replace(name, rows, scope={c.AS_OF_ON: ctx.as_of})
+        written[name] = written.get(name, 0) + ctx.store.replace(
+            name, rows, scope={c.AS_OF_ON: ctx.as_of}
+        )
     return JobReport(JOB, rows=written, figures=found.figures, notes=tuple(found.notes))
 
 
@@ -124,6 +130,51 @@ def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
         c.ARTIFACT: [artifact.pack(scored.artifact)], c.CARD: [to_json(card)],
     }  # fmt: skip
     found.rows["models"].append(pa.table(row))
+
+
+def _recommend(
+    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, found: Findings
+) -> None:
+    ctx.progress("recommendations", 0.5)
+    made = recommend_batch(
+        _purchases(order_lines),
+        as_of=ctx.as_of,
+        until=start_of_day(ctx.as_of, ctx.settings.zone),
+        top=config.recommend_top,
+        min_new=min(5, config.recommend_top),
+        min_buyers=config.recommend_min_buyers,
+        categories=_categories(ctx, ctx.as_of),
+    )
+    found.rows["recommendations"].append(made.rows)
+    found.add_insight(ctx.as_of, "recommender", "batch", dict(made.card))
+    found.figures["recommend"] = {"status": made.status}
+
+
+def _write_check(ctx: Context, config: UnderstandSettings) -> dict[str, int]:
+    """Lists of every model as of the check day, from a fit apart; only `measure` reads them."""
+    day = config.recommend_check_on
+    if day is None:
+        return {}
+    ctx.progress("recommendations of the check day", 0.5)
+    lists = rank_all(
+        _purchases(ctx.store.read("order_lines", as_of=day)),
+        as_of=day,
+        until=start_of_day(day, ctx.settings.zone),
+        min_buyers=config.recommend_min_buyers,
+        categories=_categories(ctx, day),
+    )
+    return {"recommendations": ctx.store.replace("recommendations", lists, scope={c.AS_OF_ON: day})}
+
+
+def _purchases(order_lines: ir.Table) -> pa.Table:
+    items = order_lines.filter(order_lines[c.KIND] == "item")
+    return items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY).to_pyarrow()
+
+
+def _categories(ctx: Context, day: date) -> dict[str, str]:
+    products = ctx.store.read("products", as_of=day).select(c.PRODUCT_ID, c.CATEGORY)
+    rows = products.filter(products[c.CATEGORY].notnull()).to_pyarrow().to_pydict()
+    return dict(zip(rows[c.PRODUCT_ID], rows[c.CATEGORY], strict=True))
 
 
 def _stack(name: str, parts: Sequence[pa.Table]) -> pa.Table:

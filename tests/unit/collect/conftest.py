@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.collect.fakes import MortalStore
 
+from tests.unit.collect.fakes import MortalStore
 from zhiyin.collect.load import load_file
 from zhiyin.collect.mapping import parse_mapping
 from zhiyin.core.clock import FrozenClock

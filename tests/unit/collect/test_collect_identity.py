@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from tests.unit.collect.fakes import naive, rows_of, stored
 
+from tests.unit.collect.fakes import naive, rows_of, stored
 from zhiyin.collect import identity
 from zhiyin.core.errors import InvalidParameter, NotFound
 

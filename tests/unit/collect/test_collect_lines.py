@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.collect.fakes import rows_of
 
+from tests.unit.collect.fakes import rows_of
 from zhiyin.collect.reconcile import render_reconciliation
 from zhiyin.core.config import RevenueSettings, Settings
 

@@ -4,8 +4,8 @@ import json
 from datetime import date
 
 import pytest
-from tests.unit.collect.fakes import Killed, MortalStore, naive, rows_of, stored
 
+from tests.unit.collect.fakes import Killed, MortalStore, naive, rows_of, stored
 from zhiyin.collect import write
 from zhiyin.core.ledger import consents, loads
 from zhiyin.core.tables import TABLES
@@ -294,7 +294,7 @@ def test_a_dry_run_writes_nothing_and_shows_the_problems(load, store):
     assert not load("order_lines", GOOD + "9,ann,A,someday,1,1.00\n").already
 
 
-@pytest.mark.parametrize("die_at", (1, 2, 4, 7))
+@pytest.mark.parametrize("die_at", [1, 2, 4, 7])
 def test_a_load_that_was_killed_goes_on_and_ends_the_same(load, monkeypatch, die_at):
     monkeypatch.setattr(write, "SLICE", 2)
     text = GOOD + "3,bob,A,2026-01-07,1,1.50\n3,bob,A,2026-01-07,-1,1.50\n9,x,A,someday,1,1\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.collect.fakes import MortalStore
 
+from tests.unit.collect.fakes import MortalStore
 from zhiyin.collect.load import load_file
 from zhiyin.collect.mapping import read_mapping
 from zhiyin.core.clock import FrozenClock

@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.unit.collect.fakes import naive
 
+from tests.unit.collect.fakes import naive
 from zhiyin.collect.times import local_days, months, parse_days, parse_times
 
 

@@ -7,6 +7,9 @@ from datetime import date, datetime
 import ibis
 import pyarrow as pa
 
+from zhiyin.profile.campaign import build_campaign
+from zhiyin.profile.features import build
+
 ZONE = "America/New_York"
 DAY = date(2017, 6, 1)
 TS = pa.timestamp("us")
@@ -81,7 +84,7 @@ CAMPAIGNS = pa.schema(
 )
 OFFERS = pa.schema([(n, pa.string()) for n in ("offer_id", "campaign_id", "product_id")])
 OFFERS = OFFERS.append(pa.field("valid_at", TS))
-OLD = datetime(2016, 1, 1)  # noqa: DTZ001 # the lake keeps UTC without zone
+OLD = datetime(2016, 1, 1)
 
 
 def product(name, department="grocery", category="milk", brand="own", valid_at=OLD):
@@ -116,15 +119,51 @@ def offer(name, campaign_id, product_id):
     }
 
 
-def shop(*, lines=(), touches=(), products=(), campaigns=(), offers=(), customers=()):
-    """The tables as Ibis tables of one DuckDB connection."""
-    con = ibis.duckdb.connect(threads=1)
-    rows = {
-        "order_lines": pa.Table.from_pylist(list(lines), LINES),
-        "touches": pa.Table.from_pylist(list(touches), TOUCHES),
-        "products": pa.Table.from_pylist(list(products), PRODUCTS),
-        "campaigns": pa.Table.from_pylist(list(campaigns), CAMPAIGNS),
-        "offers": pa.Table.from_pylist(list(offers), OFFERS),
-        "customers": pa.table({"customer_id": pa.array(list(customers), pa.string())}),
-    }
-    return {name: con.create_table(name, table) for name, table in rows.items()}
+class Shop:
+    """One DuckDB connection whose tables are filled anew; each expression is compiled once."""
+
+    def __init__(self) -> None:
+        self.con = ibis.duckdb.connect(threads=1)
+        self.compiled: dict[str, tuple[str, pa.Schema]] = {}
+        self.fill()
+        self.tables = {name: self.con.table(name) for name in self.con.list_tables()}
+
+    def fill(
+        self, *, lines=(), touches=(), products=(), campaigns=(), offers=(), customers=()
+    ) -> None:
+        """Make these rows the only ones."""
+        rows = {
+            "order_lines": pa.Table.from_pylist(list(lines), LINES),
+            "touches": pa.Table.from_pylist(list(touches), TOUCHES),
+            "products": pa.Table.from_pylist(list(products), PRODUCTS),
+            "campaigns": pa.Table.from_pylist(list(campaigns), CAMPAIGNS),
+            "offers": pa.Table.from_pylist(list(offers), OFFERS),
+            "customers": pa.table({"customer_id": pa.array(list(customers), pa.string())}),
+        }
+        for name, table in rows.items():
+            self.con.create_table(name, table, overwrite=True)
+
+    def features(self, **rows) -> pa.Table:
+        """`build` over these rows, by customer."""
+        return self._run("features", lambda t: build(t, as_of=DAY, zone=ZONE), rows)
+
+    def features_of(self, people: list[str], **rows) -> pa.Table:
+        """`build` for these people only."""
+        self.fill(**rows)
+        who = self.con.create_table("people", pa.table({"customer_id": people}), overwrite=True)
+        made = build(self.tables, as_of=DAY, zone=ZONE, people=who)
+        return made.order_by("customer_id").to_pyarrow()
+
+    def campaign_features(self, **rows) -> pa.Table:
+        """`build_campaign` of the campaign `now` over these rows, by customer."""
+        return self._run(
+            "campaign", lambda t: build_campaign(t, as_of=DAY, campaign_id="now", zone=ZONE), rows
+        )
+
+    def _run(self, name, make, rows) -> pa.Table:
+        self.fill(**rows)
+        if name not in self.compiled:
+            made = make(self.tables).order_by("customer_id")
+            self.compiled[name] = (self.con.compile(made), made.schema().to_pyarrow())
+        sql, schema = self.compiled[name]
+        return self.con.raw_sql(sql).to_arrow_table().cast(schema)

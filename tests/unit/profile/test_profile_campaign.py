@@ -3,10 +3,11 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import pytest
-from tests.unit.profile.shop_rows import DAY, ZONE, campaign, line, offer, shop, touch
 
+from tests.unit.profile.shop_rows import DAY, Shop, campaign, line, offer, touch
 from zhiyin.core.tables import CAMPAIGN_FEATURE_TABLE
-from zhiyin.profile.campaign import build_campaign
+
+SHOP = Shop()
 
 
 def at(text: str) -> datetime:
@@ -19,12 +20,11 @@ NOW = campaign("now", DAY, date(2017, 6, 30))
 
 def features(**rows):
     rows = {"campaigns": [NOW]} | rows
-    table = build_campaign(shop(**rows), as_of=DAY, campaign_id="now", zone=ZONE).to_pyarrow()
-    return {row["customer_id"]: row for row in table.to_pylist()}
+    return {row["customer_id"]: row for row in SHOP.campaign_features(**rows).to_pylist()}
 
 
 def test_columns_are_those_of_the_table():
-    table = build_campaign(shop(), as_of=DAY, campaign_id="now", zone=ZONE).to_pyarrow()
+    table = SHOP.campaign_features()
     assert tuple(table.column_names) == CAMPAIGN_FEATURE_TABLE.names
 
 

@@ -4,12 +4,14 @@ import math
 from datetime import datetime
 
 import pytest
-from tests.unit.profile.shop_rows import DAY, ZONE, line, product, shop, touch
 
+from tests.unit.profile.shop_rows import Shop, line, product, touch
 from zhiyin.core.features import FEATURES
 from zhiyin.core.schema import Column
 from zhiyin.core.tables import FEATURE_TABLE
-from zhiyin.profile.features import COUNTS, build
+from zhiyin.profile.features import COUNTS
+
+SHOP = Shop()
 
 
 def at(text: str) -> datetime:
@@ -17,12 +19,11 @@ def at(text: str) -> datetime:
 
 
 def features(**rows):
-    table = build(shop(**rows), as_of=DAY, zone=ZONE).to_pyarrow()
-    return {row["customer_id"]: row for row in table.to_pylist()}
+    return {row["customer_id"]: row for row in SHOP.features(**rows).to_pylist()}
 
 
 def test_columns_are_those_of_the_table():
-    table = build(shop(), as_of=DAY, zone=ZONE).to_pyarrow()
+    table = SHOP.features()
     assert tuple(table.column_names) == FEATURE_TABLE.names
     kinds = {"date": "date32[day]", "string": "string", "int64": "int64", "float64": "double"}
     wanted: tuple[Column, ...] = FEATURE_TABLE.columns

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zhiyin.measure.report.scales import (
+    WIDE,
     Axis,
     Plane,
     Size,
@@ -27,7 +28,6 @@ from zhiyin.measure.report.scales import (
     wrap_svg,
     wrap_text,
 )
-
 
 DOT = 6
 """Points up to this radius are dots, larger ones are bubbles."""
@@ -321,6 +321,9 @@ def point_chart(
     """Points with intervals and labels that avoid each other; `diagonal` names the line y = x."""
     ys = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
     xs = [p.x for p in points]
+    shrink = min(1.0, size.width / WIDE.width + 0.15)
+    points = [replace(p, radius=max(DOT + 0.5, p.radius * shrink)) if p.radius > DOT else p
+              for p in points]  # fmt: skip
     bubbles = [p for p in points if p.radius > DOT]
     if bubbles:  # room for their size beyond the outermost
         ys.append(max(ys) * 1.12)
@@ -346,9 +349,8 @@ def point_chart(
 
 
 def _place_labels(points: Sequence[Point], plane: Plane, size: Size) -> list[str]:
-    """Each label at the first of four places that is free, if need be over another's bubble.
-
-    A label that would cover another label is left to hover.
+    """Each label at the first of four places that is free; on a wide page, if need be, over
+    another's bubble. A label that would cover another label is left to hover.
     """
     bubbles = [
         (plane.px(p.x) - p.radius, plane.py(p.y) - p.radius,
@@ -359,7 +361,8 @@ def _place_labels(points: Sequence[Point], plane: Plane, size: Size) -> list[str
     out: list[str] = []
     for p in sorted(points, key=lambda p: (-p.radius, p.x, p.y)):
         places = _label_places(p, plane, size) if p.label else []
-        for avoided in ([*bubbles, *labels], labels):
+        tries = ([*bubbles, *labels], labels) if size == WIDE else ([*bubbles, *labels],)
+        for avoided in tries:
             free = [x for x in places if not any(_touch(x[0], box) for box in avoided)]
             if free:
                 box, at_x, at_y, anchor = free[0]

@@ -160,6 +160,7 @@ class ModelPart:
     scored: int = 0
     horizon_days: int | None = None
     calibration: str = ""
+    warnings: tuple[tuple[str, str], ...] = ()  # code, sentence
 
 
 @dataclass(frozen=True)
@@ -328,6 +329,7 @@ class ReportData:
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
     models: tuple[ModelPart, ...] = ()
+    no_model: tuple[tuple[str, str], ...] = ()  # code and sentence, where none could be fitted
     measured: tuple[Measured, ...] = ()
     choices: tuple[Choice, ...] = ()
     messages: MessagesPart = MessagesPart()

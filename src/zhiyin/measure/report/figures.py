@@ -193,7 +193,7 @@ def lift_figure(outcome: Measured, t: Words, f: Format) -> Figure:
         title=caption,
         y=Axis(t("model.axis_lift"), lambda v: f.number(v, 1), 0),
         x_label=t("model.axis_decile"),
-        above=[f.fixed(v, 1 if v >= 0.095 else 2) for v in lifts],
+        above=[f.fixed(v, 1) if v >= 0.095 else f.number(v, 2) for v in lifts],
         reference=(1.0, t("model.average")),
     )
     return Figure(takeaways.lift(outcome, t, f), caption, drawings)

@@ -107,6 +107,22 @@ class View:
         """Which candidate model won."""
         return takeaways.candidates(self.data.model, self.t) if self.data.model else ""
 
+    @property
+    def candidate_columns(self) -> list[tuple[str, str]]:
+        """(attribute, label) of the validation scores that any candidate has."""
+        model = self.data.model
+        labels = {"auc": "validation_auc", "log_loss": "log_loss", "brier": "brier"}
+        return [
+            (name, self.t(f"model.{label}"))
+            for name, label in labels.items()
+            if model and any(getattr(one, name) is not None for one in model.candidates)
+        ]
+
+    @property
+    def no_choice(self) -> str:
+        """Why there is no choice to show."""
+        return takeaways.no_choice(self.data, self.t, self.f)
+
     def offer_name(self, offer: Count) -> str:
         """An offer's name, else its id; no id is no offer."""
         return offer.name.say(self.language) or offer.code or self.t("choice.no_offer")
@@ -120,10 +136,15 @@ class View:
         return [(self._group_title(*key), found) for key, found in groups.items()]
 
     def _group_title(self, kind: str, subject: str) -> str:
-        if kind == "response" and subject:
+        if kind in ("response", "profit", "increment") and subject:
             names = {m.subject: m.subject_name for m in self.data.measured}
-            return self.t("measured.response", subject=names.get(subject) or subject)
-        known = {"response": "purchase", "recommend": "recommend", "delivery": "delivery"}
+            return self.t(f"measured.{kind}", subject=names.get(subject) or subject)
+        known = {
+            "response": "purchase",
+            "purchase": "purchase",
+            "recommend": "recommend",
+            "delivery": "delivery",
+        }
         return self.t(f"measured.{known.get(kind, 'other')}")
 
     def segment_name(self, segment: Segment) -> str:

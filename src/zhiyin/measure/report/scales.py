@@ -72,8 +72,9 @@ def make_ticks(low: float, high: float, *, about: int = 5) -> tuple[float, ...]:
     """
     if not (math.isfinite(low) and math.isfinite(high)) or low > high:
         raise InvalidParameter(f"no axis runs from {low} to {high}")
-    if low == high:
-        low, high = (low - 1, high + 1) if low else (0.0, 1.0)
+    largest = max(abs(low), abs(high))
+    if high - low <= 1e-9 * max(largest, 1e-3):  # one value, as far as a reader can tell
+        low, high = (low - largest, high + largest) if largest > 1e-9 else (0.0, 1.0)
     raw = (high - low) / max(1, about - 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)

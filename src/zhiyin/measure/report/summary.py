@@ -12,6 +12,7 @@ from zhiyin.measure.report.words import Words
 
 WIDTH = 96
 LABEL = 12
+NO_START = "，。；：、！？）”"  # may hang over the margin, but start no line
 
 
 def summary_text(data: ReportData, language: Language) -> str:
@@ -61,7 +62,7 @@ def _wrap(sentence: str) -> list[str]:
         return textwrap.wrap(sentence, room, break_on_hyphens=False)
     lines, line = [], ""
     for char in sentence:
-        if _cells(line + char) > room:
+        if _cells(line + char) > room and char not in NO_START:
             lines.append(line)
             line = ""
         line += char
@@ -79,7 +80,7 @@ def _data(data: ReportData, t: Words, f: Format) -> list[str]:
 def _customers(data: ReportData, t: Words, f: Format) -> list[str]:
     part = data.segments
     if not part.rfm and not part.clusters:
-        return [t("customers.none")]
+        return [t("customers.ungrouped" if data.data.customers else "customers.none")]
     said = [takeaways.rfm(part.rfm, t, f)] if part.rfm else [t("customers.no_rfm")]
     said += [" · ".join(f"{takeaways.segment_name(s, t)} {f.count(s.customers)}" for s in part.rfm)]
     if not part.clusters:
@@ -111,7 +112,7 @@ def _model(data: ReportData, t: Words, f: Format) -> list[str]:
 def _choice(data: ReportData, t: Words, f: Format) -> list[str]:
     choice = data.choice
     if choice is None:
-        return [t("choice.none", day=f.day(data.as_of))]
+        return [takeaways.no_choice(data, t, f)]
     left_out = " · ".join(f"{t.reason(c.code)} {f.count(c.n)}" for c in choice.left_out)
     held = t("choice.holdout_note", holdout=f.count(choice.holdout))
     return [

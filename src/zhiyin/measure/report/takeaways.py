@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from zhiyin.measure.report.data import (
     Choice,
@@ -283,6 +284,13 @@ def choice(part: Choice, t: Words, f: Format) -> str:
     )
 
 
+def no_choice(data: ReportData, t: Words, f: Format) -> str:
+    """Why there is no choice to show."""
+    if any(model.subject for model in data.models):
+        return t("choice.undecided")
+    return t("choice.none", day=f.day(data.as_of))
+
+
 def depth(outcome: Measured, t: Words, f: Format) -> str:
     """Where the model's profit is highest."""
     curve = find_curve(outcome.profit_by_depth, "model")
@@ -318,7 +326,7 @@ def cost(outcome: Measured, t: Words, f: Format) -> str:
 def _crossing(one: Curve, other: Curve) -> float:
     """The first x at which `one` stops being below `other`."""
     gaps = [(x, y - read_curve(other, x)) for x, y in zip(one.x, one.y, strict=True)]
-    for (x0, g0), (x1, g1) in zip(gaps, gaps[1:], strict=False):
+    for (x0, g0), (x1, g1) in pairwise(gaps):
         if g0 <= 0 < g1:
             return x0 + (x1 - x0) * -g0 / (g1 - g0)
     return gaps[0][0]

@@ -50,6 +50,11 @@ class Words:
             return REASONS[code][self.language == "zh"]
         return self.term("reason", code)
 
+    def warning(self, code: str, message: str) -> str:
+        """A warning in the reader's language, else as its writer put it."""
+        found = load_words().get(f"warning.{code}")
+        return found.say(self.language) if found else message or make_readable(code)
+
     def feature(self, name: str, given: Both | None = None) -> str:
         """What a feature means; `given` words come first, then those of the catalogue."""
         if given:

@@ -23,7 +23,7 @@ _ARRAY = "__array__"
 def pack(artifact: Mapping[str, Any]) -> bytes:
     """The artifact as the bytes of an `npz` file; equal artifacts give equal bytes."""
     arrays: dict[str, np.ndarray] = {}
-    body = {"format": FORMAT, "artifact": _strip(artifact, "", arrays)}
+    body = {"format": FORMAT, "content": _strip(artifact, "", arrays)}
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, allow_nan=False)
     out = io.BytesIO()
     np.savez_compressed(
@@ -55,7 +55,7 @@ def unpack(content: bytes) -> dict[str, Any]:
             f"the model artifact has format {version}, this version reads up to {FORMAT}",
             hint="update zhiyin, or train the model again",
         )
-    return _fill(body["artifact"], arrays)
+    return _fill(body["content"], arrays)
 
 
 def version_of(artifact: Mapping[str, Any]) -> str:

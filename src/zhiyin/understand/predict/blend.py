@@ -7,8 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from zhiyin.core.errors import InputError
 from zhiyin.core.protocols import Model
+from zhiyin.understand.predict.linear import KernelSvm, Logistic
+from zhiyin.understand.predict.network import Network
 from zhiyin.understand.predict.scaling import logit, sigmoid
+from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
+
+_SINGLE: dict[str, Callable[[Mapping[str, Any]], Model]] = {
+    "logistic": Logistic.from_artifact,
+    "svm": KernelSvm.from_artifact,
+    "network": Network.from_artifact,
+    "tree": Tree.from_artifact,
+    "lightgbm": LightGbm.from_artifact,
+    "boosting": Boosting.from_artifact,
+}
 
 
 class Blend:
@@ -30,9 +43,21 @@ class Blend:
         return {"model": "blend", "members": [m.to_artifact() for m in self.members_]}
 
     @classmethod
-    def from_artifact(
-        cls, artifact: Mapping[str, Any], *, load: Callable[[Mapping[str, Any]], Model]
-    ) -> Blend:
+    def from_artifact(cls, artifact: Mapping[str, Any]) -> Blend:
         made = cls()
-        made.members_ = [load(member) for member in artifact["members"]]
+        made.members_ = [load_single(member) for member in artifact["members"]]
         return made
+
+
+def load_single(artifact: Mapping[str, Any]) -> Model:
+    """The single model that a `to_artifact` described.
+
+    Raises
+    ------
+    InputError
+        If its kind is not known to this version.
+    """
+    kind = artifact.get("model")
+    if kind not in _SINGLE:
+        raise InputError(f"no model is called {kind!r}", hint=f"known: blend, {', '.join(_SINGLE)}")
+    return _SINGLE[kind](artifact)

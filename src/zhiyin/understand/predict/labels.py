@@ -1,5 +1,8 @@
 """What happened after a day: the labels that models learn from (law 1: all ends before `as_of`)."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -26,8 +26,8 @@ class Logistic:
         self.scaler_ = Scaler.fit(features)
         fitted = LogisticRegression(C=self.strength, max_iter=5000, tol=1e-6)
         fitted.fit(self.scaler_.transform(features), labels)
-        self.coef_ = fitted.coef_[0].astype(np.float64)
-        self.intercept_ = float(fitted.intercept_[0])
+        self.coef_ = np.asarray(fitted.coef_, dtype=np.float64)[0]
+        self.intercept_ = float(np.ravel(fitted.intercept_)[0])
         return self
 
     def predict(self, features: np.ndarray) -> np.ndarray:
@@ -75,11 +75,11 @@ class KernelSvm:
         self.offsets_ = rng.uniform(0, 2 * np.pi, size=self.width)
         lifted = self._lift(features)
         fitted = LinearSVC(
-            C=self.strength, class_weight="balanced", dual=False, max_iter=5000, random_state=0
+            C=self.strength, class_weight="balanced", dual="auto", max_iter=5000, random_state=0
         )
         fitted.fit(lifted, labels)
-        self.coef_ = fitted.coef_[0].astype(np.float64)
-        self.intercept_ = float(fitted.intercept_[0])
+        self.coef_ = np.asarray(fitted.coef_, dtype=np.float64)[0]
+        self.intercept_ = float(np.ravel(fitted.intercept_)[0])
         margin = sigmoid(lifted @ self.coef_ + self.intercept_)
         self.platt_ = fit_platt(margin, labels.astype(float), np.ones(len(labels)))
         return self

@@ -112,10 +112,10 @@ def score_purchase(
 
 
 def _group(rows: pd.DataFrame, bought: pd.Series, day: date, horizon: timedelta) -> Group | None:
-    mine = rows[rows[c.AS_OF_ON] == day]
+    mine = rows.loc[rows[c.AS_OF_ON] == day]
     if mine.empty:
         return None
-    index = pd.MultiIndex.from_frame(mine[[c.AS_OF_ON, c.CUSTOMER_ID]])
+    index = pd.MultiIndex.from_frame(mine.loc[:, [c.AS_OF_ON, c.CUSTOMER_ID]])
     y = bought.reindex(index).fillna(0).to_numpy(np.int64)
     last = day + horizon - timedelta(days=1)
     return Group(day.isoformat(), TASK, day, last, mine[list(NAMES)].to_numpy(float), y)

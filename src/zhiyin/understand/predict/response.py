@@ -148,7 +148,7 @@ def _join(features: pa.Table, campaign_features: pa.Table) -> pd.DataFrame:
 
 def _rows_of(rows: pd.DataFrame, campaign_id: str, day: date) -> pd.DataFrame:
     mine = (rows[c.CAMPAIGN_ID] == campaign_id) & (rows[c.AS_OF_ON] == day)
-    return rows[mine].reset_index(drop=True)
+    return rows.loc[mine].reset_index(drop=True)
 
 
 def _groups(
@@ -162,7 +162,7 @@ def _groups(
         mine = _rows_of(rows, row[c.CAMPAIGN_ID], row[c.START_ON])
         if mine.empty:
             continue
-        index = pd.MultiIndex.from_frame(mine[[c.CAMPAIGN_ID, c.CUSTOMER_ID]])
+        index = pd.MultiIndex.from_frame(mine.loc[:, [c.CAMPAIGN_ID, c.CUSTOMER_ID]])
         y = redeemed.reindex(index).fillna(0).to_numpy(np.int64)
         x = mine[list(NAMES)].to_numpy(float)
         kind = row.get(c.KIND) or ""
@@ -175,7 +175,7 @@ def _fit_spend(rows: pd.DataFrame, groups: Sequence[Group], labels: pd.DataFrame
         {c.CAMPAIGN_ID: [g.name for g in groups], c.AS_OF_ON: [g.start_on for g in groups]}
     )
     past = rows[[c.CAMPAIGN_ID, c.AS_OF_ON, c.CUSTOMER_ID, _OWN_SPEND]].merge(days)
-    spent = labels[labels[REDEEMED] == 1][[c.CAMPAIGN_ID, c.CUSTOMER_ID, SPEND_MINOR]]
+    spent = labels.loc[labels[REDEEMED] == 1, [c.CAMPAIGN_ID, c.CUSTOMER_ID, SPEND_MINOR]]
     met = past.merge(spent, on=[c.CAMPAIGN_ID, c.CUSTOMER_ID])
     met = met.sort_values([c.CAMPAIGN_ID, c.CUSTOMER_ID])
     return fit_spend(

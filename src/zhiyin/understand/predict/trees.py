@@ -156,7 +156,7 @@ class Boosting:
             min_samples_leaf=20,
             l2_regularization=10.0,
             max_features=0.2,
-            early_stopping=False,
+            early_stopping=False,  # pyright: ignore[reportArgumentType] # stubs say str
             random_state=int(rng.integers(2**31 - 1)),
         )
         fitted.fit(features, labels)

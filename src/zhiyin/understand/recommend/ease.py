@@ -1,3 +1,6 @@
+# pyright: standard, reportOptionalSubscript=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false
+# (scipy types the shape of a sparse array as maybe None, and leaves LAPACK out)
 """EASE: the closed-form linear item model, solved on the smaller side."""
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from scipy import linalg, sparse
 from zhiyin.understand.recommend.history import History
 from zhiyin.understand.recommend.recommender import Recommender, blocks
 
+_KEEP_CELLS = 64_000_000  # A X is kept where it takes at most 256 MB
 _DENSE_FROM = 0.008  # density from which a dense product beats the sparse one
 
 
@@ -43,9 +47,10 @@ class Ease(Recommender):
     name: str = "ease"
     weights_: sparse.csr_array = field(init=False, repr=False)
     basis_: sparse.csr_array = field(init=False, repr=False)
-    inverse_: np.ndarray = field(init=False, repr=False)
-    scale_: np.ndarray = field(init=False, repr=False)
     by_customers_: bool = field(init=False)
+    inverse_: np.ndarray = field(init=False, repr=False)
+    solved_: np.ndarray | None = field(init=False, repr=False, default=None)
+    scale_: np.ndarray = field(init=False, repr=False)
     history_: History = field(init=False, repr=False)
 
     def fit(self, history: History) -> Self:
@@ -70,22 +75,32 @@ class Ease(Recommender):
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         rows = self.weights_[codes]
-        if not self.by_customers_:
-            return rows.toarray() - (rows @ self.inverse_) / self.scale_
-        mixed = (rows @ self.basis_.T).toarray() @ self.inverse_
-        near = _times(mixed, self.basis_)  # x X' A X
         own = rows.toarray()
+        if not self.by_customers_:
+            return own - (rows @ self.inverse_) / self.scale_
+        mixed = (rows @ self.basis_.T).toarray()  # x X'
+        if self.solved_ is not None:
+            near = mixed @ self.solved_  # x X' A X
+        else:
+            near = _times(mixed @ self.inverse_, self.basis_)
         return own - (own - near) / self.scale_
 
     def evidence(self, targets: np.ndarray) -> np.ndarray:
         """(I, len(targets)) float32 weights B: how much each product speaks for each target."""
-        if self.by_customers_:
+        if not self.by_customers_:
+            weights = -self.inverse_[:, targets] / self.scale_[targets]
+        elif self.solved_ is not None:
+            weights = (self.basis_.T @ self.solved_[:, targets]) / self.scale_[targets]
+        else:
             columns = self.basis_.tocsc()[:, targets].toarray()
             weights = (self.basis_.T @ (self.inverse_ @ columns)) / self.scale_[targets]
-        else:
-            weights = -self.inverse_[:, targets] / self.scale_[targets]
         weights[targets, np.arange(len(targets))] = 0
         return weights
+
+    def own_weights(self, code: int) -> tuple[np.ndarray, np.ndarray]:
+        """Products that a customer has bought, and the weight each has for her."""
+        start, end = self.weights_.indptr[code], self.weights_.indptr[code + 1]
+        return self.weights_.indices[start:end], self.weights_.data[start:end]
 
     def _read(self, history: History) -> None:
         self.history_ = history
@@ -95,19 +110,24 @@ class Ease(Recommender):
         self.by_customers_ = self.basis_.shape[0] < history.shape[1]
 
     def _solve(self, gram: np.ndarray) -> None:
+        side, items = self.basis_.shape
         mass = float((self.basis_.data.astype(np.float64) ** 2).sum())
-        penalty = max(self.ridge * mass / max(self.basis_.shape[0], 1), 1e-3)
-        gram[np.diag_indices_from(gram)] += np.float32(penalty)
+        gram[np.diag_indices_from(gram)] += np.float32(max(self.ridge * mass / max(side, 1), 1e-3))
         self.inverse_ = _invert(gram)
         if not self.by_customers_:
             self.scale_ = np.diag(self.inverse_).copy()
             return
-        kept = np.ones(self.basis_.shape[1], dtype=np.float64)
+        if side * items <= _KEEP_CELLS:
+            self.solved_ = np.empty((side, items), dtype=np.float32)
+        drawn = np.empty(items)  # x_j' A x_j
         columns = self.basis_.tocsc()
-        for part in blocks(columns.shape[1], columns.shape[0]):
-            block = columns[:, part].toarray()
-            kept[part] -= np.einsum("ui,ui->i", block, self.inverse_ @ block, dtype=np.float64)
-        self.scale_ = np.maximum(kept, 1e-6).astype(np.float32)  # lambda x diag P
+        for part in blocks(items, side):
+            block = columns[:, part]
+            solved = self.inverse_ @ block.toarray()
+            drawn[part] = block.multiply(solved).sum(axis=0)
+            if self.solved_ is not None:
+                self.solved_[:, part] = solved
+        self.scale_ = np.maximum(1 - drawn, 1e-6).astype(np.float32)  # lambda x diag P
 
 
 def _sample_rows(
@@ -155,6 +175,6 @@ def _invert(matrix: np.ndarray) -> np.ndarray:
     inverse, status = linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
     if status:  # cannot happen with a positive penalty; said rather than ignored
         raise np.linalg.LinAlgError(f"spotri returned {status}")
-    upper = np.triu_indices_from(inverse, k=1)
-    inverse[upper] = inverse.T[upper]
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
     return np.ascontiguousarray(inverse)

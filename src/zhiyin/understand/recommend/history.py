@@ -1,3 +1,5 @@
+# pyright: standard, reportAttributeAccessIssue=false, reportOptionalSubscript=false
+# (pyarrow makes the functions of `compute` when it is imported; scipy types shapes as maybe None)
 """Who bought what, and when, as small coded arrays: the one input of every recommender."""
 
 from __future__ import annotations
@@ -6,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +21,10 @@ from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import InvalidParameter
 
 if TYPE_CHECKING:
-    import ibis
     import pandas as pd
 
-    Interactions = pa.Table | pd.DataFrame | ibis.Table
+Interactions: TypeAlias = "pa.Table | pd.DataFrame | ir.Table"
+"""Purchases as a table; see `read_history` for its columns."""
 
 _DAY_US = 86_400_000_000
 
@@ -266,11 +269,10 @@ def _purchases(
 def _to_arrow(
     interactions: Interactions, *, before: datetime | None, since: datetime | None
 ) -> pa.Table:
-    names = list(
-        interactions.column_names
-        if isinstance(interactions, pa.Table)
-        else interactions.columns  # pandas and Ibis
-    )
+    if isinstance(interactions, pa.Table):
+        names = list(interactions.column_names)
+    else:
+        names = list(interactions.columns)
     wanted = [c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT]
     missing = [name for name in wanted if name not in names]
     if missing:
@@ -278,7 +280,7 @@ def _to_arrow(
     wanted += [c.QUANTITY] if c.QUANTITY in names else []
     if isinstance(interactions, pa.Table):
         table = interactions.select(wanted)
-    elif hasattr(interactions, "to_pyarrow"):  # Ibis: the engine cuts the window
+    elif isinstance(interactions, ir.Table):  # the engine cuts the window
         rows = interactions
         if before is not None:
             rows = rows.filter(rows[c.SOLD_AT] < before)

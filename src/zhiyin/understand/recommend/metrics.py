@@ -1,3 +1,6 @@
+# pyright: standard, reportOptionalSubscript=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false
+# (scipy types the shape of a sparse array as maybe None, and leaves LAPACK out)
 """From ranked lists and what was bought afterwards to figures with intervals."""
 
 from __future__ import annotations

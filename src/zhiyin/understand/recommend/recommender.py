@@ -13,7 +13,8 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import History
 
 _BLOCK_CELLS = 12_000_000  # customers x products scored at once: 48 MB of float32
-_FILL = np.float32(1e-12)  # below every model's positive score
+FILL = np.float32(1e-12)
+"""Largest score of a place that was filled by popularity: below every model's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,11 @@ class Ranking:
 
     products: np.ndarray
     scores: np.ndarray
+
+    @classmethod
+    def empty(cls, n: int, k: int) -> Self:
+        """`n` lists of length `k` without a product."""
+        return cls(np.full((n, k), -1, dtype=np.int64), np.zeros((n, k), dtype=np.float32))
 
 
 class Recommender(ABC):
@@ -80,26 +86,34 @@ class Recommender(ABC):
 
     def recommend_codes(self, codes: np.ndarray, *, k: int, exclude_seen: bool) -> Ranking:
         """As `recommend`, for customers by code."""
+        return self._rank(codes, k=k, exclude=(exclude_seen,))[0]
+
+    def recommend_both(self, codes: np.ndarray, *, k: int) -> tuple[Ranking, Ranking]:
+        """The best of all products and the best of those not bought before, scored once."""
+        everything, new = self._rank(codes, k=k, exclude=(False, True))
+        return everything, new
+
+    def _rank(self, codes: np.ndarray, *, k: int, exclude: tuple[bool, ...]) -> list[Ranking]:
         if k < 1:
             raise InvalidParameter(f"k is {k}, it must be at least 1")
         items = self.history.shape[1]
-        products = np.full((len(codes), k), -1, dtype=np.int64)
-        scores = np.zeros((len(codes), k), dtype=np.float32)
+        made = [Ranking.empty(len(codes), k) for _ in exclude]
         if not items:
-            return Ranking(products, scores)
+            return made
         buyers = self.history.buyers
-        fill = _FILL * (buyers / max(int(buyers.max()), 1)).astype(np.float32)
+        fill = FILL * (buyers / max(int(buyers.max()), 1)).astype(np.float32)
         depth = min(k, items)
         for part in blocks(len(codes), items):
             block = self.score(codes[part])
             block = np.where(block > 0, block, fill)
-            if exclude_seen:
-                mask_seen(block, self.history, codes[part])
-            best, value = top_k(block, depth)
-            gone = np.isneginf(value)
-            products[part, :depth] = np.where(gone, -1, best)
-            scores[part, :depth] = np.where(gone, 0, value)
-        return Ranking(products, scores)
+            for ranking, exclude_seen in zip(made, exclude, strict=True):
+                if exclude_seen:
+                    mask_seen(block, self.history, codes[part])
+                best, value = top_k(block, depth)
+                gone = np.isneginf(value)
+                ranking.products[part, :depth] = np.where(gone, -1, best)
+                ranking.scores[part, :depth] = np.where(gone, 0, value)
+        return made
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:

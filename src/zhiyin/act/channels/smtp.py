@@ -1,0 +1,216 @@
+"""E-mail by SMTP (RFC 5321): one connection, kept; every failure told apart by what it means."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from ipaddress import ip_address
+
+from zhiyin.act.create.message import ascii_address
+from zhiyin.core.config import ActSettings, smtp_password
+from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
+
+IMPLICIT_TLS_PORT = 465
+_DONE, _FORWARDED, _CLOSING = 250, 251, 421  # RFC 5321, 4.2.3
+_ADDRESS = re.compile(r"\S+@\S+")
+
+
+class SmtpChannel:
+    """Hands e-mails to an SMTP server. SMTP can neither look a message up nor tell a repeat.
+
+    Parameters
+    ----------
+    sender
+        The envelope's sender, where bounces go.
+    user, password
+        Login; empty: none. Never sent over an open line, except to this machine.
+    timeout_s
+        How long any answer may take.
+    """
+
+    name = "smtp"
+    supports: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        sender: str,
+        user: str = "",
+        password: str = "",
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._host, self._port = host, port
+        self._sender = ascii_address(sender)
+        self._login = (user, password)
+        self._timeout_s = timeout_s
+        self._smtp: smtplib.SMTP | None = None
+
+    def send(self, message_id: str, recipient: str, content: bytes) -> str:
+        """Hand one e-mail over; the server's last answer, without addresses.
+
+        Raises
+        ------
+        InvalidParameter
+            If the recipient is no e-mail address.
+        DeliveryError
+            `retryable` where the server surely does not have it and may take it later,
+            `in_doubt` where the line broke after the content had begun, otherwise refused.
+        """
+        address = ascii_address(recipient)
+        smtp = self._begin(address)
+        try:
+            code, answer = smtp.data(content)
+        except smtplib.SMTPDataError as error:  # it said no before the content
+            raise self._refused(error.smtp_code) from None
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            raise DeliveryError(
+                f"the SMTP server {self._host} did not confirm message {message_id}",
+                hint=f"the line broke ({type(error).__name__}); it may have been delivered",
+                in_doubt=True,
+            ) from None
+        if code != _DONE:
+            raise self._refused(code)
+        return _ADDRESS.sub("[address]", answer.decode("utf-8", "replace"))[:200] or "250"
+
+    def lookup(self, message_id: str) -> bool | None:
+        """None: SMTP does not say what it delivered."""
+        return None
+
+    def close(self) -> None:
+        """Say goodbye; safe to call again. A later `send` connects anew."""
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            try:
+                smtp.quit()
+            except (OSError, smtplib.SMTPException):
+                smtp.close()
+
+    def _begin(self, address: str) -> smtplib.SMTP:
+        """A connection that has accepted sender and recipient; nothing is handed over yet."""
+        if self._smtp is not None:
+            try:
+                return self._addressed(self._smtp, address)
+            except (OSError, smtplib.SMTPException):
+                self._drop()  # the server had closed an idle line
+        smtp = self._connected()
+        try:
+            return self._addressed(smtp, address)
+        except (OSError, smtplib.SMTPException) as error:
+            self._drop()
+            raise self._unreachable(error) from None
+
+    def _addressed(self, smtp: smtplib.SMTP, address: str) -> smtplib.SMTP:
+        code, _ = smtp.mail(self._sender)
+        if code != _DONE:
+            self._drop()
+            raise ChannelUnavailable(
+                f"the SMTP server {self._host} does not take this sender ({code})",
+                hint="look at act.sender_address in zhiyin.toml; messages stay planned",
+            )
+        code, _ = smtp.rcpt(address)
+        if code not in (_DONE, _FORWARDED):
+            smtp.rset()
+            raise self._refused(code)
+        return smtp
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._smtp is not None:
+            return self._smtp
+        smtp: smtplib.SMTP | None = None
+        try:
+            smtp = self._dialled()
+            smtp.ehlo()
+            if not isinstance(smtp, smtplib.SMTP_SSL) and smtp.has_extn("starttls"):
+                smtp.starttls(context=ssl.create_default_context())
+                smtp.ehlo()
+            self._authenticate(smtp)
+        except (OSError, smtplib.SMTPException, DeliveryError) as error:
+            if smtp is not None:
+                smtp.close()
+            if isinstance(error, DeliveryError):
+                raise
+            raise self._unreachable(error) from None
+        self._smtp = smtp
+        return smtp
+
+    def _dialled(self) -> smtplib.SMTP:
+        place, timeout = (self._host, self._port, "localhost"), self._timeout_s
+        if self._port == IMPLICIT_TLS_PORT:
+            context = ssl.create_default_context()
+            return smtplib.SMTP_SSL(*place, timeout=timeout, context=context)
+        return smtplib.SMTP(*place, timeout=timeout)
+
+    def _authenticate(self, smtp: smtplib.SMTP) -> None:
+        user, password = self._login
+        if not user:
+            return
+        if not isinstance(smtp.sock, ssl.SSLSocket) and not _is_this_machine(self._host):
+            raise ChannelUnavailable(
+                f"the SMTP server {self._host} offers no encryption, so the password was not sent",
+                hint="use its port for TLS, usually 587 or 465",
+            )
+        try:
+            smtp.login(user, password)
+        except smtplib.SMTPAuthenticationError as error:
+            raise ChannelUnavailable(
+                f"the SMTP server {self._host} refused the login ({error.smtp_code})",
+                hint="look at act.smtp_user in zhiyin.toml and at ZHIYIN_SMTP_PASSWORD",
+            ) from None
+
+    def _drop(self) -> None:
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            smtp.close()
+
+    def _refused(self, code: int) -> DeliveryError:
+        """An answer with a code: 4xx is for now, 5xx for good (RFC 5321, 4.2.1)."""
+        later = 400 <= code < 500
+        if code == _CLOSING:
+            self._drop()
+        when = "for now" if later else "for good"
+        return DeliveryError(
+            f"the SMTP server {self._host} refused a message {when} ({code})", retryable=later
+        )
+
+    def _unreachable(self, error: Exception) -> ChannelUnavailable:
+        code = getattr(error, "smtp_code", None)
+        what = f"{type(error).__name__} {code}" if code else type(error).__name__
+        return ChannelUnavailable(
+            f"the SMTP server {self._host}:{self._port} cannot be used: {what}",
+            hint="look at act.smtp_host and act.smtp_port in zhiyin.toml; messages stay planned",
+        )
+
+
+def open_smtp(settings: ActSettings) -> SmtpChannel:
+    """The channel that a workspace's settings describe. It connects with the first message.
+
+    Raises
+    ------
+    ConfigError
+        If the server or the sender is missing.
+    """
+    if not settings.smtp_host or not settings.sender_address:
+        raise ConfigError(
+            "no SMTP server or sender is configured",
+            hint="set act.smtp_host and act.sender_address in zhiyin.toml",
+        )
+    return SmtpChannel(
+        settings.smtp_host,
+        settings.smtp_port,
+        sender=settings.sender_address,
+        user=settings.smtp_user,
+        password=smtp_password() if settings.smtp_user else "",
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

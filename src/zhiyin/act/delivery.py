@@ -1,0 +1,195 @@
+"""Delivers planned messages, each at most once whatever happens in between (law 3).
+
+A batch passes the gate and is claimed (`sending`) in one committed transaction, then handed over
+message by message, then its outcomes are written. A crash leaves at most one batch in doubt; the
+next delivery asks the channel which of it arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from zhiyin.act import ledger
+from zhiyin.act.gate import Terms, check_people
+from zhiyin.act.ledger import Outcome
+from zhiyin.act.letters import render_letter, write_letter
+from zhiyin.act.people import Directory, Person
+from zhiyin.core.clock import Clock, naive_utc
+from zhiyin.core.config import Settings
+from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
+from zhiyin.core.protocols import Channel, Progress, Vault
+from zhiyin.govern.gate import Verdict
+
+BATCH = 50
+GIVE_UP_AFTER = 3  # times in a row that the channel cannot be used
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What delivering one campaign needs. The caller holds the workspace's lease alone."""
+
+    begin: Callable[[], AbstractContextManager[sa.Connection]]
+    vault: Vault
+    channel: Channel
+    clock: Clock
+    settings: Settings
+    terms: Terms
+    directory: Directory
+    held_out: Collection[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One message that may go: its row, its person, and what was sealed (None: erased)."""
+
+    row: sa.Row[Any]
+    person: Person
+    content: dict[str, Any] | None
+
+
+def reconcile(desk: Desk, campaign_id: str) -> int:
+    """Settle what an earlier run left in doubt; how many messages are in doubt still.
+
+    Where the channel can look up: what it has is `sent`, what it surely has not is `planned`
+    again. Where it only recognises repeats it is `planned` too. Otherwise a person must decide.
+    """
+    with desk.begin() as connection:
+        ledger.doubt_messages(connection, campaign_id)
+        rows = ledger.read_messages(connection, campaign_id, states=[ledger.UNKNOWN])
+    outcomes = [one for row in rows if (one := _resolve(desk, row.message_id)) is not None]
+    with desk.begin() as connection:
+        ledger.settle_messages(connection, outcomes, before=ledger.UNKNOWN)
+    return len(rows) - len(outcomes)
+
+
+def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None:
+    """Try every planned message of the campaign once, in the order of its id.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If it is so several times in a row; what was not handed over stays planned.
+    """
+    with desk.begin() as connection:
+        counts = ledger.count_messages(connection, [campaign_id])
+    waiting, tried, after, failures = max(counts["open"], 1), 0, "", 0
+    while True:
+        with desk.begin() as connection:
+            rows = ledger.read_messages(
+                connection, campaign_id, states=[ledger.PLANNED], after=after, limit=BATCH
+            )
+        if not rows:
+            return
+        progress("sending", min(tried / waiting, 1.0))
+        failures = _deliver_batch(desk, _open(desk, rows), failures)
+        tried, after = tried + len(rows), rows[-1].message_id
+
+
+def _resolve(desk: Desk, message_id: str) -> Outcome | None:
+    there = desk.channel.lookup(message_id) if "lookup" in desk.channel.supports else None
+    if there:
+        sent_at = naive_utc(desk.clock.now())
+        return Outcome(message_id, ledger.SENT, sent_at=sent_at, receipt="found by look-up")
+    if there is False or "idempotency" in desk.channel.supports:
+        return Outcome(message_id, ledger.PLANNED)
+    return None
+
+
+def _open(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Letter]:
+    parties = [row.party_id for row in rows]
+    people = desk.directory.people(parties)
+    contents = desk.vault.unseal(parties, [row.content for row in rows])
+    return [Letter(*parts) for parts in zip(rows, people, contents, strict=True)]
+
+
+def _deliver_batch(desk: Desk, letters: Sequence[Letter], failures: int) -> int:
+    """Deliver what the gate lets through; how many times in a row the channel has failed."""
+    mine = _claim(desk, letters)
+    outcomes: dict[str, Outcome] = {}
+    in_flight = True
+    try:
+        for letter in mine:
+            outcome, error = _hand_over(desk, letter)
+            outcomes[letter.row.message_id] = outcome
+            failures = failures + 1 if isinstance(error, ChannelUnavailable) else 0
+            if error is not None and failures >= GIVE_UP_AFTER:
+                in_flight = False
+                raise error
+    finally:  # also when the person at the keyboard stops it
+        _settle(desk, mine, outcomes, in_flight=in_flight)
+    return failures
+
+
+def _claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
+    """Gate and claim in one transaction: those that are now ours to send."""
+    at = desk.clock.now()
+    with desk.begin() as connection:
+        verdicts = check_people(
+            connection, [one.person for one in letters], terms=desk.terms, vault=desk.vault,
+            at=at, held_out=desk.held_out,
+        )  # fmt: skip
+        judged = list(zip(letters, verdicts, strict=True))
+        skipped = [
+            Outcome(letter.row.message_id, ledger.SKIPPED, reason)
+            for letter, verdict in judged
+            if (reason := _why_not(letter, verdict))
+        ]
+        ledger.settle_messages(connection, skipped, before=ledger.PLANNED)
+        free = [one.row.message_id for one, verdict in judged if not _why_not(one, verdict)]
+        claimed = ledger.claim_messages(connection, free)
+    return [letter for letter in letters if letter.row.message_id in claimed]
+
+
+def _why_not(letter: Letter, verdict: Verdict) -> str | None:
+    if letter.content is None:
+        return "erased"
+    return None if verdict.allowed else verdict.reason
+
+
+def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
+    """Render and send one claimed message. What cannot be rendered never reaches the channel."""
+    row, at = letter.row, desk.clock.now()
+    shared = {
+        "settings": desk.settings, "vault": desk.vault,
+        "message_id": row.message_id, "language": row.language,
+    }  # fmt: skip
+    try:
+        rendered = render_letter(letter.content or {}, name=letter.person.name, **shared)
+    except (InvalidParameter, NotFound, KeyError):
+        return Outcome(row.message_id, ledger.FAILED, "template"), None
+    try:
+        written = write_letter(rendered, letter.person, at=at, **shared)
+    except InvalidParameter:
+        return Outcome(row.message_id, ledger.FAILED, "bad_address"), None
+    try:
+        receipt = desk.channel.send(row.message_id, letter.person.address, written)
+    except DeliveryError as error:
+        return _failed(row.message_id, error), error
+    sent_at = naive_utc(at)
+    return Outcome(row.message_id, ledger.SENT, sent_at=sent_at, receipt=receipt[:255]), None
+
+
+def _failed(message_id: str, error: DeliveryError) -> Outcome:
+    if error.in_doubt:
+        return Outcome(message_id, ledger.UNKNOWN, "no_answer")
+    if error.retryable:
+        return Outcome(message_id, ledger.PLANNED)
+    return Outcome(message_id, ledger.FAILED, "refused")
+
+
+def _settle(
+    desk: Desk, mine: Sequence[Letter], outcomes: dict[str, Outcome], *, in_flight: bool
+) -> None:
+    """Write outcomes; what was not begun is planned again.
+
+    `in_flight`: the first message without outcome was being handed over, so it stays in doubt.
+    """
+    rest = [one.row.message_id for one in mine if one.row.message_id not in outcomes]
+    back = [Outcome(one, ledger.PLANNED) for one in rest[1 if in_flight else 0 :]]
+    with desk.begin() as connection:
+        ledger.settle_messages(connection, [*outcomes.values(), *back], before=ledger.SENDING)

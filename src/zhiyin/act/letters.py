@@ -1,0 +1,102 @@
+"""One message's row, person and sealed content become an e-mail: the same for preview and send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from zhiyin.act.create.content import clean, words_of
+from zhiyin.act.create.email import Rendered, render
+from zhiyin.act.create.message import Envelope, compose
+from zhiyin.act.links import sign_unsubscribe, unsubscribe_url
+from zhiyin.act.people import Person
+from zhiyin.core.config import Settings
+from zhiyin.core.errors import ConfigError
+from zhiyin.core.protocols import Vault
+
+DEMO_SENDER = "hello@shop.example"  # a reserved domain (RFC 2606): it can reach nobody
+DEMO_POSTAL = "1 Example Street, Springfield (demonstration)"
+_NO_URL = "https://example.invalid"
+
+
+def sender_address(settings: Settings) -> str:
+    """Who e-mails are from: the configured address, a reserved one in a demonstration."""
+    return settings.act.sender_address or (DEMO_SENDER if settings.demo else "")
+
+
+def require_sender(settings: Settings) -> None:
+    """Refuse to send in anyone's name but the shop's.
+
+    Raises
+    ------
+    ConfigError
+        If, outside a demonstration, the sender's address, the postal address or the public
+        address of unsubscribe links is not set: the law asks for each in marketing e-mail.
+    """
+    act = settings.act
+    given = {
+        "sender_address": act.sender_address,
+        "postal_address": act.postal_address,
+        "public_url": "" if act.public_url == _NO_URL else act.public_url,
+    }
+    missing = [f"act.{name}" for name, value in given.items() if not value]
+    if missing and not settings.demo:
+        raise ConfigError(
+            f"e-mail cannot be sent without {', '.join(missing)}", hint="set them in zhiyin.toml"
+        )
+
+
+def render_letter(
+    content: Mapping[str, Any],
+    *,
+    settings: Settings,
+    vault: Vault,
+    message_id: str,
+    language: str,
+    name: str = "",
+    signed: bool = True,
+) -> Rendered:
+    """The rendered e-mail of one message; without `name` its greeting is general.
+
+    Unless `signed`, its unsubscribe link is for looking at only.
+    """
+    link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
+    values = words_of(content, language) | {
+        "shop": clean(settings.act.sender_name or settings.name, limit=80),
+        "name": clean(name, limit=60),
+        "postal_address": clean(
+            settings.act.postal_address or (DEMO_POSTAL if settings.demo else "")
+        ),
+        "unsubscribe_url": link if signed else link.rpartition(".")[0],
+    }
+    return render(str(content["template"]), values, language)
+
+
+def write_letter(
+    rendered: Rendered,
+    person: Person,
+    *,
+    settings: Settings,
+    vault: Vault,
+    message_id: str,
+    language: str,
+    at: datetime,
+) -> bytes:
+    """The bytes of one e-mail to `person`.
+
+    Raises
+    ------
+    InvalidParameter
+        If her address is malformed.
+    """
+    envelope = Envelope(
+        message_id,
+        settings.act.sender_name or settings.name,
+        sender_address(settings),
+        person.address,
+        at,
+        unsubscribe_url(vault, message_id, public_url=settings.act.public_url),
+        sign_unsubscribe(vault, message_id),
+    )
+    return compose(envelope, rendered, language=language)

@@ -1,0 +1,26 @@
+"""Why somebody was chosen or not, in words: code → (en, zh). The gate's own reasons included."""
+
+from __future__ import annotations
+
+from zhiyin.govern import gate
+
+BEST = "best_expected_profit"
+EXPLORED = "explored"
+HELD_OUT = "held_out"
+BELOW_CUT = "below_cut"
+BUDGET = "budget"
+NO_PROFIT = "no_expected_profit"
+NO_SCORE = "no_score"
+ALREADY_CHOSEN = "already_chosen"
+
+REASONS = {
+    BEST: ("among the highest expected profits", "预期利润位居前列"),
+    EXPLORED: ("drawn at random, to keep learning", "随机抽取，用于持续学习"),
+    BELOW_CUT: ("others have a higher expected profit", "其他客户的预期利润更高"),
+    BUDGET: ("the budget is spent on higher expected profits", "预算已用于预期利润更高的客户"),
+    NO_PROFIT: ("a contact would cost more than it is expected to earn", "联系成本高于预期收益"),
+    NO_SCORE: ("no model has a score for her", "没有模型评分"),
+    ALREADY_CHOSEN: ("chosen for this campaign on an earlier day", "此前已被选入本次活动"),
+    **gate.REASONS,
+}
+"""Every reason that a decision can have."""

@@ -1,0 +1,92 @@
+"""What every channel must do. A new one is done when a subclass of `ChannelContract` passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from zhiyin.act.create.email import Rendered
+from zhiyin.act.create.message import Envelope, compose
+from zhiyin.core.errors import DeliveryError, InvalidParameter
+from zhiyin.core.protocols import Channel
+
+SENDER = "hello@shop.example"
+RECIPIENT = "ana@shop.example"
+REFUSED = "refused@shop.example"
+CAPABILITIES = frozenset({"idempotency", "lookup"})
+
+Arrived = Callable[[], dict[str, list[bytes]]]
+
+
+def an_email(message_id: str, *, recipient: str = RECIPIENT, text: str = "Hello\n") -> bytes:
+    """The bytes of a small e-mail, with a line that begins with a dot and one in Chinese."""
+    envelope = Envelope(
+        message_id, "Shop", SENDER, recipient, datetime(2024, 3, 10, 13, tzinfo=UTC),
+        "https://shop.example/u/token", "token",
+    )  # fmt: skip
+    body = f"{text}.\n..\n.dots\n知音\n"
+    return compose(envelope, Rendered("News", f"<p>{body}</p>", body), language="en")
+
+
+class ChannelContract:
+    """Tests of `core.protocols.Channel`.
+
+    A subclass has the fixtures `channel`, which refuses the recipient `REFUSED` for good, and
+    `arrived`: a function that gives what the provider has, contents by message id.
+    """
+
+    def test_it_says_what_it_is(self, channel: Channel) -> None:
+        assert channel.name
+        assert channel.supports <= CAPABILITIES
+
+    def test_a_message_arrives_as_it_was_given(self, channel: Channel, arrived: Arrived) -> None:
+        content = an_email("m_1")
+        receipt = channel.send("m_1", RECIPIENT, content)
+        assert receipt
+        assert arrived() == {"m_1": [content]}
+
+    def test_a_receipt_names_nobody(self, channel: Channel) -> None:
+        assert RECIPIENT not in channel.send("m_1", RECIPIENT, an_email("m_1"))
+
+    def test_many_messages_arrive(self, channel: Channel, arrived: Arrived) -> None:
+        for number in range(20):
+            recipient = f"c{number}@shop.example"
+            content = an_email(f"m_{number}", recipient=recipient)
+            channel.send(f"m_{number}", recipient, content)
+        assert sorted(arrived()) == sorted(f"m_{number}" for number in range(20))
+
+    def test_lookup_tells_what_it_promises(self, channel: Channel) -> None:
+        before = channel.lookup("m_1")
+        channel.send("m_1", RECIPIENT, an_email("m_1"))
+        after = channel.lookup("m_1")
+        expected = (False, True) if "lookup" in channel.supports else (None, None)
+        assert (before, after) == expected
+
+    def test_a_repeat_is_recognised_if_promised(self, channel: Channel, arrived: Arrived) -> None:
+        for _ in range(2):
+            channel.send("m_1", RECIPIENT, an_email("m_1"))
+        assert len(arrived()["m_1"]) == (1 if "idempotency" in channel.supports else 2)
+
+    def test_a_refusal_is_final_and_names_nobody(self, channel: Channel, arrived: Arrived) -> None:
+        with pytest.raises((DeliveryError, InvalidParameter)) as caught:
+            channel.send("m_1", REFUSED, an_email("m_1", recipient=REFUSED))
+        if isinstance(caught.value, DeliveryError):
+            assert not caught.value.retryable
+            assert not caught.value.in_doubt
+        assert REFUSED not in str(caught.value)
+        assert "m_1" not in arrived()
+
+    def test_the_next_message_arrives_after_a_refusal(
+        self, channel: Channel, arrived: Arrived
+    ) -> None:
+        with pytest.raises(DeliveryError):
+            channel.send("m_1", REFUSED, an_email("m_1", recipient=REFUSED))
+        channel.send("m_2", RECIPIENT, an_email("m_2"))
+        assert list(arrived()) == ["m_2"]
+
+    def test_closing_twice_is_safe(self, channel: Channel) -> None:
+        channel.send("m_1", RECIPIENT, an_email("m_1"))
+        channel.close()
+        channel.close()
