@@ -11,13 +11,13 @@ from zhiyin.collect.mapping import EMAIL, PHONE, USER_ID
 from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
-from zhiyin.govern.suppression import address_token
+from zhiyin.govern.suppression import NAMESPACE_OF, address_token, suppression_tokens
 from zhiyin.person.find import Person, with_calling_codes
 from zhiyin.person.rows import person_tables, read_ledger, read_person
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
-CHANNEL_OF = {EMAIL: "email", PHONE: "sms"}
+CHANNEL_OF = {namespace: channel for channel, namespace in NAMESPACE_OF.items()}
 """Kind of identifier → the channel whose address it is."""
 _SURE = 6  # a text this long is not in a file by chance
 _LONG = 12
@@ -25,7 +25,8 @@ _LONG = 12
 
 @dataclass(frozen=True)
 class Belongings:
-    """`identifiers` are (kind, value as written) pairs, `texts` other personal values.
+    """`identifiers` are (kind, value as written) pairs, `texts` other personal values,
+    `identities` (kind, identity id) pairs.
 
     Its repr shows none of them.
     """
@@ -33,7 +34,7 @@ class Belongings:
     person: Person
     identifiers: tuple[tuple[str, str], ...] = field(repr=False)
     texts: tuple[str, ...] = field(repr=False)
-    identity_ids: tuple[str, ...] = field(repr=False)
+    identities: tuple[tuple[str, str], ...] = field(repr=False)
     message_ids: tuple[str, ...] = field(repr=False)
 
     @property
@@ -52,19 +53,25 @@ class Belongings:
             if len(form) >= (_SURE if not form.isdigit() or kind == PHONE else 9)
         }
         long = {text for text in self.texts if len(text) >= _LONG and not text.isdigit()}
-        hashes = {*self.person.parties, *self.identity_ids, *self.message_ids}
+        known = {one for _, one in self.identities}
+        hashes = {*self.person.parties, *known, *self.message_ids}
         return tuple(sorted(sure | long | hashes))
 
     def suppression_tokens(self, vault: LocalVault) -> list[tuple[str, str]]:
         """(token, channel) of each address, as the gate looks it up."""
-        return sorted(
-            {
-                (address_token(vault, CHANNEL_OF[kind], form), CHANNEL_OF[kind])
-                for kind, value in self.identifiers
-                if kind in CHANNEL_OF
-                for form in _forms(kind, value)
-            }
-        )
+        made = {
+            (token, CHANNEL_OF[kind])
+            for kind, one in self.identities
+            if kind in CHANNEL_OF
+            for token in suppression_tokens(vault, [one])
+        }
+        made |= {
+            (address_token(vault, CHANNEL_OF[kind], form), CHANNEL_OF[kind])
+            for kind, value in self.identifiers
+            if kind in CHANNEL_OF
+            for form in _forms(kind, value)
+        }
+        return sorted(made)
 
 
 def gather_belongings(store: WorkspaceStore, vault: LocalVault, person: Person) -> Belongings:
@@ -100,7 +107,7 @@ def gather_belongings(store: WorkspaceStore, vault: LocalVault, person: Person) 
         person,
         tuple(sorted(identifiers)),
         tuple(sorted(texts - {value for _, value in identifiers})),
-        tuple(sorted(known)),
+        tuple(sorted((kind, one) for one, kind in known.items())),
         tuple(sorted(sent)),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,22 +125,21 @@ def erase_customer(
         If another process keeps the ledger open, so that its log cannot be emptied; erase again.
     """
     say = progress or _quiet
+    shop = _Shop(store, vault, folder, clock, actor, say)
     with hold_lease(store.ledger, clock=clock, ttl_s=LEASE_S):
-        proof = _complete_pending(store, vault, customer, folder, clock, actor, say)
+        proof = _complete_pending(shop, customer)
         if proof is None:
             person = find_person(store, vault, customer)
-            job_id, nonce = _begin(store, person, clock, actor)
-            proof = _erase(store, vault, person, job_id, nonce, folder, clock, actor, say)
+            job_id, nonce = _begin(shop, person)
+            proof = _erase(shop, person, job_id, nonce)
     say("report", 0.95)
-    try:
+    with suppress(NotFound):  # no turn has run: there was no report
         render()
-    except NotFound:
-        pass  # no turn has run: there was no report
     say("done", 1.0)
     return proof
 
 
-def pending_erasures(store: WorkspaceStore) -> list[sa.Row[Any]]:
+def pending_erasures(store: WorkspaceStore) -> list[sa.Row[Any, Any]]:
     """Erasures that were begun and cut off."""
     jobs = ledger.jobs
     query = sa.select(jobs.c.job_id, jobs.c.arguments).where(
@@ -149,78 +149,75 @@ def pending_erasures(store: WorkspaceStore) -> list[sa.Row[Any]]:
         return list(connection.execute(query.order_by(jobs.c.created_at, jobs.c.job_id)))
 
 
-def _complete_pending(
-    store: WorkspaceStore,
-    vault: LocalVault,
-    customer: str,
-    folder: Path,
-    clock: Clock,
-    actor: str,
-    say: Progress,
-) -> Proof | None:
+@dataclass(frozen=True)
+class _Shop:
+    """The workspace in which somebody is erased."""
+
+    store: WorkspaceStore
+    vault: LocalVault
+    folder: Path
+    clock: Clock
+    actor: str
+    say: Progress
+
+
+def _complete_pending(shop: _Shop, customer: str) -> Proof | None:
     """Complete what was cut off; the proof where it was about this customer."""
     mine: Proof | None = None
-    for row in pending_erasures(store):
-        parties = tuple(row.arguments["parties"])
-        nonce = bytes.fromhex(row.arguments["nonce"])
-        direct = find_direct_parties(vault, customer.strip(), row.arguments["namespaces"])
-        proof = _erase(
-            store, vault, Person(parties[0], parties), row.job_id, nonce, folder, clock, actor, say
-        )
-        if {*direct} & {*parties}:
+    for row in pending_erasures(shop.store):
+        noted = row.arguments
+        parties = tuple(noted["parties"])
+        direct = find_direct_parties(shop.vault, customer.strip(), noted["namespaces"])
+        proof = _erase(shop, Person(parties[0], parties), row.job_id, bytes.fromhex(noted["nonce"]))
+        if any(shop.vault.token(KIND, one) in noted["tokens"] for one in direct):
             mine = proof
     return mine
 
 
-def _begin(store: WorkspaceStore, person: Person, clock: Clock, actor: str) -> tuple[str, bytes]:
-    """Note in the ledger what is needed to complete the erasure if it is cut off."""
+def _begin(shop: _Shop, person: Person) -> tuple[str, bytes]:
+    """Note in the ledger what is needed to complete the erasure if it is cut off.
+
+    `tokens` are keyed hashes of her parties, by which she is known when the parties are gone.
+    """
     nonce, job_id = os.urandom(32), f"j_{os.urandom(12).hex()}"
-    rows = store.read("identities").select(c.NAMESPACE).distinct().to_pyarrow()
+    rows = shop.store.read("identities").select(c.NAMESPACE).distinct().to_pyarrow()
     arguments = {
         "parties": list(person.parties),
+        "tokens": [shop.vault.token(KIND, one) for one in person.parties],
         "nonce": nonce.hex(),
         "namespaces": sorted(rows.column(c.NAMESPACE).to_pylist()),
     }
-    with transaction(store.ledger) as connection:
+    with transaction(shop.store.ledger) as connection:
         connection.execute(
             ledger.jobs.insert().values(
                 job_id=job_id,
                 kind=KIND,
                 arguments=arguments,
                 state="running",
-                requested_by=actor,
-                created_at=naive_utc(clock.now()),
+                requested_by=shop.actor,
+                created_at=naive_utc(shop.clock.now()),
             )
         )
     return job_id, nonce
 
 
-def _erase(
-    store: WorkspaceStore,
-    vault: LocalVault,
-    person: Person,
-    job_id: str,
-    nonce: bytes,
-    folder: Path,
-    clock: Clock,
-    actor: str,
-    say: Progress,
-) -> Proof:
-    say("find", 0.05)
+def _erase(shop: _Shop, person: Person, job_id: str, nonce: bytes) -> Proof:
+    store, vault, folder = shop.store, shop.vault, shop.folder
+    shop.say("find", 0.05)
     owned = gather_belongings(store, vault, person)
     facts = [name for name, table in TABLES.items() if way_of(table) == "rename"]
     before = {name: measure_totals(store, name) for name in facts}
-    suppressed = _suppress(store, vault, owned, clock)
+    suppressed = _suppress(shop, owned)
     removed = remove_files(folder, message_ids=owned.message_ids, texts=owned.needles)
-    say("new ids", 0.2)
+    shop.say("new ids", 0.2)
     needles = Needles(owned.values)
     quarantined = delete_quarantined(store, _quarantined(store, vault, needles))
     rekeyed = rekey_person(store, person.parties, needles=needles, nonce=nonce)
     scrub_steps(store, person.parties)
-    say("erase", 0.4)
+    shop.say("erase", 0.4)
     done = erase_parties(store, person.parties)
-    _finish(store, job_id, clock, actor, done)
-    say("search", 0.8)
+    _finish(shop, job_id, done)
+    shop.say("search", 0.8)
     files = sum(one.is_file() for one in folder.rglob("*"))
     traces = find_traces(folder, owned.needles)
     found = sorted({str(one.path.relative_to(folder)) for one in traces})
@@ -231,10 +228,10 @@ def _erase(
     )  # fmt: skip
 
 
-def _suppress(store: WorkspaceStore, vault: LocalVault, owned: Belongings, clock: Clock) -> int:
-    tokens = owned.suppression_tokens(vault)
+def _suppress(shop: _Shop, owned: Belongings) -> int:
+    tokens = owned.suppression_tokens(shop.vault)
     table = ledger.suppressions
-    with transaction(store.ledger) as connection:
+    with transaction(shop.store.ledger) as connection:
         there = {
             tuple(row)
             for row in connection.execute(
@@ -244,7 +241,12 @@ def _suppress(store: WorkspaceStore, vault: LocalVault, owned: Belongings, clock
             )
         }
         rows = [
-            {"token": token, "channel": channel, "reason": REASON, "at": naive_utc(clock.now())}
+            {
+                "token": token,
+                "channel": channel,
+                "reason": REASON,
+                "at": naive_utc(shop.clock.now()),
+            }
             for token, channel in tokens
             if (token, channel) not in there
         ]
@@ -283,7 +285,7 @@ def _content_texts(content: bytes) -> list[str]:
     return [str(one) for one in values.values()] if isinstance(values, dict) else [text]
 
 
-def _finish(store: WorkspaceStore, job_id: str, clock: Clock, actor: str, done: Erasure) -> None:
+def _finish(shop: _Shop, job_id: str, done: Erasure) -> None:
     """Forget what was noted for a restart, leave a tombstone, and empty the ledger's log."""
     detail = {
         "parties": done.parties,
@@ -291,14 +293,17 @@ def _finish(store: WorkspaceStore, job_id: str, clock: Clock, actor: str, done: 
         "rows_deleted": sum(done.deleted.values()),
         "totals_equal": done.totals_equal,
     }
-    with transaction(store.ledger) as connection:
+    with transaction(shop.store.ledger) as connection:
         connection.execute(ledger.jobs.delete().where(ledger.jobs.c.job_id == job_id))
         connection.execute(
             ledger.audit.insert().values(
-                at=naive_utc(clock.now()), actor=actor, action="people.erase", detail=detail
+                at=naive_utc(shop.clock.now()),
+                actor=shop.actor,
+                action="people.erase",
+                detail=detail,
             )
         )
-    scrub_ledger(store.ledger)
+    scrub_ledger(shop.store.ledger)
 
 
 def _totals_line(name: str, totals: Totals, currency: str | None, words: Words) -> str:

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """One customer explained: profile, tags, groups, scores with reasons, decisions, messages, and
 why not. It holds no personal data: ids are pseudonyms.
 """

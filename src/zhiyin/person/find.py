@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """Who is meant: the source's id, an e-mail address, a phone number, or our own id."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
 """Rows of the lake and the ledger that are about one person."""
 
 from __future__ import annotations

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 
+from zhiyin.act import gate as act
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.decide import reasons as decide
 
 LANGUAGES = ("en", "zh")
-REASON_BOOKS = ("zhiyin.govern.gate", "zhiyin.decide.reasons")
-"""Modules with a mapping `REASONS`: code → (en, zh). One that is not there yet is passed over."""
+REASONS: dict[str, tuple[str, str]] = {**decide.REASONS, **act.REASONS}
+"""Why somebody was chosen, left out or not written to: code → (en, zh)."""
 
 _FEATURES: dict[str, Feature] = {one.name: one for one in (*FEATURES, *CAMPAIGN_FEATURES)}
 
@@ -48,8 +48,7 @@ class Words:
         """Why somebody was chosen or left out, or a message was not sent."""
         if not code:
             return ""
-        book = _reasons()
-        return self.pick(book[code]) if code in book else self.term("reason", code)
+        return self.pick(REASONS[code]) if code in REASONS else self.term("reason", code)
 
     def feature(self, name: str) -> str:
         """What a feature says."""
@@ -86,12 +85,3 @@ def _report_texts() -> Mapping[str, tuple[str, str]]:
 def _read(package: str) -> dict[str, tuple[str, str]]:
     text = files(package).joinpath("words.toml").read_text(encoding="utf-8")
     return {key: (pair[0], pair[1]) for key, pair in tomllib.loads(text).items()}
-
-
-@cache
-def _reasons() -> Mapping[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    for name in REASON_BOOKS:
-        if find_spec(name) is not None:
-            found.update(importlib.import_module(name).REASONS)
-    return found

@@ -1,0 +1,17 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import people  # the folder of this file is on the path only now
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A workspace that tests of the module only read."""
+    with people.make_shop(tmp_path_factory.mktemp("person")) as made:
+        people.add_messages(made)
+        people.add_derived(made)
+        yield made

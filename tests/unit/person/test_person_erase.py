@@ -1,0 +1,163 @@
+"""After an erasure no file of a real workspace names the person, and no total has changed."""
+
+import people
+import pytest
+import sqlalchemy as sa
+
+from zhiyin.core import columns as c
+from zhiyin.core.errors import NotFound
+from zhiyin.core.ledger import audit, consents, jobs, messages, suppressions
+from zhiyin.govern.suppression import address_token
+from zhiyin.person import erase as erasing
+from zhiyin.person import find_person
+from zhiyin.store.ledger import reading
+from zhiyin.store.traces import find_traces
+
+
+def rows_of(shop, table):
+    with reading(shop.store.ledger) as connection:
+        return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+
+
+def identity_ids(shop, party):
+    rows = shop.table("identities").to_pyarrow().to_pylist()
+    return [row[c.IDENTITY_ID] for row in rows if row[c.PARTY_ID] == party]
+
+
+def values_of(shop, table, column):
+    return shop.table(table).select(column).to_pyarrow().column(column).to_pylist()
+
+
+def make(folder):
+    shop = people.make_shop(folder)
+    ids = people.add_messages(shop)
+    people.add_derived(shop)
+    shop.render = lambda: (shop.folder / "reports" / "report.html").write_text("anew")
+    (shop.folder / "reports" / "report.html").write_text(
+        f"top: {people.party_of(shop, people.ANA)}"
+    )
+    needles = [
+        *people.OF_ANA, people.party_of(shop, people.ANA), ids[people.ANA],
+        *identity_ids(shop, people.party_of(shop, people.ANA)),
+    ]  # fmt: skip
+    return shop, needles
+
+
+def erase(shop, customer=people.ANA):
+    return erasing.erase_customer(
+        shop.store, shop.vault, customer, folder=shop.folder, clock=shop.clock, render=shop.render
+    )
+
+
+@pytest.fixture(scope="module")
+def erased(tmp_path_factory):
+    shop, needles = make(tmp_path_factory.mktemp("erase"))
+    assert find_traces(shop.folder, needles), "she was there before"
+    proof = erase(shop)
+    yield shop, needles, proof
+    shop.close()
+
+
+def test_no_file_names_her(erased):
+    shop, needles, proof = erased
+    assert find_traces(shop.folder, needles) == []
+    assert proof.traces == ()
+    with pytest.raises(NotFound):
+        find_person(shop.store, shop.vault, people.ANA)
+
+
+def test_totals_are_equal_and_the_proof_says_so_in_both_languages(erased):
+    _, _, proof = erased
+    assert proof.totals_equal
+    assert proof.before["order_lines"].rows == 24
+    assert "144.36 EUR" in proof.text("en", currency="EUR")
+    assert "删除前 = 删除后" in proof.text("zh")
+    assert [one for one in people.OF_ANA if one in proof.text("en")] == []
+
+
+def test_ids_that_held_her_source_id_are_new_and_still_join(erased):
+    shop, _, proof = erased
+    assert proof.rekeyed[c.ORDER_ID] == 6
+    orders = set(values_of(shop, "orders", c.ORDER_ID))
+    lines = shop.table("order_lines").to_pyarrow().to_pylist()
+    assert {line[c.ORDER_ID] for line in lines} == orders
+    assert all(line[c.LINE_ID].startswith(line[c.ORDER_ID]) for line in lines)
+
+
+def test_a_similar_customer_keeps_everything(erased):
+    shop, _, _ = erased
+    bea = people.party_of(shop, people.BEA)
+    assert find_person(shop.store, shop.vault, people.OF_BEA[1]).customer_id == bea
+    assert values_of(shop, "orders", c.PARTY_ID).count(bea) == 6
+    assert f"laden:{people.BEA}-1" in values_of(shop, "orders", c.ORDER_ID)
+    assert (shop.folder / "outbox" / "m_zq81735.eml").exists()
+
+
+def test_files_that_name_her_are_gone_and_the_report_is_made_anew(erased):
+    shop, _, _ = erased
+    assert not (shop.folder / "outbox" / "m_zq81734.eml").exists()
+    assert not (shop.folder / "outbox" / "preview.json").exists()
+    assert (shop.folder / "reports" / "report.html").read_text() == "anew"
+
+
+def test_her_addresses_stay_suppressed(erased):
+    shop, _, _ = erased
+    held = {(row["token"], row["channel"]) for row in rows_of(shop, suppressions)}
+    email = address_token(shop.vault, "email", "ANA.zq81734@example.com")
+    phone = address_token(shop.vault, "sms", "+8613912345678")
+    assert {(email, "email"), (phone, "sms")} <= held
+
+
+def test_a_tombstone_without_her_ids_stays_and_no_job_does(erased):
+    shop, _, _ = erased
+    entry = rows_of(shop, audit)[-1]
+    assert entry["action"] == "people.erase"
+    assert entry["detail"]["totals_equal"] is True
+    assert rows_of(shop, jobs) == []
+
+
+def test_messages_and_consents_are_kept_without_her(erased):
+    shop, _, _ = erased
+    bea = people.party_of(shop, people.BEA)
+    other = [row for row in rows_of(shop, messages) if row["party_id"] != bea]
+    assert [(row["state"], row["content"]) for row in other] == [("sent", None)]
+    decisions = shop.table("decisions").to_pyarrow().to_pylist()
+    assert {row["decision_id"] for row in other} < {row[c.DECISION_ID] for row in decisions}
+    assert len(rows_of(shop, consents)) == 2
+
+
+def test_a_planted_trace_is_seen(tmp_path):
+    shop, _ = make(tmp_path)
+    detail = {"planted": people.OF_ANA[1]}
+    with shop.store.begin() as connection:
+        connection.execute(
+            audit.insert().values(at=shop.clock.now(), actor="x", action="x", detail=detail)
+        )
+    proof = erase(shop)
+    assert proof.traces == ("ledger.db",)
+    assert "NOT CLEAN" in proof.text("en")
+    shop.close()
+
+
+@pytest.mark.parametrize("step", ["rekey_person", "erase_parties", "_finish"])
+def test_an_erasure_that_was_cut_off_is_completed_by_the_next(tmp_path, monkeypatch, step):
+    shop, needles = make(tmp_path)
+
+    class Killed(Exception):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, step, kill)
+        with pytest.raises(Killed):
+            erase(shop)
+    assert len(erasing.pending_erasures(shop.store)) == 1
+    assert erase(shop).totals_equal
+    assert find_traces(shop.folder, needles) == []
+    assert shop.table("order_lines").count().to_pyarrow().as_py() == 24
+    orders = set(values_of(shop, "orders", c.ORDER_ID))
+    assert set(values_of(shop, "order_lines", c.ORDER_ID)) == orders
+    assert erasing.pending_erasures(shop.store) == []
+    shop.close()
