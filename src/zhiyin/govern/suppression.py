@@ -1,22 +1,41 @@
-"""The keyed hash that stands for an address on the suppression list."""
+"""Which token of the suppression list stands for an address.
+
+An address is known by its `identity_id`, the keyed hash that table `identities` holds; the token
+is a keyed hash of that. So whoever suppresses somebody or looks her up needs no plain address:
+the lake's row is enough, and the token, which says nothing without the workspace's key, can stay
+when she is erased. When the same address is loaded anew, it gets the same `identity_id`, hence
+the same token, and the suppression holds again.
+"""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from zhiyin.core.protocols import Vault
 
-PURPOSE = "suppression"
+IDENTITY, SUPPRESSION = "identity", "suppression"
+
+NAMESPACE_OF = {"email": "email", "sms": "phone"}
+"""Channel → namespace of the identities that are its addresses."""
+
+
+def identify(vault: Vault, namespace: str, value: str) -> str:
+    """The `identity_id` of an identifier; normalise `value` first, as a load does."""
+    return vault.token(IDENTITY, f"{namespace}|{value}")
+
+
+def suppression_tokens(vault: Vault, identity_ids: Iterable[str]) -> list[str]:
+    """The token of each address, given its `identity_id`; what `ledger.read_suppressed` takes."""
+    return [vault.token(SUPPRESSION, one) for one in identity_ids]
 
 
 def address_token(vault: Vault, channel: str, address: str) -> str:
-    """The token of `address` on `channel`: equal for all spellings of one address.
-
-    It survives an erasure, so that someone who was erased is not written to again.
-    """
-    return vault.token(PURPOSE, f"{channel}|{normalise_address(address)}")
+    """The token of a plain address on `channel`: equal for all spellings of one address."""
+    named = identify(vault, NAMESPACE_OF.get(channel, channel), normalise_address(address))
+    return suppression_tokens(vault, [named])[0]
 
 
 def normalise_address(address: str) -> str:
-    """`address` in one Unicode form, in lower case, without space around it."""
+    """An e-mail address as a load normalises it: one Unicode form, lower case, no space around."""
     return unicodedata.normalize("NFKC", address).strip().lower()
