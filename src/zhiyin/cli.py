@@ -179,13 +179,15 @@ def erase(
     customer: Annotated[str, typer.Argument(help="The source's id, an e-mail, a phone, or ours.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     workspace: Folder = HERE,
+    language: Language = "en",
     as_json: AsJson = False,
 ) -> None:
     """Erase a customer from every file; totals stay, which the printed proof shows."""
     with _open(workspace, write=True) as shop:
         if not yes and not typer.confirm("Erase this customer for good?"):
             raise typer.Exit(1)
-        proof = shop.erase(customer)
+        with _progress() as progress:
+            proof = shop.erase(customer, language=language, progress=progress)
         _say(_json(proof) if as_json else proof["text"])
 
 
@@ -215,18 +217,19 @@ def serve(
     """Serve the report and the API of a workspace, with a worker beside it."""
     from zhiyin.api.server import serve_workspace
 
-    serve_workspace(workspace, host=host, port=port, with_worker=not no_worker)
+    serve_workspace(workspace, host=host, port=port, with_worker=not no_worker, announce=_note)
 
 
 @app.command()
 def worker(
     workspace: Folder = HERE,
     once: Annotated[bool, typer.Option("--once", help="Stop when no job waits.")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Take waiting jobs, one after the other."""
     from zhiyin.worker import work
 
-    work(workspace, once=once)
+    work(workspace, once=once, parent=parent)
 
 
 @app.command()

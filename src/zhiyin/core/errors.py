@@ -10,6 +10,8 @@ ZhiyinError
 ├── NotEnoughData          too little data for an answer; says what is missing
 ├── MissingExtra           an optional part is not installed
 ├── PermissionDenied       the role does not hold the permission
+│   └── NotAuthenticated   no API key, or one that is unknown or revoked
+├── TooLarge               a request is larger than it may be
 ├── LeaseHeld              another process holds the lake
 ├── KeyDestroyed           the party was erased: its data key is gone
 ├── ConcurrentWrite        another writer committed first; run again
@@ -89,6 +91,18 @@ class PermissionDenied(ZhiyinError):
     """The caller's role does not hold the permission that the action needs."""
 
     code = "permission_denied"
+
+
+class NotAuthenticated(PermissionDenied):
+    """The request has no API key, or one that is unknown or revoked."""
+
+    code = "not_authenticated"
+
+
+class TooLarge(ZhiyinError):
+    """A request is larger than it may be."""
+
+    code = "too_large"
 
 
 class LeaseHeld(ZhiyinError):

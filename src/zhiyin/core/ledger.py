@@ -66,6 +66,9 @@ jobs = sa.Table(
     sa.Column("result", sa.JSON),
 )  # fmt: skip
 
+QUEUED_KINDS = ("turn", "report")
+"""Kinds of jobs that a worker takes."""
+
 loads = sa.Table(
     "loads", metadata,
     sa.Column("load_id", sa.String(64), primary_key=True, comment="hash of content and mapping"),

@@ -65,7 +65,7 @@ def acquire_lease(
                     leases.insert().values(name=name, holder=holder, expires_at=until)
                 )
                 return until
-            free = found.holder == holder or found.expires_at <= now or _is_dead(found.holder)
+            free = found.holder == holder or found.expires_at <= now or is_dead(found.holder)
             taken = (
                 free
                 and connection.execute(
@@ -147,7 +147,7 @@ def _machine() -> str:
     return sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _is_dead(holder: str) -> bool:
+def is_dead(holder: str) -> bool:
     """Whether the holder was a process of this machine that is no more."""
     machine, _, rest = holder.partition(":")
     pid, _, started = rest.partition(":")

@@ -1,0 +1,5 @@
+"""`python -m zhiyin` is the command line."""
+
+from zhiyin.cli import main
+
+main()

@@ -1,0 +1,141 @@
+"""The app of one workspace, and the process that serves it with a worker beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from zhiyin import __version__
+from zhiyin.api import jobs, pages, tables, unsubscribe
+from zhiyin.api.access import add_routes
+from zhiyin.api.errors import handle_errors
+from zhiyin.api.keys import has_keys
+from zhiyin.api.shell import Shell
+from zhiyin.app import Workspace
+from zhiyin.core.clock import Clock
+from zhiyin.core.errors import ConfigError
+from zhiyin.core.log import get_logger
+
+ROUTES = (*pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES)
+STOP_S = 15.0
+
+
+def create_app(folder: Path, *, clock: Clock | None = None) -> FastAPI:
+    """The API of the workspace in `folder`. It writes only jobs, refusals and suppressions.
+
+    Every request reads the lake at the versions it finds when it begins.
+
+    Raises
+    ------
+    WorkspaceError
+        If there is no workspace.
+    """
+    shop = Workspace.open(folder, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        shop.close()
+
+    app = FastAPI(
+        title="Zhiyin",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        middleware=[Middleware(Shell)],
+    )
+    app.state.workspace = shop
+    handle_errors(app)
+    add_routes(app, ROUTES)
+    return app
+
+
+def serve_workspace(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    with_worker: bool = True,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the workspace until SIGTERM or Ctrl-C, then stop the worker too.
+
+    Parameters
+    ----------
+    port
+        0: any free one.
+    announce
+        Called with sentences for the person who started it; none: they are logged.
+
+    Raises
+    ------
+    ConfigError
+        If the address cannot be listened on.
+    """
+    say = announce or get_logger().info
+    app = create_app(folder)
+    try:
+        listening = socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on: {error.strerror}", hint="choose another --port"
+        ) from error
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, lifespan="on"
+    )
+    with listening, _stoppable(), _worker(folder, wanted=with_worker):
+        say(f"Zhiyin serves {folder} on http://{host}:{listening.getsockname()[1]}")
+        if not has_keys(app.state.workspace.store):
+            say("there is no API key yet: zhiyin key NAME --role viewer")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+class _Told(BaseException):
+    """The server was told to stop."""
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM unwind the block, so that what was started is stopped."""
+
+    def told(_signal: int, _frame: FrameType | None) -> None:
+        raise _Told
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield
+    except (_Told, KeyboardInterrupt):
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _worker(folder: Path, *, wanted: bool) -> Iterator[None]:
+    """A worker in a process of its own, stopped at the end of the block."""
+    if not wanted:
+        yield
+        return
+    command = [sys.executable, "-m", "zhiyin", "worker", "--workspace", str(folder)]
+    process = subprocess.Popen([*command, "--parent", str(os.getpid())])  # noqa: S603 - our own
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

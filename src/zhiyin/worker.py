@@ -1,0 +1,224 @@
+"""Takes the jobs that wait in the ledger, one after the other, by lease.
+
+waiting → running (leased, attempt counted) → done | failed. A job whose worker died is taken
+again, at once where it died on this machine, otherwise when its lease is over; after three
+attempts it has failed. A turn goes on where it was cut off, so a job may be run twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import sqlalchemy as sa
+
+from zhiyin.app import Workspace
+from zhiyin.core.clock import Clock, naive_utc
+from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
+from zhiyin.core.ledger import QUEUED_KINDS, jobs
+from zhiyin.core.log import get_logger
+from zhiyin.store.leases import is_dead, this_process
+from zhiyin.store.ledger import transaction
+from zhiyin.store.workspace import WorkspaceStore
+
+MAX_ATTEMPTS = 3
+LEASE_S = 60.0
+POLL_S = 1.0
+GAVE_UP = "gave_up: its worker died three times"
+
+
+class Stopped(BaseException):
+    """The worker was told to stop: not an error of the job."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that this worker holds."""
+
+    job_id: str
+    kind: str
+    arguments: Mapping[str, Any]
+    attempts: int
+
+
+def work(
+    folder: Path,
+    *,
+    once: bool = False,
+    poll_s: float = POLL_S,
+    parent: int | None = None,
+) -> int:
+    """Run waiting jobs until told to stop by SIGTERM or Ctrl-C; how many were taken.
+
+    Parameters
+    ----------
+    once
+        Stop when no job waits.
+    poll_s
+        Seconds between two looks at the ledger.
+    parent
+        Process id that must stay the parent: without it, stop.
+    """
+    holder, taken = this_process(), 0
+    stop = threading.Event()
+    with _signals(stop), Workspace.open(folder, write=True) as shop:
+        try:
+            while not stop.is_set() and parent in (None, os.getppid()):
+                job = take_job(shop.store, holder=holder, clock=shop.clock)
+                if job is None:
+                    if once:
+                        break
+                    stop.wait(poll_s)
+                    continue
+                taken += 1
+                if not _run(folder, shop, job, holder):
+                    if once:
+                        break
+                    stop.wait(poll_s)
+        except Stopped:
+            pass
+    return taken
+
+
+def take_job(
+    store: WorkspaceStore, *, holder: str, clock: Clock, lease_s: float = LEASE_S
+) -> Job | None:
+    """The oldest job that waits or whose worker is dead, now held by `holder`; None: no job.
+
+    A job that was taken three times already is marked failed instead.
+    """
+    now = naive_utc(clock.now())
+    query = (
+        sa.select(jobs)
+        .where(jobs.c.kind.in_(QUEUED_KINDS), jobs.c.state.in_(("waiting", "running")))
+        .order_by(jobs.c.created_at, jobs.c.job_id)
+    )
+    with transaction(store.ledger) as connection:
+        for row in connection.execute(query).all():
+            over = row.leased_until is None or row.leased_until <= now
+            if row.state == "running" and not over and not is_dead(row.holder or ""):
+                continue
+            mine = (jobs.c.job_id == row.job_id) & (jobs.c.state == row.state)
+            if row.attempts >= MAX_ATTEMPTS:
+                connection.execute(jobs.update().where(mine).values(state="failed", error=GAVE_UP))
+                continue
+            until = now + timedelta(seconds=lease_s)
+            connection.execute(
+                jobs.update()
+                .where(mine)
+                .values(
+                    state="running", holder=holder, leased_until=until, attempts=row.attempts + 1
+                )
+            )
+            return Job(row.job_id, row.kind, dict(row.arguments), row.attempts + 1)
+    return None
+
+
+def give_back(store: WorkspaceStore, job: Job, *, holder: str) -> None:
+    """Let the job wait again, as if it had not been taken."""
+    _settle(store, job, holder, state="waiting", attempts=job.attempts - 1)
+
+
+def run_job(folder: Path, job: Job) -> dict[str, Any]:
+    """Do what the job asks for; its result as JSON values without personal data.
+
+    Raises
+    ------
+    ZhiyinError
+        Whatever the turn or the report raises.
+    """
+    day = job.arguments.get("as_of")
+    as_of = date.fromisoformat(day) if day else None
+    with Workspace.open(folder, write=True) as shop:
+        if job.kind == "turn":
+            turn = shop.run(as_of=as_of, again=bool(job.arguments.get("again")))
+            as_of = turn.as_of
+        elif job.kind != "report":
+            raise NotFound(f"there is no kind of job {job.kind!r}", hint=f"kinds: {', '.join(QUEUED_KINDS)}")
+        summary, _, path = shop.report(as_of=as_of)
+    return {"turn_id": summary["turn_id"], "as_of": summary["as_of"], "report": path.name}
+
+
+def _run(folder: Path, shop: Workspace, job: Job, holder: str) -> bool:
+    """Run one job and note what came of it; whether the next may be taken at once."""
+    store, log = shop.store, get_logger()
+    try:
+        with _heartbeat(store, job, holder, shop.clock):
+            result = run_job(folder, job)
+    except Stopped:
+        give_back(store, job, holder=holder)
+        raise
+    except (LeaseHeld, ConcurrentWrite):
+        give_back(store, job, holder=holder)
+        log.info("job %s waits: the lake is held", job.job_id)
+        return False
+    except ZhiyinError as error:
+        _settle(store, job, holder, state="failed", error=f"{error.code}: {error.message}"[:400])
+        return True
+    except Exception as error:  # noqa: BLE001 - the outermost shell of the process
+        name = type(error).__name__  # its text may hold personal data
+        log.error("job %s failed: %s", job.job_id, name)
+        state = "failed" if job.attempts >= MAX_ATTEMPTS else "waiting"
+        _settle(store, job, holder, state=state, error=f"internal: {name}"[:400])
+        return False
+    _settle(store, job, holder, state="done", result=result, error=None)
+    return True
+
+
+def _settle(store: WorkspaceStore, job: Job, holder: str, **values: Any) -> None:
+    """Write the outcome, unless another worker has taken the job in the meantime."""
+    mine = (jobs.c.job_id == job.job_id) & (jobs.c.holder == holder)
+    with transaction(store.ledger) as connection:
+        connection.execute(
+            jobs.update().where(mine).values(holder=None, leased_until=None, **values)
+        )
+
+
+@contextmanager
+def _heartbeat(store: WorkspaceStore, job: Job, holder: str, clock: Clock):
+    """Hold the job's lease while the block runs."""
+    over = threading.Event()
+    mine = (jobs.c.job_id == job.job_id) & (jobs.c.holder == holder)
+
+    def beat() -> None:
+        while not over.wait(LEASE_S / 3):
+            until = naive_utc(clock.now()) + timedelta(seconds=LEASE_S)
+            with transaction(store.ledger) as connection:
+                connection.execute(jobs.update().where(mine).values(leased_until=until))
+
+    thread = threading.Thread(target=beat, name="zhiyin-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def _signals(stop: threading.Event):
+    """Within the block SIGTERM and Ctrl-C stop the worker, also in the middle of a job."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def told(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+        raise Stopped
+
+    before = {one: signal.signal(one, told) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    except Stopped:
+        pass
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
