@@ -62,9 +62,9 @@ def test_a_server_answers_works_and_stops_with_its_worker(folder, stop):
 
 
 def test_a_taken_port_is_said_in_words(folder):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(ConfigError, match="cannot be listened on"):
-            serve_workspace(folder, port=taken.getsockname()[1], with_worker=False)
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, pytest.raises(ConfigError, match="cannot be listened on"):
+        serve_workspace(folder, port=taken.getsockname()[1], with_worker=False)
 
 
 def test_a_folder_that_is_no_workspace_is_not_served(tmp_path):
