@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +14,11 @@ from typing import Any, Self
 import ibis
 
 from zhiyin import __version__
+from zhiyin.act import job as act
+from zhiyin.act.channels.sink import SinkChannel
+from zhiyin.act.channels.smtp import open_smtp
+from zhiyin.act.letters import sender_address
+from zhiyin.act.review import SendPlan
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping
 from zhiyin.core import columns as c
@@ -22,7 +30,7 @@ from zhiyin.core.config import (
     render_settings,
 )
 from zhiyin.core.context import Context
-from zhiyin.core.errors import NotEnoughData, WorkspaceError
+from zhiyin.core.errors import ConfigError, NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
 from zhiyin.loop import Turn, last_turn, run_turn
@@ -30,12 +38,13 @@ from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
+from zhiyin.store.leases import hold_lease
 from zhiyin.store.vault import LocalVault, open_vault
 from zhiyin.store.workspace import WorkspaceStore, open_store
 from zhiyin.summary import summarise
 
 FOLDERS = ("lake", "keys", "outbox", "reports")
-REPORT, SUMMARY = "report.html", "summary.json"
+REPORT, PLANNED, SUMMARY = "report.html", "planned.html", "summary.json"
 
 
 def quiet(what: str, share: float) -> None:
@@ -128,14 +137,17 @@ class Workspace:
     ) -> Turn:
         """Turn the loop for a day (none: the day after the last data). Delivers in a demo only."""
         day = as_of or self.default_day()
+        with self._demo_channel() as channel:
 
-        def make_context(turn_id: str, store: WorkspaceStore) -> Context:
-            return self.context(day, turn_id=turn_id, store=store)
+            def make_context(turn_id: str, store: WorkspaceStore) -> Context:
+                return self.context(
+                    day, turn_id=turn_id, store=store, channel=channel, progress=progress
+                )
 
-        return run_turn(
-            self.store, make_context, settings=self.settings, as_of=day, clock=self.clock,
-            code_version=__version__, only=only, again=again, progress=progress,
-        )  # fmt: skip
+            return run_turn(
+                self.store, make_context, settings=self.settings, as_of=day, clock=self.clock,
+                code_version=__version__, only=only, again=again, progress=progress,
+            )  # fmt: skip
 
     def default_day(self) -> date:
         """The local day after the last sale: the first day that sees all of them.
@@ -159,6 +171,7 @@ class Workspace:
         turn_id: str = "",
         store: WorkspaceStore | None = None,
         channel: Channel | None = None,
+        progress: Progress = quiet,
     ) -> Context:
         """What jobs of the day get."""
         return Context(
@@ -170,6 +183,7 @@ class Workspace:
             as_of,
             turn_id,
             channel,
+            progress,
         )
 
     def report(
@@ -186,6 +200,23 @@ class Workspace:
             json.dumps(summary, ensure_ascii=False, indent=2, default=str) + "\n", encoding="utf-8"
         )
         return summary, summary_text(data, "zh" if language == "zh" else "en"), path
+
+    def send_plan(self, campaign: str) -> SendPlan:
+        """What sending the campaign's planned messages now would do, rule by rule."""
+        return act.plan(self._context_now(), campaign)
+
+    def send(self, campaign: str, *, progress: Progress = quiet) -> dict[str, Any]:
+        """Send the campaign's planned messages through the configured channel; the counts.
+
+        A demonstration sends to its sink, never to a server.
+
+        Raises
+        ------
+        ConfigError
+            If no channel is configured.
+        """
+        with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock):
+            return act.deliver(self._context_now(channel), campaign, progress=progress)
 
     def erase(
         self, customer: str, *, language: str | None = None, progress: Progress = quiet
@@ -205,6 +236,38 @@ class Workspace:
         )  # fmt: skip
         shown = language or self.settings.languages[0]
         return {"text": proof.text(shown, currency=self.settings.currency), **proof.as_dict()}
+
+    def _context_now(self, channel: Channel | None = None) -> Context:
+        """A context of this moment: what a real delivery works with."""
+        now = self.clock.now()
+        context = self.context(local_day(now, self.settings.zone), channel=channel)
+        return replace(context, clock=FrozenClock(now))
+
+    @contextmanager
+    def _channel(self) -> Iterator[Channel]:
+        """The channel of the settings; the sink in a demonstration."""
+        settings = self.settings.act
+        if not self.settings.demo and settings.channel != "smtp":
+            raise ConfigError(
+                "no channel is configured", hint='set channel = "smtp" under [act] in zhiyin.toml'
+            )
+        channel = self._sink() if self.settings.demo else open_smtp(settings)
+        try:
+            yield channel
+        finally:
+            channel.close()
+
+    @contextmanager
+    def _demo_channel(self) -> Iterator[Channel | None]:
+        """The sink in a demonstration; otherwise none: nothing is ever sent by a turn."""
+        if not self.settings.demo:
+            yield None
+            return
+        with self._channel() as channel:
+            yield channel
+
+    def _sink(self) -> SinkChannel:
+        return SinkChannel(self.folder / "outbox", sender=sender_address(self.settings))
 
     def close(self) -> None:
         """Give back the ledger's connections."""

@@ -36,7 +36,7 @@ JOBS = Registry(
         "understand.models": "zhiyin.understand.job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
         "decide": "zhiyin.decide.job:run",
-        #        "act": "zhiyin.act.job:run",
+        "act": "zhiyin.act.job:run",
         "measure": "zhiyin.measure.job:run",
     },
 )

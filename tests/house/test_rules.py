@@ -14,16 +14,12 @@ SRC = Path(__file__).parents[2] / "src" / "zhiyin"
 MODULES = sorted(SRC.rglob("*.py"))
 ROOMS = ("collect", "profile", "understand", "decide", "act", "measure")
 STORE_DOORS = {"job.py", "live.py", "ledger.py"}
-COLUMN_NAMES = {value for name, value in vars(columns).items() if name.isupper()}
-# words that are columns and also ordinary JSON keys or options
-ORDINARY = {"name", "kind", "value", "body", "key", "n", "at", "op", "low", "high", "message",
-            "status", "source", "table", "version", "rank", "score", "model", "reason", "reasons",
-            "content", "evidence", "rule", "month", "city", "country", "region", "action", "arm",
-            "channel", "language", "segment", "metric", "rate", "task", "subject", "tag", "url",
-            "personal", "properties", "policy", "rating", "scheme", "brand", "category",
-            "department", "subcategory", "eligible", "currency", "quantity", "orders", "rfm",
-            "revision",
-}  # fmt: skip
+COLUMN_NAMES = {
+    value
+    for name, value in vars(columns).items()
+    if name.isupper() and value.endswith(("_id", "_at", "_on", "_minor"))
+}
+"""Names that are columns beyond doubt; short words are also keys of JSON values."""
 
 
 def _relative(path: Path) -> str:
@@ -70,7 +66,7 @@ def find_violations(path: str, code: str) -> list[str]:
                 if Path(path).name not in STORE_DOORS and not Path(path).stem.endswith("job"):
                     found.append(f"{path}:{node.lineno} touches ctx.store outside job/live/ledger")
         if room and isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            if node.slice.value in COLUMN_NAMES - ORDINARY:
+            if node.slice.value in COLUMN_NAMES:
                 found.append(
                     f"{path}:{node.lineno} names a column by a literal: {node.slice.value}"
                 )

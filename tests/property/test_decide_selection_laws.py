@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zhiyin.core.rng import Streams
@@ -48,6 +48,7 @@ def rng(seed=1):
     return Streams(seed).generator("law")
 
 
+@settings(max_examples=60)
 @given(people, terms, st.integers(0, 5))
 def test_limits_hold_and_the_ineligible_are_never_chosen(rows, limits, elsewhere):
     who = build(rows, limits)
@@ -65,6 +66,7 @@ def test_limits_hold_and_the_ineligible_are_never_chosen(rows, limits, elsewhere
     assert choice.explored.sum() <= limits.explore_slots(choice.slots)
 
 
+@settings(max_examples=60)
 @given(people, terms)
 def test_every_action_taken_was_possible_and_probabilities_sum_to_one(rows, limits):
     who = build(rows, limits)
@@ -80,6 +82,7 @@ def test_every_action_taken_was_possible_and_probabilities_sum_to_one(rows, limi
     assert expected == pytest.approx(int(choice.chosen.sum()), abs=1e-6)
 
 
+@settings(max_examples=60)
 @given(people, terms, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(rows, limits, random):
     who = build(rows, limits)
@@ -92,6 +95,7 @@ def test_the_order_of_rows_changes_nothing(rows, limits, random):
         assert np.array_equal(getattr(one, name)[order], getattr(other, name)), name
 
 
+@settings(max_examples=60)
 @given(people, terms, st.sampled_from([2, 8, 1024]))
 def test_another_unit_of_money_changes_nothing(rows, limits, scale):
     budget = limits.budget_minor
@@ -107,6 +111,7 @@ def test_another_unit_of_money_changes_nothing(rows, limits, scale):
     assert np.array_equal(one.expected_minor[finite] * scale, other.expected_minor[finite])
 
 
+@settings(max_examples=60)
 @given(people, terms)
 def test_the_holdout_changes_who_is_contacted_but_not_who_is_chosen(rows, limits):
     who = build(rows, limits)

@@ -19,7 +19,7 @@ from zhiyin.core.protocols import Vault
 from zhiyin.govern import gate
 from zhiyin.govern.gate import Consent, Facts, Limits, Verdict
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
-from zhiyin.govern.suppression import address_token
+from zhiyin.govern.suppression import address_token, suppression_tokens
 
 MARKETING = "marketing"
 
@@ -74,13 +74,9 @@ def check_people(
     consents = read_consents(connection, parties, purpose=terms.purpose)
     since = at - timedelta(days=terms.limits.cap_days)
     contacts = read_contacts(connection, parties, since=since, until=at)
-    tokens = {
-        address: address_token(vault, terms.channel, address)
-        for person in people
-        for address in person.addresses
-    }
-    listed = read_suppressed(connection, list(tokens.values()), channel=terms.channel)
-    suppressed = {address for address, token in tokens.items() if token in listed}
+    tokens = [_tokens(person, vault=vault, channel=terms.channel) for person in people]
+    every = sorted(set().union(*tokens))
+    listed = read_suppressed(connection, every, channel=terms.channel)
     return [
         gate.check(
             Facts(
@@ -90,7 +86,7 @@ def check_people(
                 local_hour=_local_hour(at, person.zone or terms.zone, terms.zone),
                 has_address=bool(person.address),
                 consents=_of_all(consents, person),
-                suppressed=not suppressed.isdisjoint(person.addresses),
+                suppressed=not listed.isdisjoint(hers),
                 held_out=any(party in held_out for party in person.parties),
                 contacted_at=[
                     moment for party in person.parties for moment in contacts.get(party, ())
@@ -98,8 +94,14 @@ def check_people(
             ),
             terms.limits,
         )
-        for person in people
+        for person, hers in zip(people, tokens, strict=True)
     ]
+
+
+def _tokens(person: Person, *, vault: Vault, channel: str) -> set[str]:
+    """Tokens of all addresses of hers, those that only an identity tells of included."""
+    plain = {address_token(vault, channel, address) for address in person.addresses}
+    return plain.union(suppression_tokens(vault, person.identities))
 
 
 def _of_all(consents: Mapping[str, Sequence[Consent]], person: Person) -> list[Consent]:

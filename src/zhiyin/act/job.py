@@ -31,6 +31,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
+from zhiyin.govern.suppression import NAMESPACE_OF
 
 JOB = "act"
 CONTACT, TREAT, HOLDOUT = "contact", "treat", "holdout"
@@ -280,7 +281,10 @@ def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) ->
     ids = ctx.store.to_ibis(pa.table({c.PARTY_ID: pa.array(wanted, pa.string())}))
     customers = ctx.store.read("customers", as_of=as_of).semi_join(ids, c.PARTY_ID)
     rows = customers.select(c.PARTY_ID, c.LANGUAGE, c.TIME_ZONE, c.PERSONAL).to_pyarrow()
-    return Directory(rows, kinship, ctx.vault)
+    known = ctx.store.read("identities", as_of=as_of).semi_join(ids, c.PARTY_ID)
+    addresses = known.filter(known[c.NAMESPACE] == NAMESPACE_OF[CHANNEL])
+    identities = addresses.select(c.PARTY_ID, c.IDENTITY_ID).to_pyarrow()
+    return Directory(rows, identities, kinship, ctx.vault)
 
 
 def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:

@@ -25,6 +25,7 @@ class Person:
     parties: tuple[str, ...]  # the representative first
     addresses: tuple[str, ...] = field(default=(), repr=False)  # the one to use first
     name: str = field(default="", repr=False)
+    identities: tuple[str, ...] = ()  # `identity_id` of every address known to be hers
     language: str = ""  # BCP 47, or empty
     zone: str = ""  # IANA, or empty
 
@@ -60,14 +61,21 @@ class Directory:
     ----------
     rows
         `party_id`, `language`, `time_zone`, `personal`: at least the rows of all their parties.
+    identities
+        `party_id`, `identity_id` of the channel's addresses: at least those of all their parties.
     kinship
         Which parties are one person.
     """
 
-    def __init__(self, rows: pa.Table, kinship: Kinship, vault: Vault) -> None:
+    def __init__(
+        self, rows: pa.Table, identities: pa.Table, kinship: Kinship, vault: Vault
+    ) -> None:
         self._rows: dict[str, Mapping[str, Any]] = {
             row[c.PARTY_ID]: row for row in rows.to_pylist()
         }
+        self._identities: dict[str, list[str]] = defaultdict(list)
+        for row in identities.to_pylist():
+            self._identities[row[c.PARTY_ID]].append(row[c.IDENTITY_ID])
         self._kinship = kinship
         self._vault = vault
 
@@ -91,6 +99,7 @@ class Directory:
             parties,
             tuple(dict.fromkeys(address for address in addresses if address)),
             next((name for name in names if name), ""),
+            tuple(sorted({one for party in parties for one in self._identities.get(party, ())})),
             next((row[c.LANGUAGE] for row in rows if row[c.LANGUAGE]), ""),
             next((row[c.TIME_ZONE] for row in rows if row[c.TIME_ZONE]), ""),
         )

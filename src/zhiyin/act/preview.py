@@ -40,7 +40,7 @@ _STYLE = """
 body{font:16px/1.5 -apple-system,'Segoe UI',Roboto,'PingFang SC','Microsoft YaHei',
 'Noto Sans CJK SC',sans-serif;color:#222;max-width:1000px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem}p.lead{color:#555}
-iframe{width:100%;height:760px;border:1px solid #ddd;border-radius:6px;background:#f1efea}
+iframe{width:100%;height:880px;border:1px solid #ddd;border-radius:6px;background:#f1efea}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{text-align:left;padding:6px 10px;border-bottom:1px solid #e6e6e6}
 td.id{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:12px}

@@ -89,7 +89,7 @@ class DecideSettings(Section):
         default=0.30, gt=0, le=1, description="largest share of recipients contacted"
     )
     budget_minor: int | None = Field(
-        default=None, ge=0, description="largest total contact cost; none: no limit"
+        default=None, ge=0, description="largest contact cost of one campaign; none: no limit"
     )
     margin_rate: float = Field(default=0.25, gt=0, le=1, description="margin as a share of revenue")
     contact_cost_minor: int = Field(

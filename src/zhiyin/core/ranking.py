@@ -47,11 +47,12 @@ def hit_rate(hits: Hits, relevant: Counts) -> Figures:
 
 def average_precision(hits: Hits, relevant: Counts) -> Figures:
     """Mean over min(k, relevant) of the precision at each hit (the mean over people is MAP)."""
+    width = hits.shape[1]
+    ranks: Figures = np.arange(1, width + 1, dtype=np.float64)
     found: Figures = hits.astype(np.float64)
-    so_far: Figures = np.add.accumulate(found, axis=1)
-    precision: Figures = so_far / np.arange(1, hits.shape[1] + 1)
-    best = np.minimum(relevant, hits.shape[1]).astype(np.float64)
-    total: Figures = (found * precision).sum(axis=1)
+    so_far: Figures = found @ np.triu(np.ones((width, width)))  # hits up to each place
+    total: Figures = (found * so_far) @ (1 / ranks)
+    best = np.minimum(relevant, width).astype(np.float64)
     return _divide(total, best)
 
 

@@ -31,12 +31,11 @@ def suppression_tokens(vault: Vault, identity_ids: Iterable[str]) -> list[str]:
 
 
 def address_token(vault: Vault, channel: str, address: str) -> str:
-    """The token of a plain `address` on `channel`: equal for all spellings of one address."""
-    namespace = NAMESPACE_OF.get(channel, channel)
-    identity_id = identify(vault, namespace, normalise_address(address))
-    return suppression_tokens(vault, [identity_id])[0]
+    """The token of a plain address on `channel`: equal for all spellings of one address."""
+    named = identify(vault, NAMESPACE_OF.get(channel, channel), normalise_address(address))
+    return suppression_tokens(vault, [named])[0]
 
 
 def normalise_address(address: str) -> str:
-    """`address` in one Unicode form, in lower case, without space around it."""
+    """An e-mail address as a load normalises it: one Unicode form, lower case, no space around."""
     return unicodedata.normalize("NFKC", address).strip().lower()

@@ -70,7 +70,15 @@ def _plan(ctx: Context, config: ProfileSettings) -> Plan:
         history_campaigns=config.history_campaigns,
         purchase_snapshots=config.purchase_snapshots,
         horizon_days=ctx.settings.understand.purchase_horizon_days,
+        recipients=count_recipients(ctx.store.read("touches", as_of=ctx.as_of)),
     )
+
+
+def count_recipients(touches: ibis.Table) -> dict[str, int]:
+    """Customers by campaign that was planned for them."""
+    planned = touches.filter(touches[c.KIND] == "planned", touches[c.CAMPAIGN_ID].notnull())
+    counted = planned.group_by(c.CAMPAIGN_ID).agg(n=planned[c.CUSTOMER_ID].nunique())
+    return {row[c.CAMPAIGN_ID]: row["n"] for row in counted.to_pyarrow().to_pylist()}
 
 
 def _first_day(ctx: Context) -> date | None:
@@ -89,11 +97,15 @@ def _figures(plan: Plan) -> dict[str, object]:
         "campaigns": {day.isoformat(): list(names) for day, names in plan.campaigns.items()},
         "decided": list(plan.decided),
         "too_little_history": list(plan.dropped),
+        "too_small": list(plan.small),
     }
 
 
 def _notes(plan: Plan) -> tuple[str, ...]:
-    if not plan.dropped:
-        return ()
-    names = ", ".join(plan.dropped)
-    return (f"Not used for training, too little history before them: {names}.",)
+    reasons = (
+        ("too little history before them", plan.dropped),
+        ("the smallest of all", plan.small),
+    )
+    return tuple(
+        f"Not used for training, {why}: {', '.join(names)}." for why, names in reasons if names
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
 
+SMALL_SHARE = 0.05  # of all recipients: the smallest campaigns up to it get no snapshot
 MIN_HISTORY_DAYS = 30  # with less, "has not bought lately" cannot be told from "not yet seen"
 
 
@@ -21,6 +22,7 @@ class Plan:
     campaigns: Mapping[date, tuple[str, ...]]
     decided: tuple[str, ...]
     whole: frozenset[date]  # days on which every customer gets a row, not only recipients
+    small: tuple[str, ...]  # ended campaigns too small to be worth a snapshot
     dropped: tuple[str, ...]  # ended campaigns with too little history before them
 
 
@@ -33,6 +35,7 @@ def plan_snapshots(
     history_campaigns: int,
     purchase_snapshots: int,
     horizon_days: int,
+    recipients: Mapping[str, int] | None = None,
 ) -> Plan:
     """Plan the snapshots of a turn.
 
@@ -52,6 +55,10 @@ def plan_snapshots(
         Without a campaign to decide: so many past days, `horizon_days` apart, so that the horizon
         of the latest ends where the day begins.
 
+    recipients
+        Planned recipients by campaign, to leave out the smallest: each day costs a pass over the
+        facts, and these few rows teach nothing. None: all ended campaigns are kept.
+
     Raises
     ------
     NotFound
@@ -70,8 +77,12 @@ def plan_snapshots(
     ended = [(str(r[c.CAMPAIGN_ID]), r[c.START_ON]) for r in rows if r[c.END_ON] < as_of]
     able = [(i, day) for i, day in ended if earliest is not None and day >= earliest]
     dropped = tuple(i for i, day in ended if (i, day) not in able)
+    latest = able[-history_campaigns:]
+    small = _smallest({name: recipients.get(name, 0) for name, _ in latest} if recipients else {})
     by_day: dict[date, list[str]] = {}
-    for campaign, day in able[-history_campaigns:]:
+    for campaign, day in latest:
+        if campaign in small:
+            continue
         by_day.setdefault(day, []).append(campaign)
     if decided:
         by_day.setdefault(as_of, []).extend(decided)
@@ -80,4 +91,16 @@ def plan_snapshots(
         past = [as_of - timedelta(days=horizon_days * k) for k in range(1, purchase_snapshots + 1)]
         whole |= {day for day in past if day >= earliest}
     kept = {day: tuple(by_day[day]) for day in sorted(by_day)}
-    return Plan(tuple(sorted({*whole, *by_day})), kept, decided, frozenset(whole), dropped)
+    return Plan(tuple(sorted({*whole, *by_day})), kept, decided, frozenset(whole), small, dropped)
+
+
+def _smallest(recipients: Mapping[str, int]) -> tuple[str, ...]:
+    """The smallest campaigns that together hold at most `SMALL_SHARE` of the recipients."""
+    limit = SMALL_SHARE * sum(recipients.values())
+    held, found = 0, []
+    for name in sorted(recipients, key=lambda n: (recipients[n], n)):
+        held += recipients[name]
+        if held > limit:
+            break
+        found.append(name)
+    return tuple(sorted(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +16,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import start_of_day
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
+from zhiyin.core.features import FEATURES
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
@@ -22,9 +24,14 @@ from zhiyin.understand.predict import artifact, labels, purchase, response
 from zhiyin.understand.predict.training import Scored
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.segment import rfm, rows
+from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
+from zhiyin.understand.segment.clusters import find_clusters
+from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 
 JOB = "understand.models"
 WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
+REVENUE = "revenue_minor"
 FACTS = ("order_lines", "touches", "offers", "campaigns")
 
 
@@ -51,12 +58,13 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
     _predict(ctx, config, facts, found)
+    _segment(ctx, config, found)
     _recommend(ctx, config, facts["order_lines"], found)
     written = _write_check(ctx, config)
     for name in WRITTEN:
-        rows = _stack(name, found.rows[name])
+        stacked = _stack(name, found.rows[name])
         written[name] = written.get(name, 0) + ctx.store.replace(
-            name, rows, scope={c.AS_OF_ON: ctx.as_of}
+            name, stacked, scope={c.AS_OF_ON: ctx.as_of}
         )
     return JobReport(JOB, rows=written, figures=found.figures, notes=tuple(found.notes))
 
@@ -130,6 +138,38 @@ def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
         c.ARTIFACT: [artifact.pack(scored.artifact)], c.CARD: [to_json(card)],
     }  # fmt: skip
     found.rows["models"].append(pa.table(row))
+
+
+def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:
+    """RFM segments over orders, clusters over features."""
+    ctx.progress("segments", 0.5)
+    orders = ctx.store.read("orders", as_of=ctx.as_of)
+    scored = rfm.score_rfm(orders, as_of=ctx.as_of, zone=ctx.settings.zone)
+    named = rfm.name_segments(scored).to_pyarrow()
+    found.rows["memberships"].append(rows.rfm_memberships(named, as_of=ctx.as_of))
+    told = list(rows.rfm_insights(named))
+    features = ctx.store.read("features")
+    today = features.filter(features[c.AS_OF_ON] == ctx.as_of).order_by(c.CUSTOMER_ID)
+    names = [*CLUSTER_FEATURES]
+    table = today.select(c.CUSTOMER_ID, REVENUE, *names).to_pandas()
+    values = table[names].to_numpy(float)
+    clusters = find_clusters(
+        values, names, rng=ctx.rng.generator("clusters"),
+        k_min=config.clusters_min, k_max=config.clusters_max,
+    )  # fmt: skip
+    meanings = {f.name: Meaning(f.meaning, f.meaning_zh, f.unit) for f in FEATURES}
+    portraits = describe_clusters(clusters, values, names, meanings)
+    revenue = table[REVENUE].fillna(0).to_numpy(float)
+    ids = table[c.CUSTOMER_ID].tolist()
+    found.rows["memberships"].append(rows.cluster_memberships(clusters, ids, as_of=ctx.as_of))
+    told += rows.cluster_insights(clusters, portraits, revenue)
+    for key, body in told:
+        found.add_insight(ctx.as_of, "segment", key, body)
+    sizes = Counter(named[c.SEGMENT].to_pylist())
+    found.figures["segments"] = {
+        "rfm": dict(sorted(sizes.items())),
+        **rows.cluster_figures(clusters),
+    }
 
 
 def _recommend(

@@ -17,7 +17,7 @@ from zhiyin.core.config import validate_settings
 from zhiyin.core.context import Context
 from zhiyin.core.ledger import consents, messages, suppressions
 from zhiyin.core.rng import Streams
-from zhiyin.govern.suppression import address_token
+from zhiyin.govern.suppression import address_token, identify
 from zhiyin.testing.contract_store import LOADED, merge, put
 
 ZONE = "America/New_York"
@@ -98,6 +98,13 @@ class Shop:
         row = {"token": token, "channel": "email", "reason": "bounce", "at": LONG_AGO}
         with self.store.begin() as connection:
             connection.execute(suppressions.insert(), [row])
+
+    def identify(self, key: str, address: str) -> None:
+        """An address that is known from elsewhere than the person's customer row."""
+        self._appended += 1
+        row = {c.IDENTITY_ID: identify(self.vault, "email", address), c.NAMESPACE: "email",
+               c.PARTY_ID: self.party(key), c.VALID_AT: LONG_AGO, **LOADING}  # fmt: skip
+        put(self.store, "identities", row, app=f"identity {self._appended}")
 
     def merge(self, key: str, into: str) -> None:
         self._appended += 1

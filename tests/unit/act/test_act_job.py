@@ -110,9 +110,13 @@ def test_one_party_speaks_for_all_parties_of_a_person(shop):
     shop.add("bob", "bob-old")
     shop.suppress("bob-old@shop.example")
     shop.merge("bob-old", "bob")
-    shop.decide("ana", "bob")
+    shop.add("eve")
+    shop.identify("eve-order", "eve.old@shop.example")  # a party without a customer row
+    shop.suppress("eve.old@shop.example")
+    shop.merge("eve-order", "eve")
+    shop.decide("ana", "bob", "eve")
     counts = run(shop, RecordingChannel())
-    assert counts["skipped"] == {"consent_refused": 1, "suppressed": 1}
+    assert counts["skipped"] == {"consent_refused": 1, "suppressed": 2}
 
 
 def test_people_merged_after_planning_get_one_message(shop):

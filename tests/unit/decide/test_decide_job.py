@@ -195,6 +195,16 @@ def test_a_later_day_keeps_the_arms_and_writes_to_nobody_twice(campaign):
     assert campaign.decisions() == first
 
 
+def test_somebody_chosen_earlier_and_erased_since_has_used_her_slot(campaign):
+    campaign.add(
+        "decisions",
+        {c.DECISION_ID: "d", c.CAMPAIGN_ID: "s:k", c.PARTY_ID: "p_gone", c.CUSTOMER_ID: "p_gone",
+         c.ARM: "treat", c.DECIDED_AT: datetime(2026, 5, 1), c.AS_OF_ON: date(2026, 5, 1)},
+    )  # fmt: skip
+    report = run(campaign, max_share=0.3)
+    assert report.figures["campaigns"]["s:k"]["slots"] == 2
+
+
 def test_those_chosen_get_an_offer_and_products(campaign):
     campaign.add("offers", {c.OFFER_ID: "s:o1", c.CAMPAIGN_ID: "s:k", c.PRODUCT_ID: "s:tea",
                             c.VALID_AT: datetime(2026, 5, 3)},

@@ -70,7 +70,10 @@ def test_the_offer_on_which_she_spent_most_is_hers(choose):
     made = choose(
         ["p_a", "p_b"],
         offers=offer("o1", "tea") + offer("o2", "soap", "milk"),
-        bought=buy("p_a", "tea", 900) + buy("p_b", "soap", 500) + buy("p_b", "tea", 400),
+        bought=buy("p_a", "tea", 900)
+        + buy("p_a", "soap", 100, times=5)
+        + buy("p_b", "soap", 500)
+        + buy("p_b", "tea", 100, times=4),
     )
     assert made["p_a"] == ("o1", ["tea"])
     assert made["p_b"][0] == "o2"

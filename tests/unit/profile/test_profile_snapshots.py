@@ -41,6 +41,13 @@ def test_only_the_latest_campaigns_are_kept():
     assert [d for d in made.days if d != DAY] == [date(2017, 3, 4), date(2017, 3, 5)]
 
 
+def test_the_smallest_campaigns_up_to_a_twentieth_of_all_recipients_get_no_day():
+    past = [row(f"c{k}", date(2017, 3, 1) + timedelta(days=k)) for k in range(4)]
+    made = plan([*past, row("now", DAY)], recipients={"c0": 500, "c1": 40, "c2": 20, "c3": 460})
+    assert made.small == ("c2",)
+    assert date(2017, 3, 3) not in made.days
+
+
 def test_without_a_campaign_past_days_are_a_horizon_apart_and_hold_everyone():
     made = plan([])
     assert made.days == (date(2017, 2, 2), date(2017, 5, 3), date(2017, 8, 1), DAY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from babel.dates import format_date
@@ -29,18 +30,15 @@ _JOINERS = {"\u200d"}  # keeps emoji families together
 def clean(value: object, *, limit: int = 160) -> str:
     """`value` on one line: no control or direction characters, no runs of space, not too long."""
     text = unicodedata.normalize("NFC", "" if value is None else str(value))
-    kept = "".join(
-        one
-        if one in _JOINERS
-        else " "
-        if one.isspace()
-        else ""
-        if unicodedata.category(one) in _HIDDEN
-        else one
-        for one in text
-    )
+    kept = text if text.isprintable() else "".join(_visible(one) for one in text)
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def _visible(one: str) -> str:
+    if one.isspace():
+        return " "
+    return "" if unicodedata.category(one) in _HIDDEN and one not in _JOINERS else one
 
 
 def describe_products(
@@ -119,6 +117,7 @@ def _money_words(minor: int, currency: str, language: str) -> str:
     return format_currency(amount, currency, locale=_LOCALES[language])
 
 
+@lru_cache(maxsize=1_000)
 def _day_words(day: date, language: str) -> str:
     return format_date(day, "long", locale=_LOCALES[language])
 

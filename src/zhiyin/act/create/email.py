@@ -62,7 +62,7 @@ def render(template: str, values: Mapping[str, Any], language: str) -> Rendered:
         Its name, for example `offer`.
     values
         What the template asks for: for `offer` `shop`, `name`, `offer`, `last_day`, `products`
-        (`name`, `detail`, `url`), `postal_address`, `unsubscribe_url`.
+        (`name`, `detail`, `url`), `postal_address`, `unsubscribe_url`: empty where there is none.
     language
         One of `LANGUAGES`.
 
@@ -84,11 +84,12 @@ def fill(template: Template, values: Mapping[str, Any]) -> Rendered:
     InvalidParameter
         If a value is missing or a limit is passed. No value is quoted.
     """
+    given = {name: _or_nil(value) for name, value in values.items()}
     try:
         return Rendered(
-            " ".join(template.subject.render(values).split()),
-            template.html.render(values),
-            template.text.render(values).strip() + "\n",
+            " ".join(template.subject.render(given).split()),
+            template.html.render(given),
+            template.text.render(given).strip() + "\n",
         )
     except LiquidError as error:
         raise InvalidParameter(
@@ -121,6 +122,15 @@ def compile_template(mjml: str, text: str) -> Template:
         )
     except LiquidError as error:
         raise InvalidParameter(f"a template is not valid Liquid: {error}") from error
+
+
+def _or_nil(value: Any) -> Any:  # Any: JSON values
+    """Empty text as nil, so that a template may ask `{% if last_day %}`: in Liquid it is true."""
+    if isinstance(value, dict):
+        return {name: _or_nil(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_or_nil(inner) for inner in value]
+    return None if value == "" else value
 
 
 @cache

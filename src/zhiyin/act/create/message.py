@@ -31,7 +31,6 @@ _DOMAIN = re.compile(
 )
 _ASCII = bytes(range(128))
 _LONGEST = 998  # characters of a line, RFC 5322, 2.1.1
-_BREAK_AFTER = 400
 _FOREIGN_SHARE = 0.1  # more than this outside ASCII is shorter as base64
 
 
@@ -148,13 +147,14 @@ def _ascii_html(html: str) -> str:
 def _broken(line: str) -> str:
     if len(line) <= _LONGEST:
         return line
-    pieces, length = [], 0
-    for piece in line.split('">'):
-        pieces.append(piece)
-        length += len(piece) + 2
-        pieces.append('">' if length < _BREAK_AFTER else '"\n>')
-        length = length if length < _BREAK_AFTER else 0
-    return "".join(pieces[:-1])
+    broken, length = [], 0
+    for piece in line.replace('">', '"\0>').split("\0"):
+        if broken and length + len(piece) > _LONGEST:
+            broken.append("\n")
+            length = 0
+        broken.append(piece)
+        length += len(piece)
+    return "".join(broken)
 
 
 def _encode(body: str) -> tuple[str, str]:

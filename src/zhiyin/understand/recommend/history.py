@@ -1,5 +1,7 @@
 # pyright: standard, reportAttributeAccessIssue=false, reportOptionalSubscript=false
-# (pyarrow makes the functions of `compute` when it is imported; scipy types shapes as maybe None)
+# pyright: reportOperatorIssue=false
+# (pyarrow makes the functions of `compute` when it is imported; scipy types shapes as maybe None;
+# Ibis types a column of a table as one that can do nothing)
 """Who bought what, and when, as small coded arrays: the one input of every recommender."""
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class History:
         (U,) ids of everyone with a purchase, of an eligible product or not.
     products
         (I,) ids of the eligible products: those with at least `min_buyers` buyers.
-    visits
-        (U,) int64, distinct purchase moments of each customer, over all products.
+    visit_customer, visit_age_days
+        (v,) int32 and float32, the distinct purchase moments of each customer, over all products.
     customer, product
         (n,) int32 codes of each purchase of an eligible product, sorted by customer, product, age.
     age_days
@@ -55,7 +57,8 @@ class History:
     until: datetime
     customers: np.ndarray
     products: np.ndarray
-    visits: np.ndarray
+    visit_customer: np.ndarray
+    visit_age_days: np.ndarray
     customer: np.ndarray
     product: np.ndarray
     age_days: np.ndarray
@@ -64,6 +67,11 @@ class History:
     def shape(self) -> tuple[int, int]:
         """(customers, eligible products)."""
         return len(self.customers), len(self.products)
+
+    @cached_property
+    def visits(self) -> np.ndarray:
+        """(U,) int64, distinct purchase moments of each customer, over all products."""
+        return np.bincount(self.visit_customer, minlength=self.shape[0])
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -148,8 +156,10 @@ def read_history(interactions: Interactions, *, until: datetime, min_buyers: int
     order = np.lexsort((-sold, product, customer))
     customer, product, sold = customer[order], product[order], sold[order]
     age = ((np.datetime64(moment, "us").astype(np.int64) - sold) / _DAY_US).astype(np.float32)
-    visits = _count_visits(customer, sold, len(customers))
-    everything = History(moment, customers, products, visits, customer, product, age)
+    came = _visits(customer, sold)
+    everything = History(
+        moment, customers, products, customer[came], age[came], customer, product, age
+    )
     return keep_products(everything, everything.buyers >= min_buyers)
 
 
@@ -175,7 +185,7 @@ def split_history(
     -------
     past
         Purchases older than `days`, of products that had `min_buyers` buyers by then. Customers
-        keep their codes, so some may have nothing; visits are counted as of `until`.
+        keep their codes, so some may have nothing.
     later
         (U + 1, I) 0/1 matrix of the past's products bought in the last `days`.
     """
@@ -184,6 +194,8 @@ def split_history(
     before = replace(
         history,
         until=cut,
+        visit_customer=history.visit_customer[history.visit_age_days > days],
+        visit_age_days=history.visit_age_days[history.visit_age_days > days] - np.float32(days),
         customer=history.customer[old],
         product=history.product[old],
         age_days=history.age_days[old] - np.float32(days),
@@ -314,10 +326,10 @@ def _lookup(sorted_ids: np.ndarray, wanted: np.ndarray, missing: int) -> np.ndar
     return np.where(sorted_ids[place] == wanted, place, missing)
 
 
-def _count_visits(customer: np.ndarray, sold: np.ndarray, customers: int) -> np.ndarray:
+def _visits(customer: np.ndarray, sold: np.ndarray) -> np.ndarray:
+    """Indices of one purchase for each distinct customer and moment."""
     if not len(customer):
-        return np.zeros(customers, dtype=np.int64)
+        return np.zeros(0, dtype=np.int64)
     order = np.lexsort((sold, customer))
     who, when = customer[order], sold[order]
-    new = np.r_[True, (who[1:] != who[:-1]) | (when[1:] != when[:-1])]
-    return np.bincount(who[new], minlength=customers)
+    return order[np.r_[True, (who[1:] != who[:-1]) | (when[1:] != when[:-1])]]

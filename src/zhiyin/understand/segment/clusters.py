@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, silhouette_score
+from threadpoolctl import threadpool_limits
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.segment.scaling import Scaling, fit_scaling, pick_columns, principal_axes
@@ -131,15 +132,16 @@ def find_clusters(
     if len(np.unique(space[:_FIT_ROWS].round(9), axis=0)) <= k_max:
         return Clusters("no_variation")
     sample = _draw(space, _FIT_ROWS, rng)
-    tried = _try_all(sample, range(k_min, min(k_max, len(values) // _TOO_FEW) + 1), rng)
-    quality = tuple(figures for figures, _ in tried)
-    centers = tried[_best(quality)][1]
-    labels, distances = assign(space, centers)
-    centers, labels = _largest_first(centers, labels)
-    mean, spread = _stability(_draw(space, _STABILITY_ROWS, rng), centers, rng)
+    with threadpool_limits(1):  # threads would sum in changing order, and only cost time here
+        tried = _try_all(sample, range(k_min, min(k_max, len(values) // _TOO_FEW) + 1), rng)
+        quality = tuple(figures for figures, _ in tried)
+        centers = tried[_best(quality)][1]
+        labels, distances = assign(space, centers)
+        centers, labels = _largest_first(centers, labels)
+        mean, spread = _stability(_draw(space, _STABILITY_ROWS, rng), centers, rng)
     return Clusters(
         status="ok",
-        names=tuple(names[i] for i in kept),
+        names=tuple(str(names[i]) for i in kept.tolist()),
         labels=labels,
         distances=distances,
         centers=centers,
@@ -191,7 +193,8 @@ def _try_all(
 
 def _centers(sample: np.ndarray, k: int, rng: np.random.Generator, *, starts: int) -> np.ndarray:
     seed = int(rng.integers(2**31 - 1))
-    return KMeans(k, n_init=starts, random_state=seed).fit(sample).cluster_centers_
+    fitted = KMeans(k, n_init=starts, random_state=seed)  # pyright: ignore[reportArgumentType]
+    return fitted.fit(sample).cluster_centers_
 
 
 def _best(quality: Sequence[Quality]) -> int:

@@ -105,7 +105,8 @@ def describe_clusters(
 
     Notes
     -----
-    Differences below 0.3 standard deviations are not worth a word; a cluster without any is
+    Differences below 0.3 standard deviations, and those whose medians point the other way, are
+    not worth a word; a cluster without any is
     called typical. Names are made unique by further differences, then by a number.
     """
     if not clusters.k:
@@ -114,7 +115,7 @@ def describe_clusters(
     labels = _name_all(found)
     portraits = []
     for differences, (label, label_zh) in zip(found, labels, strict=True):
-        clear = [d for d in differences if abs(d.effect) >= _CLEAR][:_MOST]
+        clear = [d for d in differences if _is_clear(d)][:_MOST]
         said = [_say(d, meanings.get(d.feature), exponent) for d in clear]
         portraits.append(
             Portrait(
@@ -146,6 +147,12 @@ def _middle(values: np.ndarray) -> float:
     return float(np.median(known)) if len(known) else math.nan
 
 
+def _is_clear(difference: Difference) -> bool:
+    """Whether the difference is worth a word: large enough, and not against the medians shown."""
+    against = (difference.value - difference.usual) * difference.effect < 0
+    return abs(difference.effect) >= _CLEAR and not against
+
+
 def _name_all(found: Sequence[Sequence[Difference]]) -> list[tuple[str, str]]:
     """A name of each cluster from its strongest words; one more word while two are the same."""
     words = [_adjectives(differences) for differences in found]
@@ -174,16 +181,14 @@ def _join(words: Sequence[tuple[str, str]]) -> tuple[str, str]:
 def _adjectives(differences: Sequence[Difference]) -> list[tuple[str, str]]:
     made: list[tuple[str, str]] = []
     for difference in differences:
-        if abs(difference.effect) < _CLEAR:
+        if not _is_clear(difference):
             continue
         side = 0 if difference.effect > 0 else 1
+        feature = difference.feature
+        unknown = f"{('high', 'low')[side]} {feature}"
         word = next(
-            (
-                (en[side], zh[side])
-                for start, en, zh in _ADJECTIVES
-                if difference.feature.startswith(start)
-            ),
-            (f"{('high', 'low')[side]} {difference.feature}",) * 2,
+            ((en[side], zh[side]) for start, en, zh in _ADJECTIVES if feature.startswith(start)),
+            (unknown, unknown),
         )
         if word not in made:
             made.append(word)

@@ -1,3 +1,6 @@
+# pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
+# pyright: reportArgumentType=false, reportReturnType=false
+# (Ibis types a column of a table as one that can do nothing)
 """RFM: recency, frequency and monetary value, scored 1..5, and the named segments of the scores.
 
 | segment | zh | r | f | m |

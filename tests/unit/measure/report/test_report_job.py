@@ -28,7 +28,7 @@ DAY = date(2017, 10, 30)
 
 def at(*parts: int) -> datetime:
     """A moment as the lake keeps it."""
-    return datetime(*parts)  # noqa: DTZ001 - UTC without zone
+    return datetime(*parts)
 
 
 class TableStore:

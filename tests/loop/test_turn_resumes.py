@@ -1,0 +1,86 @@
+"""A turn that is killed with -9 anywhere ends, when run again, in the same tables."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.loop.shops import load_tables, make_workspace
+from zhiyin.app import Workspace
+from zhiyin.core.tables import TABLES
+from zhiyin.simulate.config import ShopConfig
+from zhiyin.simulate.shop import Shop
+
+AS_OF = date(2024, 8, 28)  # start of the campaign k007
+CONFIG = ShopConfig(customers=400, products=60)
+DERIVED = tuple(name for name, one in TABLES.items() if not one.writer.startswith("collect"))
+RUN = "from zhiyin.cli import main; main()"
+
+
+@pytest.fixture(scope="module")
+def shop_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    tables = Shop(CONFIG, seed=11).history(date(2024, 9, 12))
+    with make_workspace(folder / "shop", CONFIG, demo=True) as workspace:
+        load_tables(workspace, tables, folder / "raw", now=date(2024, 9, 13))
+    return folder
+
+
+def copy_of(shop_folder, name):
+    target = shop_folder / name
+    subprocess.run(["cp", "-r", str(shop_folder / "shop"), str(target)], check=True)
+    return target
+
+
+def start_run(folder):
+    environment = os.environ | {"ZHIYIN_WORKSPACE": str(folder)}
+    command = [sys.executable, "-c", RUN, "run", "--as-of", AS_OF.isoformat()]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def contents(folder) -> dict[str, pa.Table]:
+    """Every derived table without volatile columns, sorted by all of the rest."""
+    found = {}
+    with Workspace.open(folder) as workspace:
+        for name in DERIVED:
+            volatile = {one.name for one in TABLES[name].columns if one.volatile} | {"turn_id"}
+            rows = workspace.table(name).to_pyarrow()
+            kept = rows.select([one for one in rows.column_names if one not in volatile])
+            found[name] = kept.to_pandas().astype(str).sort_values(list(kept.column_names))
+    return found
+
+
+def test_a_turn_killed_at_random_moments_ends_in_the_same_tables(shop_folder):
+    whole, broken = copy_of(shop_folder, "whole"), copy_of(shop_folder, "broken")
+    process = start_run(whole)
+    assert process.wait() == 0, process.stderr.read().decode()
+    expected = contents(whole)
+    assert len(expected["decisions"]) > 50
+    rng = np.random.default_rng(5)
+    kills, finished = 0, False
+    while not finished:
+        process = start_run(broken)
+        try:
+            patience = float(rng.uniform(1.0, 6.0)) + 2.0 * kills
+            assert process.wait(timeout=patience) == 0, process.stderr.read().decode()
+            finished = True
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills >= 2, "the turn was never interrupted: shorten the patience"
+    got = contents(broken)
+    for name in DERIVED:
+        assert got[name].reset_index(drop=True).equals(expected[name].reset_index(drop=True)), name
+    kept = sorted(one.name for one in (broken / "outbox").glob("*.eml"))
+    assert kept == sorted(one.name for one in (whole / "outbox").glob("*.eml"))
+    assert kept
