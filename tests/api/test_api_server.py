@@ -62,8 +62,8 @@ def test_a_server_answers_works_and_stops_with_its_worker(folder, stop):
 
 
 def test_a_taken_port_is_said_in_words(folder):
-    refused = pytest.raises(ConfigError, match="cannot be listened on")
-    with socket.create_server(("127.0.0.1", 0)) as taken, refused:
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, pytest.raises(ConfigError, match="cannot be listened on"):
         serve_workspace(folder, port=taken.getsockname()[1], with_worker=False)
 
 
