@@ -142,7 +142,9 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
             turn = shop.run(as_of=as_of, again=bool(job.arguments.get("again")))
             as_of = turn.as_of
         elif job.kind != "report":
-            raise NotFound(f"there is no kind of job {job.kind!r}", hint=f"kinds: {', '.join(QUEUED_KINDS)}")
+            raise NotFound(
+                f"there is no kind of job {job.kind!r}", hint=f"kinds: {', '.join(QUEUED_KINDS)}"
+            )
         summary, _, path = shop.report(as_of=as_of)
     return {"turn_id": summary["turn_id"], "as_of": summary["as_of"], "report": path.name}
 

@@ -50,8 +50,6 @@ def as_role(client, served):
     def call(role, method, path, **options):
         key = served[1].get(role)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return client.request(
-            method, path, headers=headers | options.pop("headers", {}), **options
-        )
+        return client.request(method, path, headers=headers | options.pop("headers", {}), **options)
 
     return call

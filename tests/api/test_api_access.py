@@ -26,7 +26,9 @@ def path_of(route):
 @pytest.mark.parametrize("role", [*ROLES, "nobody"])
 @pytest.mark.parametrize("route", SECURED, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_opens_to_exactly_the_roles_with_its_permission(as_role, role, route):
-    answer = as_role(role, route.method, path_of(route), json={} if route.method == "POST" else None)
+    answer = as_role(
+        role, route.method, path_of(route), json={} if route.method == "POST" else None
+    )
     if role == "nobody":
         assert answer.status_code == 401
         assert answer.json()["code"] == "not_authenticated"

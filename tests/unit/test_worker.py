@@ -117,7 +117,12 @@ def test_a_done_job_keeps_its_result(shop, monkeypatch):
     ask(shop)
     assert run_once(shop, monkeypatch, {"turn_id": "t"}) == 1
     done = job_of(shop)
-    assert (done.state, done.result, done.holder, done.error) == ("done", {"turn_id": "t"}, None, None)
+    assert (done.state, done.result, done.holder, done.error) == (
+        "done",
+        {"turn_id": "t"},
+        None,
+        None,
+    )
 
 
 def test_an_error_of_ours_fails_the_job_with_its_code(shop, monkeypatch):
