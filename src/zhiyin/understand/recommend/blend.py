@@ -117,7 +117,8 @@ class Blend(Recommender):
     def _categories(self, history: History) -> np.ndarray | None:
         if not self.categories:
             return None
-        return np.array([self.categories.get(str(p), "") for p in history.products], dtype=object)
+        known = self.categories
+        return np.array([known.get(str(p)) or "" for p in history.products], dtype=object)
 
     def _choose_ease(self, past: History, later: sparse.csr_array) -> None:
         """The penalty whose lists of new products were best in the month after `past`."""
