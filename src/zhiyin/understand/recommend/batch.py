@@ -15,7 +15,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
-from zhiyin.understand.recommend.blend import RIDGES, Blend
+from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.explain import REPEAT, explain_ranking
 from zhiyin.understand.recommend.history import History, Interactions, read_history
 from zhiyin.understand.recommend.recommender import FILL, Ranking
@@ -53,7 +53,7 @@ def recommend_batch(
     min_new: int = 5,
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
-    ridges: Sequence[float] = RIDGES,
+    ridges: Sequence[float] = (RIDGE,),
 ) -> Recommended:
     """The `top` products of every customer with a purchase before `until`.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
-from zhiyin.understand.recommend.blend import RIDGES, Blend
+from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.history import (
     History,
     Interactions,
@@ -59,7 +59,7 @@ def evaluate_recommend(
     before: datetime | None = None,
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
-    ridges: Sequence[float] = RIDGES,
+    ridges: Sequence[float] = (RIDGE,),
     k: int = 10,
 ) -> Check:
     """Fit the blend and the baselines on what was before `until`, measure on what came after.

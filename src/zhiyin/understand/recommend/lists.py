@@ -12,7 +12,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
-from zhiyin.understand.recommend.blend import RIDGES, Blend
+from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.history import History, Interactions, read_history
 from zhiyin.understand.recommend.recommender import Ranking, Recommender
 
@@ -26,7 +26,7 @@ def rank_all(
     until: datetime,
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
-    ridges: Sequence[float] = RIDGES,
+    ridges: Sequence[float] = (RIDGE,),
     k: int = 10,
 ) -> pa.Table:
     """Lists of the blend, of personal frequency and of popularity for every customer.
