@@ -30,6 +30,13 @@ class Store(Protocol):
         """
         ...
 
+    def settled(self, tables: Iterable[str], *, days: Sequence[date]) -> bool:
+        """Whether what each of the days saw of the tables is what the last of them sees, less
+        the rows of later times: nothing revised, deleted or merged differently in between.
+        False where it is not known; then read each day by itself.
+        """
+        ...
+
     def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
         """Append `rows` exactly once per (`app`, `seq`); the number of rows written, 0 if done."""
         ...

@@ -104,6 +104,13 @@ def measure_campaign(
     """Ranking, calibration and profit of one campaign; figures are those of `summary.response`."""
     counts = count_scores(campaign.score, campaign.outcomes.redeemed)
     ranking = measure_ranking(RESPONSE, subject, counts, rng=rng, samples=samples)
+    if campaign.rfm is not None:
+        rfm = count_scores(np.nan_to_num(campaign.rfm, nan=-1.0), campaign.outcomes.redeemed)
+        gains = draw_gains(rfm)
+        captured = estimate_captured(rfm, CAPTURED_SHARE, rng=rng, samples=samples)
+        body = {"share": gains.share, "captured": gains.captured}
+        by_rfm = Result(RESPONSE, subject, "gains_rfm", captured, body)
+        ranking = Measured((*ranking.results, by_rfm), ranking.figures)
     money = measure_profit(subject, campaign, terms)
     return Measured(
         ranking.results + money.results, {**ranking.figures, **money.figures}, money.notes

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import ibis
@@ -13,11 +13,13 @@ from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import CAMPAIGN_FEATURES
+from zhiyin.profile.facts import Facts, gather
 from zhiyin.profile.features import join_all, select_features
 from zhiyin.profile.response import PRIOR_CAMPAIGNS, by_campaign
-from zhiyin.profile.visible import Day, rows_before
+from zhiyin.profile.visible import Days, days_since
 
-TABLES = ("order_lines", "touches", "offers", "campaigns")
+TABLES = ("order_lines", "touches", "offers", "campaigns", "products", "customers")
+_KEYS = ("shot", "who")
 _USUAL_DAYS = 180  # what she usually spends is read from the last half year
 _OFTEN = 3  # purchases from which a product counts as hers
 _OPTIONAL = frozenset({"kind_response_rate", "same_kind_rate", "offer_recency_days"})
@@ -32,8 +34,7 @@ def build_campaign(
     Parameters
     ----------
     tables
-        `order_lines`, `touches`, `offers` and `campaigns` as `store.read` gives them; rows on or
-        after the day are ignored.
+        `TABLES` as `store.read` gives them; rows on or after the day are ignored.
     as_of, zone
         As for `features.build`.
     campaign_id
@@ -45,22 +46,42 @@ def build_campaign(
     `customer_id` and the columns of `core.features.CAMPAIGN_FEATURES`. An offer without a product
     is good for anything and counts as usable by whoever bought anything.
     """
-    day = Day(as_of, zone)
-    seen = {name: rows_before(tables, name, day) for name in TABLES}
-    touches, offers, campaigns = seen["touches"], seen["offers"], seen["campaigns"]
-    own = offers.filter(offers[c.CAMPAIGN_ID] == campaign_id)
-    mine = touches[c.CAMPAIGN_ID] == campaign_id
-    people = touches.filter(mine, touches[c.KIND] == "planned", touches[c.CUSTOMER_ID].notnull())
-    people = people.select(c.CUSTOMER_ID).distinct()
-    facts = _facts(campaigns, own, people, campaign_id=campaign_id)
-    facts = facts.cross_join(_kind_rate(touches, campaigns, campaign_id=campaign_id))
+    facts = gather(tables, Days((as_of,), zone))
+    return build_campaigns(facts, tables, shots=[(0, campaign_id)])
+
+
+def build_campaigns(
+    facts: Facts, tables: Mapping[str, ibis.Table], *, shots: Sequence[tuple[int, str]]
+) -> ibis.Table:
+    """Compute the features of several campaigns, each as of a day, at once; see `build_campaign`.
+
+    Parameters
+    ----------
+    facts
+        What `gather` gives.
+    tables
+        `offers` and `campaigns` as the last day sees them; see `gather`.
+    shots
+        Campaigns, each with the place of its day in `facts.days`.
+    """
+    days = _shot_days(facts, shots)
+    offers = _seen(facts.days.visible(tables, "offers"), days)
+    campaigns = _seen(facts.days.visible(tables, "campaigns"), days)
+    own = offers.filter(offers[c.CAMPAIGN_ID] == offers.asked).drop(c.CAMPAIGN_ID)
+    own = own.left_join(facts.products.select(c.PRODUCT_ID, "what"), c.PRODUCT_ID)
+    people = planned(facts, shots)
+    asked = days.select("shot", "k", asked=days[c.CAMPAIGN_ID])
+    pairs = by_campaign(facts).inner_join(asked, "k")
+    made = people.inner_join(days.select("shot", c.AS_OF_ON, c.CAMPAIGN_ID), "shot")
+    made = made.inner_join(_facts(campaigns, own, people), "shot")
+    made = made.left_join(_kind_rate(days, pairs, campaigns), "shot").drop("shot_right")
     parts = (
-        _affinity(seen["order_lines"], own, people, day=day),
-        _same_products(touches, offers, own),
-        _running(touches, campaigns, day=day, campaign_id=campaign_id),
-        _same_kind(touches, campaigns, campaign_id=campaign_id),
+        _affinity(facts, own, people, days),
+        _same_products(facts, offers, own),
+        _running(pairs, campaigns),
+        _same_kind(pairs, campaigns),
     )
-    made = join_all(people.cross_join(facts), parts)
+    made = join_all(made, parts, on=_KEYS)
     rate = made.kind_response_rate
     made = made.mutate(
         same_kind_rate=(made.same_kind_responded.fill_null(0) + PRIOR_CAMPAIGNS * rate)
@@ -69,65 +90,71 @@ def build_campaign(
         * made.campaign_days
         / made.usual_days,
     )
-    keys = {
-        c.AS_OF_ON: ibis.literal(as_of),
-        c.CAMPAIGN_ID: ibis.literal(campaign_id),
-        c.CUSTOMER_ID: made[c.CUSTOMER_ID],
-    }
+    keys = {name: made[name] for name in (c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID)}
     return select_features(made, keys, CAMPAIGN_FEATURES, counts=COUNTS)
 
 
-def _facts(
-    campaigns: ibis.Table, own: ibis.Table, people: ibis.Table, *, campaign_id: str
-) -> ibis.Table:
+def planned(facts: Facts, shots: Sequence[tuple[int, str]]) -> ibis.Table:
+    """Whom each campaign was planned for, as its day saw it: `shot`, `k`, `customer_id`, `who`."""
+    touches = facts.touches.filter(facts.touches[c.KIND] == "planned")
+    days = _shot_days(facts, shots).select("shot", "k", c.CAMPAIGN_ID)
+    seen = touches.inner_join(days, [c.CAMPAIGN_ID, touches.since <= days.k])
+    return seen.select("shot", "k", c.CUSTOMER_ID, "who").distinct()
+
+
+def _shot_days(facts: Facts, shots: Sequence[tuple[int, str]]) -> ibis.Table:
+    """One row per shot: `shot`, `k`, `campaign_id`, `as_of_on`, `start`, `start_90`, `usual`."""
+    rows = [
+        ibis.literal(place, "int16")
+        .name("shot")
+        .as_table()
+        .mutate(k=ibis.literal(k, "int8"), **{c.CAMPAIGN_ID: ibis.literal(name)})
+        for place, (k, name) in enumerate(shots)
+    ]
+    days = facts.days.table().rename(usual=f"start_{_USUAL_DAYS}")
+    days = days.select("k", c.AS_OF_ON, "start", "start_90", "usual")
+    return ibis.union(*rows).inner_join(days, "k")
+
+
+def _seen(rows: ibis.Table, days: ibis.Table) -> ibis.Table:
+    """The rows once for every shot whose day sees them; `asked` is the shot's campaign."""
+    asked = days.select("shot", "k", c.AS_OF_ON, asked=days[c.CAMPAIGN_ID])
+    return rows.inner_join(asked, rows.since <= asked.k).drop("since")
+
+
+def _facts(campaigns: ibis.Table, own: ibis.Table, people: ibis.Table) -> ibis.Table:
     days = campaigns[c.END_ON].delta(campaigns[c.START_ON], unit="day") + 1
-    facts = campaigns.filter(campaigns[c.CAMPAIGN_ID] == campaign_id).select(campaign_days=days)
-    offers = own.agg(
+    facts = campaigns.filter(campaigns[c.CAMPAIGN_ID] == campaigns.asked)
+    facts = facts.select("shot", campaign_days=days)
+    offers = own.group_by("shot").agg(
         campaign_offers=_[c.OFFER_ID].nunique(), campaign_products=_[c.PRODUCT_ID].nunique()
     )
-    return facts.cross_join(offers).cross_join(people.agg(campaign_recipients=_.count()))
+    facts = join_all(facts, [offers], on=("shot",))
+    sizes = people.group_by("shot").agg(campaign_recipients=_.count())
+    return facts.inner_join(sizes, "shot").drop("shot_0")
 
 
-def _affinity(lines: ibis.Table, own: ibis.Table, people: ibis.Table, *, day: Day) -> ibis.Table:
+def _affinity(
+    facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table
+) -> ibis.Table:
     """Spend on, and purchases of, what the offers are good for."""
-    items = lines.filter(lines[c.KIND] == "item").semi_join(people, c.CUSTOMER_ID)
-    at, amount = _[c.SOLD_AT], _[c.AMOUNT_BASE_MINOR]
-    recent = at >= ibis.literal(day.start(days_before=90))
-    usual = at >= ibis.literal(day.start(days_before=_USUAL_DAYS))
-    bought = items.group_by(c.CUSTOMER_ID, c.PRODUCT_ID).agg(
-        spend=amount.sum().cast("int64"),
-        spend_90d=amount.sum(where=recent).cast("int64"),
-        spend_usual=amount.sum(where=usual).cast("int64"),
-        lines=_.count(),
-        lines_90d=recent.sum(),
-        coupon_lines=(_[c.COUPON_BASE_MINOR] > 0).sum(),
-        first_at=at.min(),
-        last_at=at.max(),
+    bought = _bought(facts, own, people, days)
+    good = bought.group_by(*_KEYS).agg(
+        offer_spend_minor=_.spend.sum(),
+        offer_spend_90d_minor=_.spend_90d.sum(),
+        offer_usual_minor=_.spend_usual.sum(),
+        offer_products_count=_.count(),
+        offer_lines_count=_.lines.sum(),
+        offer_coupon_lines=_.coupon_lines.sum(),
+        last_at=_.last_at.max(),
     )
-    anything = own.filter(own[c.PRODUCT_ID].isnull()).agg(any_count=_[c.OFFER_ID].nunique())
-    wanted = own.filter(own[c.PRODUCT_ID].notnull()).select(c.PRODUCT_ID).distinct()
-    bought = bought.left_join(wanted.mutate(wanted=True), c.PRODUCT_ID).drop(
-        f"{c.PRODUCT_ID}_right"
-    )
-    bought = bought.cross_join(anything)
-    bought = bought.mutate(good=bought.wanted.fill_null(False) | (bought.any_count > 0))
-    total = bought.group_by(c.CUSTOMER_ID).agg(
-        revenue=_.spend.sum(),
-        first_at=_.first_at.min(),
-        offer_spend_minor=_.spend.sum(where=_.good),
-        offer_spend_90d_minor=_.spend_90d.sum(where=_.good),
-        offer_usual_minor=_.spend_usual.sum(where=_.good),
-        offer_products_count=_.good.sum(),
-        offer_lines_count=_.lines.sum(where=_.good),
-        offer_coupon_lines=_.coupon_lines.sum(where=_.good),
-        last_at=_.last_at.max(where=_.good),
-        any_count=_.any_count.max(),
-        any_recent=_.lines_90d.sum(),
-    )
-    total = total.left_join(_usable(bought, own), c.CUSTOMER_ID).drop(f"{c.CUSTOMER_ID}_right")
-    known_days = day.days_since(total.first_at) + 1
+    total = join_all(_totals(facts, people), [good, _usable(bought, own)], on=_KEYS)
+    total = total.inner_join(days.select("shot", "start", "start_90"), "shot")
+    total = join_all(total, [_anything(own)], on=("shot",))
+    count = total.any_count.fill_null(0)
+    known_days = days_since(total.first_at, total.start) + 1
     return total.select(
-        c.CUSTOMER_ID,
+        *_KEYS,
         "offer_spend_minor",
         "offer_spend_90d_minor",
         "offer_usual_minor",
@@ -138,20 +165,67 @@ def _affinity(lines: ibis.Table, own: ibis.Table, people: ibis.Table, *, day: Da
         "offer_best_lines",
         usual_days=ibis.least(known_days, _USUAL_DAYS),
         offer_spend_share=total.offer_spend_minor / total.revenue.nullif(0),
-        offer_recency_days=day.days_since(total.last_at),
-        offers_usable_count=total.offers_usable.fill_null(0) + total.any_count,
+        offer_recency_days=days_since(total.last_at, total.start),
+        offers_usable_count=total.offers_usable.fill_null(0) + count,
         offers_usable_90d=total.offers_90d.fill_null(0)
-        + ibis.ifelse(total.any_recent > 0, total.any_count, 0),
+        + ibis.ifelse(total.latest_at >= total.start_90, count, 0),
+    )
+
+
+def _anything(own: ibis.Table) -> ibis.Table:
+    """Offers without a product, good for anything: `shot`, `any_count`."""
+    return own.filter(own[c.PRODUCT_ID].isnull()).group_by("shot").agg(
+        any_count=_[c.OFFER_ID].nunique()
+    )
+
+
+def _totals(facts: Facts, people: ibis.Table) -> ibis.Table:
+    """All purchases of each recipient, whatever the offers are good for."""
+    sold = facts.lines.group_by("who", "since").agg(
+        revenue=_.amount.sum().cast("int64"), first_at=_["at"].min(), latest_at=_["at"].max()
+    )
+    mine = people.select("shot", "k", who_of="who")
+    seen = sold.inner_join(mine, [sold.who == mine.who_of, sold.since <= mine.k])
+    return seen.group_by(*_KEYS).agg(
+        revenue=_.revenue.sum(), first_at=_.first_at.min(), latest_at=_.latest_at.max()
+    )
+
+
+def _bought(
+    facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table
+) -> ibis.Table:
+    """What recipients bought of what the offers are good for, one row per product."""
+    wanted = own.filter(own.what.notnull()).select(shot_of="shot", what_of="what").distinct()
+    anything = _anything(own).select(shot_any="shot")
+    mine = people.select("shot", "k", who_of="who")
+    lines = facts.lines.inner_join(
+        mine, [facts.lines.who == mine.who_of, facts.lines.since <= mine.k]
+    )
+    lines = lines.left_join(
+        wanted, [lines.shot == wanted.shot_of, lines.what == wanted.what_of]
+    )
+    lines = lines.left_join(anything, lines.shot == anything.shot_any)
+    good = lines.filter(lines.what_of.notnull() | lines.shot_any.notnull())
+    good = good.drop("k").inner_join(days.select("shot", "start_90", "usual"), "shot")
+    recent = _["at"] >= _.start_90
+    return good.group_by(*_KEYS, "what").agg(
+        spend=_.amount.sum().cast("int64"),
+        spend_90d=_.amount.sum(where=recent).cast("int64"),
+        spend_usual=_.amount.sum(where=_["at"] >= _.usual).cast("int64"),
+        lines=_.count(),
+        lines_90d=recent.sum(),
+        coupon_lines=_.coupon.sum(),
+        last_at=_["at"].max(),
     )
 
 
 def _usable(bought: ibis.Table, own: ibis.Table) -> ibis.Table:
     """Offers a customer can use for what she already buys; one row per customer."""
-    products = own.select(c.OFFER_ID, c.PRODUCT_ID).distinct()
-    good = bought.filter(bought.wanted)
-    by_offer = good.inner_join(products, c.PRODUCT_ID).group_by(c.CUSTOMER_ID, c.OFFER_ID)
+    products = own.filter(own.what.notnull()).select("shot", c.OFFER_ID, "what").distinct()
+    good = bought.inner_join(products, ["shot", "what"])
+    by_offer = good.group_by(*_KEYS, c.OFFER_ID)
     offers = by_offer.agg(most=_.lines.max(), all=_.lines.sum(), recent=_.lines_90d.sum())
-    return offers.group_by(c.CUSTOMER_ID).agg(
+    return offers.group_by(*_KEYS).agg(
         offers_usable=_.count(),
         offers_90d=(_.recent > 0).sum(),
         offers_repeated_count=(_.most >= _OFTEN).sum(),
@@ -159,63 +233,64 @@ def _usable(bought: ibis.Table, own: ibis.Table) -> ibis.Table:
     )
 
 
-def _same_products(touches: ibis.Table, offers: ibis.Table, own: ibis.Table) -> ibis.Table:
+def _same_products(facts: Facts, offers: ibis.Table, own: ibis.Table) -> ibis.Table:
     """Redemptions of offers, of whatever campaign, that were good for these products."""
-    wanted = own.filter(own[c.PRODUCT_ID].notnull()).select(c.PRODUCT_ID).distinct()
-    like = offers.semi_join(wanted, c.PRODUCT_ID).select(c.OFFER_ID).distinct()
-    redeemed = touches.filter(touches[c.KIND] == "redemption").semi_join(like, c.OFFER_ID)
-    return redeemed.group_by(c.CUSTOMER_ID).agg(redeemed_same_products=_.count())
+    wanted = own.filter(own[c.PRODUCT_ID].notnull()).select("shot", c.PRODUCT_ID).distinct()
+    like = offers.semi_join(wanted, ["shot", c.PRODUCT_ID])
+    like = like.select("shot", "k", c.OFFER_ID).distinct()
+    redeemed = facts.touches.filter(facts.touches[c.KIND] == "redemption")
+    redeemed = redeemed.inner_join(like, [c.OFFER_ID, redeemed.since <= like.k])
+    return redeemed.group_by(*_KEYS).agg(redeemed_same_products=_.count())
 
 
-def _running(
-    touches: ibis.Table, campaigns: ibis.Table, *, day: Day, campaign_id: str
-) -> ibis.Table:
+def _running(pairs: ibis.Table, campaigns: ibis.Table) -> ibis.Table:
     """Other campaigns planned for her that began before the day and end on or after it."""
     running = campaigns.filter(
-        campaigns[c.CAMPAIGN_ID] != campaign_id,
-        campaigns[c.START_ON] < ibis.literal(day.as_of),
-        campaigns[c.END_ON] >= ibis.literal(day.as_of),
-    ).select(c.CAMPAIGN_ID)
-    pairs = by_campaign(touches).semi_join(running, c.CAMPAIGN_ID)
-    return pairs.group_by(c.CUSTOMER_ID).agg(
-        running_campaigns=_.planned_at.count(), running_redemptions=_.redemptions.sum()
+        campaigns[c.CAMPAIGN_ID] != campaigns.asked,
+        campaigns[c.START_ON] < campaigns[c.AS_OF_ON],
+        campaigns[c.END_ON] >= campaigns[c.AS_OF_ON],
+    ).select("shot", c.CAMPAIGN_ID)
+    return (
+        pairs.semi_join(running, ["shot", c.CAMPAIGN_ID])
+        .group_by(*_KEYS)
+        .agg(running_campaigns=_.planned_at.count(), running_redemptions=_.redemptions.sum())
     )
 
 
-def _earlier(touches: ibis.Table, campaigns: ibis.Table, campaign_id: str) -> ibis.Table:
+def _earlier(pairs: ibis.Table, campaigns: ibis.Table) -> ibis.Table:
     """(customer, campaign) pairs of campaigns of the same kind that began before this one."""
-    this = campaigns.filter(campaigns[c.CAMPAIGN_ID] == campaign_id).select(
-        this_kind=_[c.KIND].fill_null(""), this_start=_[c.START_ON]
+    this = campaigns.filter(campaigns[c.CAMPAIGN_ID] == campaigns.asked).select(
+        "shot", this_kind=_[c.KIND].fill_null(""), this_start=_[c.START_ON]
     )
-    others = campaigns.cross_join(this)
+    others = campaigns.inner_join(this, "shot")
     same = others.filter(
         others[c.KIND].fill_null("") == others.this_kind, others[c.START_ON] < others.this_start
     )
-    same = same.select(c.CAMPAIGN_ID, c.START_ON)
-    pairs = by_campaign(touches)
-    pairs = pairs.filter(pairs.planned_at.notnull())
-    return pairs.inner_join(same, c.CAMPAIGN_ID)
+    same = same.select("shot", c.CAMPAIGN_ID, c.START_ON)
+    return pairs.filter(pairs.planned_at.notnull()).inner_join(same, ["shot", c.CAMPAIGN_ID])
 
 
-def _same_kind(touches: ibis.Table, campaigns: ibis.Table, *, campaign_id: str) -> ibis.Table:
-    pairs = _earlier(touches, campaigns, campaign_id)
+def _same_kind(pairs: ibis.Table, campaigns: ibis.Table) -> ibis.Table:
+    earlier = _earlier(pairs, campaigns)
     place = ibis.row_number().over(
-        group_by=c.CUSTOMER_ID,
-        order_by=[ibis.desc(pairs[c.START_ON]), pairs[c.CAMPAIGN_ID]],
+        group_by=_KEYS, order_by=[ibis.desc(earlier[c.START_ON]), earlier[c.CAMPAIGN_ID]]
     )
-    pairs = pairs.mutate(place=place)
-    return pairs.group_by(c.CUSTOMER_ID).agg(
-        same_kind_count=_.count(),
-        same_kind_responded=_.redeemed.sum(),
-        same_kind_redemptions=_.redemptions.sum(),
-        last_same_kind_redemptions=_.redemptions.sum(where=_.place == 0),
+    return (
+        earlier.mutate(place=place)
+        .group_by(*_KEYS)
+        .agg(
+            same_kind_count=_.count(),
+            same_kind_responded=_.redeemed.sum(),
+            same_kind_redemptions=_.redemptions.sum(),
+            last_same_kind_redemptions=_.redemptions.sum(where=_.place == 0),
+        )
     )
 
 
-def _kind_rate(touches: ibis.Table, campaigns: ibis.Table, *, campaign_id: str) -> ibis.Table:
+def _kind_rate(days: ibis.Table, pairs: ibis.Table, campaigns: ibis.Table) -> ibis.Table:
     """Mean response of (customer, campaign) pairs of the kind; of all kinds where there is none."""
-    same = _earlier(touches, campaigns, campaign_id).agg(same=_.redeemed.mean())
-    pairs = by_campaign(touches)
-    other = pairs.filter(pairs.planned_at.notnull(), pairs[c.CAMPAIGN_ID] != campaign_id)
-    both = same.cross_join(other.agg(other=_.redeemed.mean()))
-    return both.select(kind_response_rate=ibis.coalesce(both.same, both.other, 0.0))
+    same = _earlier(pairs, campaigns).group_by("shot").agg(same=_.redeemed.mean())
+    other = pairs.filter(pairs.planned_at.notnull(), pairs[c.CAMPAIGN_ID] != pairs.asked)
+    rates = [same, other.group_by("shot").agg(other=_.redeemed.mean())]
+    both = join_all(days.select("shot"), rates, on=("shot",))
+    return both.select("shot", kind_response_rate=ibis.coalesce(both.same, both.other, 0.0))

@@ -5,23 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 import ibis
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import FEATURES, Feature
-from zhiyin.profile.purchases import (
-    baskets,
-    department_sizes,
-    pairs,
-    summarise_assortment,
-    summarise_orders,
-    summarise_stores,
-)
+from zhiyin.profile.assortment import summarise_assortment
+from zhiyin.profile.facts import Facts, gather
+from zhiyin.profile.purchases import baskets, summarise_orders, summarise_stores
 from zhiyin.profile.response import summarise_response
-from zhiyin.profile.visible import Day, rows_before
+from zhiyin.profile.visible import Days
 
 TABLES = ("order_lines", "products", "touches", "customers")
 DECIMALS = 9  # floats are rounded so that the order of a parallel sum cannot show (law 6)
@@ -69,38 +64,55 @@ def build(
     -----
     Sums are over integer minor units and exact; floats are rounded to `DECIMALS`.
     """
-    day = Day(as_of, zone)
-    seen = {name: rows_before(tables, name, day) for name in TABLES}
-    lines = seen["order_lines"]
-    sizes = None
+    facts = gather(tables, Days((as_of,), zone))
     if people is not None:
-        sizes = department_sizes(lines, seen["products"])
-        lines = lines.semi_join(people, c.CUSTOMER_ID)
-    orders = baskets(lines)
+        people = people.mutate(k=ibis.literal(0, "int8"))
+    return build_days(facts, people=everyone(facts) if people is None else people)
+
+
+def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
+    """Compute the features of customers as of several days at once; see `build`.
+
+    Parameters
+    ----------
+    facts
+        What `gather` gives.
+    people
+        Who gets a row on which day: `customer_id`, and `k`, the day's place in `facts.days`.
+    """
+    numbered = people.left_join(facts.customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
+    numbered = numbered.select("k", c.CUSTOMER_ID, "who")
+    orders = baskets(facts, numbered)
     parts = (
-        summarise_orders(orders, day=day),
+        summarise_orders(orders, days=facts.days),
         summarise_stores(orders),
-        *summarise_assortment(pairs(lines), seen["products"], sizes),
-        summarise_response(seen["touches"], day=day),
+        *summarise_assortment(facts, numbered),
+        summarise_response(facts),
     )
-    made = join_all(_everyone(seen) if people is None else people, parts)
-    keys = {c.AS_OF_ON: ibis.literal(as_of), c.CUSTOMER_ID: made[c.CUSTOMER_ID]}
+    days = facts.days.table().select("k", c.AS_OF_ON)
+    made = join_all(numbered.inner_join(days, "k"), parts, on=("k", "who"))
+    keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
     return select_features(made, keys, FEATURES, counts=COUNTS)
 
 
-def join_all(people: ibis.Table, parts: Iterable[ibis.Table]) -> ibis.Table:
-    """One chain of left joins on `customer_id`; each part has one row per customer."""
+def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:
+    """All customers that a day sees, for the days at `places` (None: all): `k`, `customer_id`."""
+    days = facts.days.table().select("k")
+    if places is not None:
+        days = days.filter(days.k.isin(sorted(places)))
+    seen = facts.customers.inner_join(days, facts.customers.since <= days.k)
+    return seen.select("k", c.CUSTOMER_ID)
+
+
+def join_all(
+    people: ibis.Table, parts: Iterable[ibis.Table], *, on: tuple[str, ...]
+) -> ibis.Table:
+    """One chain of left joins on the keys `on`; each part has one row per key."""
     made = people
     for i, part in enumerate(parts):
-        keyed = part.rename({f"key_{i}": c.CUSTOMER_ID})
-        made = made.left_join(keyed, [(c.CUSTOMER_ID, f"key_{i}")])
+        keyed = part.rename({f"{name}_{i}": name for name in on})
+        made = made.left_join(keyed, [(name, f"{name}_{i}") for name in on])
     return made
-
-
-def _everyone(seen: Mapping[str, ibis.Table]) -> ibis.Table:
-    ids = [seen[name].select(c.CUSTOMER_ID) for name in ("order_lines", "touches", "customers")]
-    everyone = ibis.union(*ids, distinct=True)
-    return everyone.filter(everyone[c.CUSTOMER_ID].notnull())
 
 
 def select_features(

@@ -6,48 +6,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date
 from zoneinfo import ZoneInfo
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from zhiyin.core import columns as c
 from zhiyin.core.config import ProfileSettings
 from zhiyin.core.context import Context
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import CAMPAIGN_FEATURE_TABLE
 from zhiyin.core.values import JobReport
 from zhiyin.profile import campaign, features
+from zhiyin.profile.facts import gather
 from zhiyin.profile.snapshots import Plan, plan_snapshots
+from zhiyin.profile.visible import Days
 
 JOB = "profile.features"
 _READ = sorted({*features.TABLES, *campaign.TABLES})
 
 
 def run(ctx: Context, config: ProfileSettings) -> JobReport:
-    """Write `features` and `campaign_features` of every snapshot day of the turn."""
+    """Write `features` and `campaign_features` of every snapshot day of the turn.
+
+    All days are computed at once from the rows that the last day sees. Where rows were revised,
+    deleted or merged between the days, each day is computed from what it saw itself.
+    """
     plan = _plan(ctx, config)
+    at_once = ctx.store.settled(_READ, days=plan.days)
     written = {"features": 0, "campaign_features": 0}
-    for done, day in enumerate(plan.days):
-        ctx.progress(f"features {day}", done / len(plan.days))
-        tables = {name: ctx.store.read(name, as_of=day) for name in _READ}
-        zone = ctx.settings.zone
-        people = None if day in plan.whole else recipients(tables, plan.campaigns[day])
-        built = features.build(tables, as_of=day, zone=zone, people=people)
-        built = built.order_by(c.CUSTOMER_ID)
-        scope = {c.AS_OF_ON: day}
-        written["features"] += ctx.store.replace("features", built.to_pyarrow(), scope=scope)
-        parts = [
-            campaign.build_campaign(tables, as_of=day, campaign_id=name, zone=zone)
-            .order_by(c.CUSTOMER_ID)
-            .to_pyarrow()
-            for name in plan.campaigns.get(day, ())
-        ]
-        if parts:
-            written["campaign_features"] += ctx.store.replace(
-                "campaign_features", pa.concat_tables(parts), scope=scope
-            )
+    for days in [plan.days] if at_once else [(day,) for day in plan.days]:
+        ctx.progress(f"features {days[-1]}", plan.days.index(days[-1]) / len(plan.days))
+        people, tied = compute(ctx, plan, days)
+        written["features"] += _write(ctx, "features", people, days)
+        asked = [day for day in days if day in plan.campaigns]
+        written["campaign_features"] += _write(ctx, "campaign_features", tied, asked)
     ctx.progress("features", 1.0)
     return JobReport(JOB, rows=written, figures=_figures(plan), notes=_notes(plan))
+
+
+def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, pa.Table]:
+    """`features` and `campaign_features` of some of the plan's days, from one reading.
+
+    On days that are not whole only recipients of the day's campaigns get a row: all that training
+    needs of a past day.
+    """
+    tables = {name: ctx.store.read(name, as_of=days[-1]) for name in _READ}
+    shots = [(k, name) for k, day in enumerate(days) for name in plan.campaigns.get(day, ())]
+    with ExitStack() as held:
+        facts = gather(
+            tables,
+            Days(tuple(days), ctx.settings.zone),
+            keep=lambda table: held.enter_context(table.cache()),
+        )
+        whole = [k for k, day in enumerate(days) if day in plan.whole]
+        people = [features.everyone(facts, whole)] if whole else []
+        tied = arrow_schema(CAMPAIGN_FEATURE_TABLE).empty_table()
+        if shots:
+            planned = campaign.planned(facts, shots)
+            people.append(planned.select("k", c.CUSTOMER_ID))
+            built = campaign.build_campaigns(facts, tables, shots=shots)
+            keys = [c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID]
+            tied = built.order_by(keys).to_pyarrow()
+        rows = features.build_days(facts, people=ibis.union(*people, distinct=True))
+        return rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow(), tied
+
+
+def _write(ctx: Context, name: str, rows: pa.Table, days: Sequence[date]) -> int:
+    return sum(
+        ctx.store.replace(
+            name, rows.filter(pc.equal(rows[c.AS_OF_ON], pa.scalar(day))), scope={c.AS_OF_ON: day}
+        )
+        for day in days
+    )
 
 
 def recipients(tables: Mapping[str, ibis.Table], campaigns: Sequence[str]) -> ibis.Table:

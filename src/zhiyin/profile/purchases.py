@@ -12,79 +12,82 @@ from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import WINDOWS
+from zhiyin.profile.facts import Facts
 from zhiyin.profile.local_time import local_time
-from zhiyin.profile.visible import DAY_SECONDS, Day
+from zhiyin.profile.visible import DAY_SECONDS, Days, days_since
 
 _HABIT_DAYS = 365  # clock habits are read from the last year
 
 
-def baskets(lines: ibis.Table) -> ibis.Table:
-    """One row per order of a customer, and one per order with returns.
+def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
+    """One row per day, customer and order, and one per order with returns.
 
     Parameters
     ----------
-    lines
-        Visible `order_lines` with `customer_id`. Money is counted on `item` and `return` lines;
-        coupons also on lines of quantity 0, where some tills book them.
+    facts
+        What `gather` gives; of its receipts those that the day sees.
+    people
+        Days and customers to compute: `k`, `who`.
 
     Returns
     -------
-    `customer_id`, `order_id`, `returned` (bool), `at` (first moment), `amount`, `gross`,
-    `discount`, `coupon` (minor units), `units`, `lines`, `store_id`.
+    `k` and the columns of `facts.receipts`, orders without items left out.
     """
-    item = _[c.KIND] == "item"
-    product = _[c.KIND].isin(["item", "return"])
-    known = lines.filter(lines[c.CUSTOMER_ID].notnull())
-    grouped = known.mutate(returned=known[c.KIND] == "return").group_by(
-        c.CUSTOMER_ID, c.ORDER_ID, "returned"
-    )
-    made = grouped.agg(
-        at=_[c.SOLD_AT].min(),
-        amount=_[c.AMOUNT_BASE_MINOR].sum(where=product),
-        gross=_[c.GROSS_BASE_MINOR].sum(where=item),
-        discount=_[c.DISCOUNT_BASE_MINOR].sum(where=item),
-        coupon=_[c.COUPON_BASE_MINOR].sum(where=_[c.KIND] != "return"),
-        units=_[c.QUANTITY].sum(where=item),
-        lines=item.sum(),
-        store_id=_[c.STORE_ID].min(),
-    )
-    made = made.filter(made.returned | (made.lines > 0))
-    money = ("amount", "gross", "discount", "coupon")
-    return made.mutate(
-        **{name: made[name].fill_null(0).cast("int64") for name in money},
-        lines=made.lines.cast("int64"),
-    )
+    made = seen_by(facts.receipts, people)
+    if len(facts.days.as_of) > 1:  # an order may be seen in part
+        sums = ("amount", "gross", "discount", "coupon", "lines")
+        made = made.group_by("k", "who", c.ORDER_ID, "returned").agg(
+            at=_["at"].min(),
+            units=_.units.sum(),
+            store_id=_.store_id.min(),
+            **{name: _[name].sum().cast("int64") for name in sums},
+        )
+    return made.filter(made.returned | (made.lines > 0))
 
 
-def summarise_orders(orders: ibis.Table, *, day: Day) -> ibis.Table:
-    """Timing, money, savings, clock habits and trend: one row per customer.
+def seen_by(rows: ibis.Table, people: ibis.Table) -> ibis.Table:
+    """The rows of each customer of `people` that her day sees, with the day's `k`."""
+    wanted = people.select("k", who_of="who")
+    joined = rows.inner_join(wanted, [rows.who == wanted.who_of, rows.since <= wanted.k])
+    return joined.drop("who_of", "since")
+
+
+def summarise_orders(orders: ibis.Table, *, days: Days) -> ibis.Table:
+    """Timing, money, savings, clock habits and trend: one row per day and customer.
 
     Parameters
     ----------
     orders
         What `baskets` gives.
-    day
-        The day; all rows are before it.
+    days
+        The days; each row is before its day.
     """
     local = local_time(
         orders.at,
-        zone=day.zone,
-        first=day.as_of - timedelta(days=_HABIT_DAYS),
-        last=day.as_of,
+        zone=days.zone,
+        first=days.as_of[0] - timedelta(days=_HABIT_DAYS),
+        last=days.as_of[-1],
     )
-    before = orders.at.lag().over(group_by=[c.CUSTOMER_ID, "returned"], order_by=["at", c.ORDER_ID])
+    of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
+    before = orders.at.lag().over(**of_one)
     rows = orders.mutate(
         sold=~orders.returned,
         gap=(orders.at.epoch_seconds() - before.epoch_seconds()) // 60,
         hour=local.hour(),
         weekday=local.date().day_of_week.index(),
         local_on=local.date(),
-        recent=day.within(orders.at, _HABIT_DAYS),
     )
-    totals = rows.group_by(c.CUSTOMER_ID).agg(
-        **_timing_totals(), **_money_totals(day), **_habit_totals(), **_trend_totals(day)
+    starts = days.table()
+    rows = rows.inner_join(starts, "k")
+    rows = rows.mutate(recent=rows["at"] >= rows[f"start_{_HABIT_DAYS}"])
+    totals = rows.group_by("k", "who").agg(
+        start=_.start.max(),
+        **_timing_totals(),
+        **_money_totals(),
+        **_habit_totals(),
+        **_trend_totals(),
     )
-    return _finish(totals, day)
+    return _finish(totals).drop("start")
 
 
 def _timing_totals() -> dict[str, ibis.Deferred]:
@@ -101,7 +104,7 @@ def _timing_totals() -> dict[str, ibis.Deferred]:
     }
 
 
-def _money_totals(day: Day) -> dict[str, ibis.Deferred]:
+def _money_totals() -> dict[str, ibis.Deferred]:
     sold = _.sold
     made = {
         "revenue_minor": _.amount.sum(),
@@ -118,10 +121,9 @@ def _money_totals(day: Day) -> dict[str, ibis.Deferred]:
         "returned_minor": _.amount.sum(where=_.returned),
     }
     for days in WINDOWS:
-        start = ibis.literal(day.start(days_before=days))
-        made[f"orders_{days}d"] = (sold & (_["at"] >= start)).sum()
-        made[f"revenue_{days}d_minor"] = _.amount.sum(where=_["at"] >= start)
-    recent = _["at"] >= ibis.literal(day.start(days_before=90))
+        made[f"orders_{days}d"] = (sold & _since(days)).sum()
+        made[f"revenue_{days}d_minor"] = _.amount.sum(where=_since(days))
+    recent = _since(90)
     made["gross_90d"] = _.gross.sum(where=sold & recent)
     made["discount_90d"] = _.discount.sum(where=sold & recent)
     made["coupon_90d_minor"] = _.coupon.sum(where=recent)
@@ -140,17 +142,18 @@ def _habit_totals() -> dict[str, ibis.Deferred]:
     }
 
 
-def _trend_totals(day: Day) -> dict[str, ibis.Deferred]:
-    def since(days: int) -> ibis.Deferred:
-        return _["at"] >= ibis.literal(day.start(days_before=days))
-
+def _trend_totals() -> dict[str, ibis.Deferred]:
     return {
-        "orders_60d": (_.sold & since(60)).sum(),
-        "revenue_60d": _.amount.sum(where=since(60)),
+        "orders_60d": (_.sold & _since(60)).sum(),
+        "revenue_60d": _.amount.sum(where=_since(60)),
     }
 
 
-def _finish(t: ibis.Table, day: Day) -> ibis.Table:
+def _since(days: int) -> ibis.Deferred:
+    return _["at"] >= _[f"start_{days}"]
+
+
+def _finish(t: ibis.Table) -> ibis.Table:
     orders = t.orders_count.nullif(0)
     gaps = t.gap_count.nullif(0)
     gap_mean = t.gap_sum / gaps / (DAY_SECONDS / 60)
@@ -158,12 +161,10 @@ def _finish(t: ibis.Table, day: Day) -> ibis.Table:
     gap_std = (gap_mean_square - gap_mean * gap_mean).clip(lower=0).sqrt()
     mean = t.sold_minor / orders
     recent = t.recent_orders.nullif(0)
-    since_last = (ibis.literal(day.start()).epoch_seconds() - t.last_at.epoch_seconds()) / (
-        DAY_SECONDS
-    )
+    since_last = (t.start.epoch_seconds() - t.last_at.epoch_seconds()) / DAY_SECONDS
     return t.mutate(
-        recency_days=day.days_since(t.last_at),
-        tenure_days=day.days_since(t.first_at),
+        recency_days=days_since(t.last_at, t.start),
+        tenure_days=days_since(t.first_at, t.start),
         gap_mean_days=gap_mean,
         gap_std_days=gap_std,
         gap_cv=gap_std / gap_mean.nullif(0),
@@ -177,7 +178,7 @@ def _finish(t: ibis.Table, day: Day) -> ibis.Table:
         discount_90d_share=t.discount_90d / t.gross_90d.nullif(0),
         coupon_share=t.coupon_minor / t.gross.nullif(0),
         coupon_order_share=t.coupon_orders_count / orders,
-        coupon_recency_days=day.days_since(t.coupon_last_at),
+        coupon_recency_days=days_since(t.coupon_last_at, t.start),
         morning_share=t.mornings / recent,
         afternoon_share=t.afternoons / recent,
         evening_share=t.evenings / recent,
@@ -195,117 +196,12 @@ def _trend(window: ibis.Value, twice: ibis.Value) -> ibis.Value:
 
 
 def summarise_stores(orders: ibis.Table) -> ibis.Table:
-    """Stores used and the share of the first one: one row per customer."""
+    """Stores used and the share of the first one: one row per day and customer."""
     sold = orders.filter(~orders.returned & orders.store_id.notnull())
-    by_store = sold.group_by(c.CUSTOMER_ID, c.STORE_ID).agg(n=_.count())
-    made = by_store.group_by(c.CUSTOMER_ID).agg(
+    by_store = sold.group_by("k", "who", c.STORE_ID).agg(n=_.count())
+    made = by_store.group_by("k", "who").agg(
         stores_count=_.count(), top=_.n.max(), orders=_.n.sum()
     )
     return made.select(
-        c.CUSTOMER_ID, made.stores_count, top_store_share=made.top / made.orders.nullif(0)
+        "k", "who", made.stores_count, top_store_share=made.top / made.orders.nullif(0)
     )
-
-
-def pairs(lines: ibis.Table) -> ibis.Table:
-    """What each customer bought of each product: `customer_id`, `product_id`, `amount`, `lines`."""
-    item = lines.filter(
-        lines[c.CUSTOMER_ID].notnull(), lines[c.PRODUCT_ID].notnull(), lines[c.KIND] == "item"
-    )
-    return item.group_by(c.CUSTOMER_ID, c.PRODUCT_ID).agg(
-        amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"), lines=_.count()
-    )
-
-
-def department_sizes(lines: ibis.Table, products: ibis.Table) -> ibis.Table:
-    """Departments of the shop by revenue of known customers: `department`, `place` from 0."""
-    item = lines.filter(lines[c.CUSTOMER_ID].notnull(), lines[c.KIND] == "item")
-    sold = item.group_by(c.PRODUCT_ID).agg(amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"))
-    known = sold.inner_join(products.select(c.PRODUCT_ID, c.DEPARTMENT), c.PRODUCT_ID)
-    return _places(known)
-
-
-def _places(known: ibis.Table) -> ibis.Table:
-    """Departments by the sum of `amount`, ties by name: `department`, `place` from 0."""
-    known = known.filter(known[c.DEPARTMENT].notnull())
-    size = known.group_by(c.DEPARTMENT).agg(size=_.amount.sum())
-    place = ibis.row_number().over(order_by=[ibis.desc(size.size), size[c.DEPARTMENT]])
-    return size.select(c.DEPARTMENT, place=place)
-
-
-def summarise_assortment(
-    bought: ibis.Table, products: ibis.Table, sizes: ibis.Table | None
-) -> tuple[ibis.Table, ...]:
-    """Variety of products, departments, categories and brands; each part one row per customer.
-
-    Parameters
-    ----------
-    bought
-        What `pairs` gives.
-    products
-        Visible `products`.
-    sizes
-        What `department_sizes` gives for the whole shop; None: `bought` is the whole shop.
-    """
-    groups = [c.DEPARTMENT, c.CATEGORY, c.BRAND]
-    known = bought.left_join(products.select(c.PRODUCT_ID, *groups), c.PRODUCT_ID)
-    by_group = known.group_by(c.CUSTOMER_ID, *groups).agg(
-        amount=_.amount.sum().cast("int64"),
-        lines=_.lines.sum().cast("int64"),
-        products=_.count().cast("int64"),
-    )
-    counts = by_group.group_by(c.CUSTOMER_ID).agg(
-        products_count=_.products.sum(), product_lines=_.lines.sum()
-    )
-    counts = counts.select(
-        c.CUSTOMER_ID,
-        counts.products_count,
-        repeat_share=1 - counts.products_count / counts.product_lines.nullif(0),
-    )
-    return (
-        counts,
-        _departments(
-            _spend_by(by_group, c.DEPARTMENT), _places(by_group) if sizes is None else sizes
-        ),
-        _categories(_spend_by(by_group, c.CATEGORY)),
-        _brands(_spend_by(by_group, c.BRAND)),
-    )
-
-
-def _spend_by(known: ibis.Table, column: str) -> ibis.Table:
-    rows = known.filter(known[column].notnull())
-    return rows.group_by(c.CUSTOMER_ID, column).agg(
-        spend=_.amount.sum().cast("int64").clip(lower=0), lines=_.lines.sum().cast("int64")
-    )
-
-
-def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
-    placed = spend.left_join(sizes, c.DEPARTMENT)
-    made = placed.group_by(c.CUSTOMER_ID).agg(
-        departments_count=_.count(),
-        top=_.spend.max(),
-        all=_.spend.sum(),
-        **{f"d{i}": _.spend.sum(where=_.place == i) for i in range(3)},
-    )
-    total = made["all"].nullif(0)
-    return made.select(
-        c.CUSTOMER_ID,
-        made.departments_count,
-        top_department_share=made.top / total,
-        **{f"department_{i + 1}_share": made[f"d{i}"].fill_null(0) / total for i in range(3)},
-    )
-
-
-def _categories(spend: ibis.Table) -> ibis.Table:
-    """Shannon entropy of the lines over categories: log N - (1 / N) sum n log n, in nats."""
-    made = spend.group_by(c.CUSTOMER_ID).agg(
-        categories_count=_.count(),
-        n=_.lines.sum(),
-        weighted=(_.lines * _.lines.ln()).sum(),
-    )
-    entropy = made.n.ln() - made.weighted / made.n
-    return made.select(c.CUSTOMER_ID, made.categories_count, category_entropy=entropy.clip(lower=0))
-
-
-def _brands(spend: ibis.Table) -> ibis.Table:
-    made = spend.group_by(c.CUSTOMER_ID).agg(top=_.spend.max(), all=_.spend.sum())
-    return made.select(c.CUSTOMER_ID, top_brand_share=made.top / made["all"].nullif(0))

@@ -1,4 +1,4 @@
-"""The rows of a table that a day may see, and the moments that bound its windows (law 1)."""
+"""What each snapshot day may see, and the moments that bound its windows (law 1)."""
 
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
 # Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
@@ -16,27 +16,68 @@ from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.tables import table as table_of
 
 DAY_SECONDS = 86_400
+BACK_DAYS = (7, 30, 60, 90, 180, 365)  # where the windows begin, in local days before the day
 
 
 @dataclass(frozen=True)
-class Day:
-    """A local day of a shop: what is before its 00:00 is visible."""
+class Days:
+    """Local days of a shop, oldest first: what is before a day's 00:00 is visible to it.
 
-    as_of: date
+    The tables made here carry `since`, the place of the first day that sees the row; day `k` sees
+    the rows with `since` <= k. So one expression serves all days, and none sees its future.
+    """
+
+    as_of: tuple[date, ...]
     zone: str
 
-    def start(self, *, days_before: int = 0) -> datetime:
-        """00:00 local, `days_before` days earlier, as naive UTC."""
-        return naive_utc(start_of_day(self.as_of - timedelta(days=days_before), self.zone))
+    def start(self, k: int, *, days_before: int = 0) -> datetime:
+        """00:00 local of day `k`, `days_before` days earlier, as naive UTC."""
+        day = self.as_of[k] - timedelta(days=days_before)
+        return naive_utc(start_of_day(day, self.zone))
 
-    def within(self, at: ibis.expr.types.TimestampValue, days: int) -> ibis.expr.types.BooleanValue:
-        """Whether `at` lies in the last `days` local days."""
-        return at >= ibis.literal(self.start(days_before=days))
+    def table(self) -> ibis.Table:
+        """One row per day: `k`, `as_of_on`, `start`, and `start_7` … for `BACK_DAYS`."""
+        return ibis.union(*(self._row(k) for k in range(len(self.as_of))))
 
-    def days_since(self, at: ibis.expr.types.TimestampValue) -> ibis.expr.types.IntegerValue:
-        """Whole days from `at` to the day's start: 0 for the 24 hours before it."""
-        seconds = ibis.literal(self.start()).epoch_seconds() - at.epoch_seconds()
-        return ((seconds - 1) // DAY_SECONDS).cast("int64")
+    def visible(self, tables: Mapping[str, ibis.Table], name: str) -> ibis.Table:
+        """The rows of table `name` that any of the days sees, with `since`.
+
+        `store.read` has left out what the last day does not see; it is done again because these
+        functions also take plain tables in a notebook. Revisions must have been resolved.
+        """
+        table = tables[name]
+        schema = table_of(name)
+        times = [schema.time, c.VALID_AT if schema.revisions else None]
+        since = self._since(table, [name for name in times if name and name in table.columns])
+        known = table.select(*COLUMNS[name], since=since)
+        return known.filter(known.since < len(self.as_of))
+
+    def _since(self, table: ibis.Table, times: list[str]) -> ibis.Value:
+        if not times:
+            return ibis.literal(0, "int8")
+        branches = []
+        for k in range(len(self.as_of)):
+            start = ibis.literal(self.start(k))
+            before = ibis.and_(*(table[name] < start for name in times))
+            branches.append((before, ibis.literal(k, "int8")))
+        return ibis.cases(*branches, else_=ibis.literal(len(self.as_of), "int8"))
+
+    def _row(self, k: int) -> ibis.Table:
+        starts = {f"start_{n}": ibis.literal(self.start(k, days_before=n)) for n in BACK_DAYS}
+        row = ibis.literal(k, "int8").name("k").as_table()
+        return row.mutate(
+            **{c.AS_OF_ON: ibis.literal(self.as_of[k])},
+            start=ibis.literal(self.start(k)),
+            **starts,
+        )
+
+
+def days_since(
+    at: ibis.expr.types.TimestampValue, start: ibis.expr.types.TimestampValue
+) -> ibis.expr.types.IntegerValue:
+    """Whole days from `at` to the day's start: 0 for the 24 hours before it."""
+    seconds = start.epoch_seconds() - at.epoch_seconds()
+    return ((seconds - 1) // DAY_SECONDS).cast("int64")
 
 
 COLUMNS = {
@@ -59,20 +100,3 @@ COLUMNS = {
     "offers": (c.OFFER_ID, c.CAMPAIGN_ID, c.PRODUCT_ID),
     "campaigns": (c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON),
 }  # what the features read; narrow tables also keep the expressions quick to compile
-
-
-def rows_before(tables: Mapping[str, ibis.Table], name: str, day: Day) -> ibis.Table:
-    """The rows of table `name` with business time (and `valid_at`) before the day.
-
-    `store.read` has done so already; it is done again because these functions also take plain
-    tables in a notebook. Revisions must have been resolved by the reader.
-    """
-    table = tables[name]
-    schema = table_of(name)
-    columns = [schema.time] if schema.time else []
-    if schema.revisions:
-        columns.append(c.VALID_AT)
-    start = ibis.literal(day.start())
-    rules = [table[column] < start for column in columns if column in table.columns]
-    known = table.filter(*rules) if rules else table
-    return known.select(*COLUMNS[name])

@@ -6,7 +6,7 @@ easy to check, and written apart from the real store, so that each tests the oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -63,6 +63,13 @@ class MemoryStore:
             for row in rows:
                 row[c.CUSTOMER_ID] = chiefs.get(row[c.PARTY_ID], row[c.PARTY_ID])
         return self.to_ibis(pa.Table.from_pylist(rows, schema=schema))
+
+    def settled(self, tables: Iterable[str], *, days: Sequence[date]) -> bool:
+        """Whether what each of the days saw of the tables is in what the last of them sees."""
+        def seen(name: str, day: date) -> set[str]:
+            return {repr(row) for row in self.read(name, as_of=day).to_pyarrow().to_pylist()}
+
+        return all(seen(name, day) <= seen(name, max(days)) for name in tables for day in days)
 
     def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
         """Append `rows` exactly once per (`app`, `seq`); the number of rows written."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import start_of_day
@@ -57,7 +58,8 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     """
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
-    _predict(ctx, config, facts, found)
+    with threadpool_limits(1):  # thousands of rows: a second BLAS thread only waits for the first
+        _predict(ctx, config, facts, found)
     _segment(ctx, config, found)
     _recommend(ctx, config, facts["order_lines"], found)
     written = _write_check(ctx, config)

@@ -16,6 +16,7 @@ from zhiyin.core import columns as c
 from zhiyin.core import ledger
 from zhiyin.core.clock import local_day
 from zhiyin.core.context import Context
+from zhiyin.measure.recommend import FIGURES
 from zhiyin.measure.report import adapt
 from zhiyin.measure.report.data import (
     Both,
@@ -79,7 +80,7 @@ def collect_data(
     results = _rows_of_day(ctx, "results", order=(c.KIND, c.SUBJECT, c.METRIC))
     choices = _read_choices(ctx, names)
     models, refused = _read_models(ctx, insights, names)
-    metrics = adapt.read_metrics(results)
+    metrics = adapt.read_metrics([*results, *_read_check(ctx)])
     loads = _read_loads(ctx)
     data = _read_data(ctx, loads, campaigns=len(names))
     return ReportData(
@@ -110,6 +111,18 @@ def _rows_of_day(ctx: Context, table: str, *, order: Sequence[str] = (c.KIND, c.
     """Rows of a small derived table for the day."""
     rows = ctx.store.read(table)
     return rows.filter(rows[c.AS_OF_ON] == ctx.as_of).order_by(list(order)).to_pyarrow().to_pylist()
+
+
+def _read_check(ctx: Context) -> list[dict]:
+    """What the recommendations of the check day scored, by the names of `summary.recommend`."""
+    day = ctx.settings.understand.recommend_check_on
+    if day is None:
+        return []
+    names = {subject: name for name, subject in FIGURES.items()}
+    rows = ctx.store.read("results")
+    mine = rows.filter(rows[c.AS_OF_ON] == day, rows[c.METRIC] == "ndcg_at_10")
+    found = _records(mine.filter(mine[c.SUBJECT].isin(sorted(names))).order_by(c.SUBJECT))
+    return [row | {c.METRIC: names[row[c.SUBJECT]], c.SUBJECT: ""} for row in found]
 
 
 def _records(table: ir.Table) -> list[dict]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
-from zhiyin.understand.recommend.blend import Blend
+from zhiyin.understand.recommend.blend import RIDGES, Blend
 from zhiyin.understand.recommend.explain import REPEAT, explain_ranking
 from zhiyin.understand.recommend.history import History, Interactions, read_history
 from zhiyin.understand.recommend.recommender import FILL, Ranking
@@ -53,6 +53,7 @@ def recommend_batch(
     min_new: int = 5,
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
+    ridges: Sequence[float] = RIDGES,
 ) -> Recommended:
     """The `top` products of every customer with a purchase before `until`.
 
@@ -71,6 +72,8 @@ def recommend_batch(
         Buyers a product needs.
     categories
         Category of a product by its id; sharpens new products.
+    ridges
+        Penalties of EASE to choose from on the last month; one: no choice, half the time.
 
     Raises
     ------
@@ -86,7 +89,8 @@ def recommend_batch(
     if not history.shape[0] or not history.shape[1]:
         card = {"status": "no_products"} | _sizes(history)
         return Recommended(schema.empty_table(), card, "no_products")
-    model = Blend(min_buyers=min_buyers, categories=categories or {}).fit(history)
+    model = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
+    model.fit(history)
     parts = [schema.empty_table()]
     for start in range(0, len(history.customers), _CHUNK_CUSTOMERS):
         codes = np.arange(start, min(start + _CHUNK_CUSTOMERS, len(history.customers)))

@@ -51,6 +51,8 @@ class Ease(Recommender):
     inverse_: np.ndarray = field(init=False, repr=False)
     solved_: np.ndarray | None = field(init=False, repr=False, default=None)
     scale_: np.ndarray = field(init=False, repr=False)
+    place_: np.ndarray = field(init=False, repr=False)
+    penalty_: np.float32 = field(init=False)
     history_: History = field(init=False, repr=False)
 
     def fit(self, history: History) -> Self:
@@ -66,6 +68,7 @@ class Ease(Recommender):
             model = replace(self, ridge=ridge)
             model.history_, model.weights_ = history, self.weights_
             model.basis_, model.by_customers_ = self.basis_, self.by_customers_
+            model.place_ = self.place_
             model._solve(gram.copy())
             yield model
 
@@ -78,12 +81,21 @@ class Ease(Recommender):
         own = rows.toarray()
         if not self.by_customers_:
             return own - (rows @ self.inverse_) / self.scale_
-        mixed = (rows @ self.basis_.T).toarray()  # x X'
-        if self.solved_ is not None:
-            near = mixed @ self.solved_  # x X' A X
-        else:
-            near = _times(mixed @ self.inverse_, self.basis_)
-        return own - (own - near) / self.scale_
+        return own - self._residual(codes, rows, own) / self.scale_
+
+    def _residual(self, codes: np.ndarray, rows: sparse.csr_array, own: np.ndarray) -> np.ndarray:
+        """x - x X' A X; for a customer the model learned from it is lambda x her row of A X."""
+        if self.solved_ is None:
+            mixed = (rows @ self.basis_.T).toarray() @ self.inverse_
+            return own - _times(mixed, self.basis_)
+        place = self.place_[codes]
+        inside = place >= 0
+        left = np.empty_like(own)
+        left[inside] = self.penalty_ * self.solved_[place[inside]]
+        if not inside.all():
+            mixed = (rows[~inside] @ self.basis_.T).toarray()
+            left[~inside] = own[~inside] - mixed @ self.solved_
+        return left
 
     def evidence(self, targets: np.ndarray) -> np.ndarray:
         """(I, len(targets)) float32 weights B: how much each product speaks for each target."""
@@ -106,13 +118,17 @@ class Ease(Recommender):
         self.history_ = history
         last = history.pairs.last_days.astype(np.float64)
         self.weights_ = history.matrix(np.exp(-last / self.scale_days))
-        self.basis_ = _sample_rows(self.weights_, history.shape, self.max_side)
+        chosen = _sample_rows(self.weights_, history.shape, self.max_side)
+        self.basis_ = self.weights_[chosen]
+        self.place_ = np.full(self.weights_.shape[0], -1, dtype=np.int64)
+        self.place_[chosen] = np.arange(len(chosen))
         self.by_customers_ = self.basis_.shape[0] < history.shape[1]
 
     def _solve(self, gram: np.ndarray) -> None:
         side, items = self.basis_.shape
         mass = float((self.basis_.data.astype(np.float64) ** 2).sum())
-        gram[np.diag_indices_from(gram)] += np.float32(max(self.ridge * mass / max(side, 1), 1e-3))
+        self.penalty_ = np.float32(max(self.ridge * mass / max(side, 1), 1e-3))
+        gram[np.diag_indices_from(gram)] += self.penalty_
         self.inverse_ = _invert(gram)
         if not self.by_customers_:
             self.scale_ = np.diag(self.inverse_).copy()
@@ -130,14 +146,12 @@ class Ease(Recommender):
         self.scale_ = np.maximum(1 - drawn, 1e-6).astype(np.float32)  # lambda x diag P
 
 
-def _sample_rows(
-    weights: sparse.csr_array, shape: tuple[int, int], max_side: int
-) -> sparse.csr_array:
+def _sample_rows(weights: sparse.csr_array, shape: tuple[int, int], max_side: int) -> np.ndarray:
     """Rows with an entry; an even sample of them where both sides are longer than allowed."""
     filled = np.flatnonzero(np.diff(weights.indptr))
     if len(filled) > max_side and shape[1] > max_side:
         filled = filled[np.linspace(0, len(filled) - 1, max_side).astype(np.int64)]
-    return weights[filled]
+    return filled
 
 
 def _gram(rows: sparse.csr_array, *, by_rows: bool) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
-from zhiyin.understand.recommend.blend import Blend
+from zhiyin.understand.recommend.blend import RIDGES, Blend
 from zhiyin.understand.recommend.history import (
     History,
     Interactions,
@@ -59,6 +59,7 @@ def evaluate_recommend(
     before: datetime | None = None,
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
+    ridges: Sequence[float] = RIDGES,
     k: int = 10,
 ) -> Check:
     """Fit the blend and the baselines on what was before `until`, measure on what came after.
@@ -73,6 +74,8 @@ def evaluate_recommend(
         Start and end (exclusive; None: open) of the measured window, UTC.
     min_buyers
         Products with at least so many buyers before `until` are eligible.
+    categories, ridges
+        As in `batch.recommend_batch`; a penalty that an earlier day's card chose is no look ahead.
     k
         Length of the lists.
 
@@ -83,7 +86,7 @@ def evaluate_recommend(
     of the window is used in fitting: the blend's weights are learned on the month before `until`.
     """
     history = read_history(interactions, until=until, min_buyers=min_buyers)
-    blend = Blend(min_buyers=min_buyers, categories=categories or {})
+    blend = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
     return compare(history, later, [Popularity(), Frequency(), blend], before=before, k=k)
 
 

@@ -1,0 +1,110 @@
+"""Features from what a customer chose: variety of products, departments, categories, brands."""
+
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
+from __future__ import annotations
+
+import ibis
+from ibis import _
+
+from zhiyin.core import columns as c
+from zhiyin.profile.facts import GROUPS, Facts
+from zhiyin.profile.purchases import seen_by
+
+_DEPARTMENT, _CATEGORY, _BRAND = (f"{name}_no" for name in GROUPS)
+
+
+def summarise_assortment(facts: Facts, people: ibis.Table) -> tuple[ibis.Table, ...]:
+    """Variety and concentration of what customers bought; each part one row per day and customer.
+
+    Parameters
+    ----------
+    facts
+        What `gather` gives. A product counts from the day it was bought, its department, category
+        and brand from the day they were described.
+    people
+        Days and customers to compute: `k`, `who`.
+    """
+    spend = seen_by(facts.spend, people)
+    spend = spend.group_by("k", "who", "kind_no").agg(
+        amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
+    )
+    known = spend.inner_join(facts.kinds, "kind_no")
+    known = known.filter(known.described <= known.k)
+    return (
+        _variety(facts, people, spend),
+        _departments(_spend_by(known, _DEPARTMENT), _places(facts)),
+        _categories(_spend_by(known, _CATEGORY)),
+        _brands(_spend_by(known, _BRAND)),
+    )
+
+
+def _variety(facts: Facts, people: ibis.Table, spend: ibis.Table) -> ibis.Table:
+    firsts = seen_by(facts.firsts, people)
+    products = firsts.group_by("k", "who").agg(products_count=_.products.sum())
+    lines = spend.group_by("k", "who").agg(product_lines=_.lines.sum())
+    both = products.inner_join(lines, ["k", "who"])
+    return both.select(
+        "k",
+        "who",
+        both.products_count,
+        repeat_share=1 - both.products_count / both.product_lines.nullif(0),
+    )
+
+
+def _places(facts: Facts) -> ibis.Table:
+    """Departments of the whole shop by revenue, ties by name: `k`, the number, `place` from 0."""
+    sold = facts.spend.group_by("kind_no", "since").agg(amount=_.amount.sum().cast("int64"))
+    kinds = facts.kinds.filter(facts.kinds[_DEPARTMENT].notnull())
+    sold = sold.inner_join(kinds.select("kind_no", "described", _DEPARTMENT), "kind_no")
+    days = facts.days.table().select("k")
+    seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
+    size = seen.group_by("k", _DEPARTMENT).agg(size=_.amount.sum())
+    place = ibis.row_number().over(
+        group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]]
+    )
+    return size.select("k", _DEPARTMENT, place=place)
+
+
+def _spend_by(known: ibis.Table, column: str) -> ibis.Table:
+    rows = known.filter(known[column].notnull())
+    return rows.group_by("k", "who", column).agg(
+        spend=_.amount.sum().cast("int64").clip(lower=0), lines=_.lines.sum().cast("int64")
+    )
+
+
+def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
+    placed = spend.left_join(sizes, ["k", _DEPARTMENT])
+    made = placed.group_by("k", "who").agg(
+        departments_count=_.count(),
+        top=_.spend.max(),
+        all=_.spend.sum(),
+        **{f"d{i}": _.spend.sum(where=_.place == i) for i in range(3)},
+    )
+    total = made["all"].nullif(0)
+    return made.select(
+        "k",
+        "who",
+        made.departments_count,
+        top_department_share=made.top / total,
+        **{f"department_{i + 1}_share": made[f"d{i}"].fill_null(0) / total for i in range(3)},
+    )
+
+
+def _categories(spend: ibis.Table) -> ibis.Table:
+    """Shannon entropy of the lines over categories: log N - (1 / N) sum n log n, in nats."""
+    made = spend.group_by("k", "who").agg(
+        categories_count=_.count(),
+        n=_.lines.sum(),
+        weighted=(_.lines * _.lines.ln()).sum(),
+    )
+    entropy = made.n.ln() - made.weighted / made.n
+    return made.select(
+        "k", "who", made.categories_count, category_entropy=entropy.clip(lower=0)
+    )
+
+
+def _brands(spend: ibis.Table) -> ibis.Table:
+    made = spend.group_by("k", "who").agg(top=_.spend.max(), all=_.spend.sum())
+    return made.select("k", "who", top_brand_share=made.top / made["all"].nullif(0))
