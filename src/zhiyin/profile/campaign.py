@@ -134,9 +134,7 @@ def _facts(campaigns: ibis.Table, own: ibis.Table, people: ibis.Table) -> ibis.T
     return facts.inner_join(sizes, "shot").drop("shot_0")
 
 
-def _affinity(
-    facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table
-) -> ibis.Table:
+def _affinity(facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table) -> ibis.Table:
     """Spend on, and purchases of, what the offers are good for."""
     bought = _bought(facts, own, people, days)
     good = bought.group_by(*_KEYS).agg(
@@ -174,8 +172,10 @@ def _affinity(
 
 def _anything(own: ibis.Table) -> ibis.Table:
     """Offers without a product, good for anything: `shot`, `any_count`."""
-    return own.filter(own[c.PRODUCT_ID].isnull()).group_by("shot").agg(
-        any_count=_[c.OFFER_ID].nunique()
+    return (
+        own.filter(own[c.PRODUCT_ID].isnull())
+        .group_by("shot")
+        .agg(any_count=_[c.OFFER_ID].nunique())
     )
 
 
@@ -191,9 +191,7 @@ def _totals(facts: Facts, people: ibis.Table) -> ibis.Table:
     )
 
 
-def _bought(
-    facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table
-) -> ibis.Table:
+def _bought(facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table) -> ibis.Table:
     """What recipients bought of what the offers are good for, one row per product."""
     wanted = own.filter(own.what.notnull()).select(shot_of="shot", what_of="what").distinct()
     anything = _anything(own).select(shot_any="shot")
@@ -201,9 +199,7 @@ def _bought(
     lines = facts.lines.inner_join(
         mine, [facts.lines.who == mine.who_of, facts.lines.since <= mine.k]
     )
-    lines = lines.left_join(
-        wanted, [lines.shot == wanted.shot_of, lines.what == wanted.what_of]
-    )
+    lines = lines.left_join(wanted, [lines.shot == wanted.shot_of, lines.what == wanted.what_of])
     lines = lines.left_join(anything, lines.shot == anything.shot_any)
     good = lines.filter(lines.what_of.notnull() | lines.shot_any.notnull())
     good = good.drop("k").inner_join(days.select("shot", "start_90", "usual"), "shot")

@@ -104,9 +104,7 @@ def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:
     return seen.select("k", c.CUSTOMER_ID)
 
 
-def join_all(
-    people: ibis.Table, parts: Iterable[ibis.Table], *, on: tuple[str, ...]
-) -> ibis.Table:
+def join_all(people: ibis.Table, parts: Iterable[ibis.Table], *, on: tuple[str, ...]) -> ibis.Table:
     """One chain of left joins on the keys `on`; each part has one row per key."""
     made = people
     for i, part in enumerate(parts):

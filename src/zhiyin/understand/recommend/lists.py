@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import numpy as np
@@ -12,7 +12,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
-from zhiyin.understand.recommend.blend import Blend
+from zhiyin.understand.recommend.blend import RIDGES, Blend
 from zhiyin.understand.recommend.history import History, Interactions, read_history
 from zhiyin.understand.recommend.recommender import Ranking, Recommender
 
@@ -26,6 +26,7 @@ def rank_all(
     until: datetime,
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
+    ridges: Sequence[float] = RIDGES,
     k: int = 10,
 ) -> pa.Table:
     """Lists of the blend, of personal frequency and of popularity for every customer.
@@ -41,7 +42,7 @@ def rank_all(
     parts = [schema.empty_table()]
     history = read_history(interactions, until=until, min_buyers=min_buyers)
     if history.shape[0] and history.shape[1]:
-        blend = Blend(min_buyers=min_buyers, categories=categories or {})
+        blend = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
         for model in (Popularity(), Frequency(), blend):
             parts += _lists_of(model, history, as_of=as_of, k=k)
     return pa.concat_tables(part.cast(schema) for part in parts)
