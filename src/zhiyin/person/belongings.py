@@ -36,6 +36,7 @@ class Belongings:
     texts: tuple[str, ...] = field(repr=False)
     identities: tuple[tuple[str, str], ...] = field(repr=False)
     message_ids: tuple[str, ...] = field(repr=False)
+    decision_ids: tuple[str, ...] = field(repr=False)
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ class Belongings:
         }
         long = {text for text in self.texts if len(text) >= _LONG and not text.isdigit()}
         known = {one for _, one in self.identities}
-        hashes = {*self.person.parties, *known, *self.message_ids}
+        hashes = {*self.person.parties, *known, *self.message_ids, *self.decision_ids}
         return tuple(sorted(sure | long | hashes))
 
     def suppression_tokens(self, vault: LocalVault) -> list[tuple[str, str]]:
@@ -109,6 +110,7 @@ def gather_belongings(store: WorkspaceStore, vault: LocalVault, person: Person) 
         tuple(sorted(texts - {value for _, value in identifiers})),
         tuple(sorted((kind, one) for one, kind in known.items())),
         tuple(sorted(sent)),
+        tuple(row[c.DECISION_ID] for row in read_person(store, "decisions", person)),
     )
 
 

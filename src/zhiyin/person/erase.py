@@ -209,11 +209,11 @@ def _erase(shop: _Shop, person: Person, job_id: str, nonce: bytes) -> Proof:
     before = {name: measure_totals(store, name) for name in facts}
     suppressed = _suppress(shop, owned)
     removed = remove_files(folder, message_ids=owned.message_ids, texts=owned.needles)
+    scrub_steps(store, (*person.parties, *owned.message_ids, *owned.decision_ids))
     shop.say("new ids", 0.2)
     needles = Needles(owned.values)
     quarantined = delete_quarantined(store, _quarantined(store, vault, needles))
     rekeyed = rekey_person(store, person.parties, needles=needles, nonce=nonce)
-    scrub_steps(store, person.parties)
     shop.say("erase", 0.4)
     done = erase_parties(store, person.parties)
     _finish(shop, job_id, done)

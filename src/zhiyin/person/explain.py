@@ -7,7 +7,7 @@ why not. It holds no personal data: ids are pseudonyms.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -29,6 +29,8 @@ from zhiyin.person.say import render_text
 from zhiyin.person.words import Words, unit_of
 from zhiyin.profile.tags import TAGS
 from zhiyin.store.workspace import WorkspaceStore
+
+_RHYTHM = ("times", "last_days", "every_days")
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,9 @@ def _reason(one: Row, words: Words) -> Row:
 
 
 def _recommendations(store: WorkspaceStore, rows: Sequence[Row], words: Words) -> list[Row]:
-    because = {row[c.RANK]: _product_ids(load_json(row[c.REASON], [])) for row in rows}
-    ids = [row[c.PRODUCT_ID] for row in rows] + [one for ids in because.values() for one in ids]
+    reasons = {row[c.RANK]: load_json(row[c.REASON], {}) for row in rows}
+    ids = [row[c.PRODUCT_ID] for row in rows]
+    ids += [one for reason in reasons.values() for one in _evidence(reason)]
     names = read_names(store, "products", c.PRODUCT_ID, ids)
     return [
         {
@@ -201,16 +204,31 @@ def _recommendations(store: WorkspaceStore, rows: Sequence[Row], words: Words) -
             "product_id": row[c.PRODUCT_ID],
             "name": names.get(row[c.PRODUCT_ID], row[c.PRODUCT_ID]),
             "score": row[c.SCORE],
-            "because": [names.get(one, one) for one in because[row[c.RANK]]],
+            "reason": reasons[row[c.RANK]],
+            "reason_words": _say_reason(reasons[row[c.RANK]], names, words),
         }
         for row in rows
     ]
 
 
-def _product_ids(reason: object) -> list[str]:
-    if not isinstance(reason, list):
-        return []
-    return [str(one.get(c.PRODUCT_ID, "") if isinstance(one, dict) else one) for one in reason]
+def _evidence(reason: Row) -> list[str]:
+    """Products of hers that speak for a recommendation."""
+    found = reason.get("products")
+    made = found if isinstance(found, list) else []
+    return [str(one.get(c.PRODUCT_ID, "")) for one in made if isinstance(one, dict)]
+
+
+def _say_reason(reason: Row, names: Mapping[str, str], words: Words) -> str:
+    kind = reason.get(c.KIND)
+    if kind == "because":
+        products = ", ".join(names.get(one, one) for one in _evidence(reason))
+        return words("recommend.because", products=products)
+    if kind == "repeat":
+        often = "recommend.repeat" if reason.get("every_days") else "recommend.once"
+        return words(often, **{name: reason.get(name) for name in _RHYTHM})
+    if kind == "popular":
+        return words("recommend.popular", buyers=reason.get("buyers"))
+    return ""
 
 
 def explain_decisions(store: WorkspaceStore, person: Person, words: Words) -> list[Row]:

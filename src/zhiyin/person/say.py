@@ -82,8 +82,8 @@ def _scores(values: Mapping[str, Any], words: Words) -> Iterator[str]:
 
 def _recommendations(values: Mapping[str, Any], words: Words) -> Iterator[str]:
     for one in values["recommendations"][:_TOP]:
-        because = f" ← {', '.join(one['because'])}" if one["because"] else ""
-        yield f"{one['rank']}. {one['name']}{because}"
+        why = f": {one['reason_words']}" if one["reason_words"] else ""
+        yield f"{one['rank']}. {one['name']}{why}"
 
 
 def _decisions(values: Mapping[str, Any], words: Words) -> Iterator[str]:

@@ -82,16 +82,17 @@ def rekey_person(
     return {name: count for name, count in counts.items() if count}
 
 
-def scrub_steps(store: WorkspaceStore, party_ids: Sequence[str]) -> int:
-    """Blank the person's ids in the stored reports of jobs; how many reports named her."""
-    changed = 0
+def scrub_steps(store: WorkspaceStore, ids: Sequence[str]) -> int:
+    """Blank ids of a person, her messages and decisions in the stored reports of jobs, before
+    they change; how many reports named one."""
+    changed, longest = 0, sorted(ids, key=len, reverse=True)  # an id may hold another
     with transaction(store.ledger) as connection:
         for row in connection.execute(
             sa.select(steps.c.turn_id, steps.c.job, steps.c.report)
         ).all():
             text = json.dumps(row.report, ensure_ascii=False)
             clean = text
-            for one in party_ids:
+            for one in longest:
                 clean = clean.replace(one, ERASED)
             if clean != text:
                 mine = (steps.c.turn_id == row.turn_id) & (steps.c.job == row.job)

@@ -153,7 +153,7 @@ def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:
     features = ctx.store.read("features")
     today = features.filter(features[c.AS_OF_ON] == ctx.as_of).order_by(c.CUSTOMER_ID)
     names = [*CLUSTER_FEATURES]
-    table = today.select(c.CUSTOMER_ID, REVENUE, *names).to_pandas()
+    table = today.select(c.CUSTOMER_ID, REVENUE, *names).to_pyarrow().to_pandas()
     values = table[names].to_numpy(float)
     clusters = find_clusters(
         values, names, rng=ctx.rng.generator("clusters"),

@@ -13,7 +13,7 @@ from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
-from zhiyin.core.ledger import messages, turns
+from zhiyin.core.ledger import messages, steps, turns
 
 ANA, BEA = "kunde-zq81734", "kunde-zq81735"
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -147,6 +147,11 @@ def add_derived(shop: Workspace) -> None:
                 config=shop.settings.model_dump(mode="json"), started_at=naive_utc(NOW),
             )
         )  # fmt: skip
+        examples = ["m_zq81734", f"d_{party_of(shop, ANA)}", party_of(shop, ANA), "m_zq81735"]
+        report = {"job": "act", "figures": {"examples": examples}}
+        connection.execute(
+            steps.insert().values(turn_id="t", job="act", state="done", report=report)
+        )
 
 
 def _derived(shop: Workspace) -> dict[str, list[dict]]:
@@ -180,7 +185,7 @@ def _derived(shop: Workspace) -> dict[str, list[dict]]:
                 c.PRODUCT_ID: "laden:p1",
                 c.SCORE: 1.0,
                 c.MODEL: "ease",
-                c.REASON: json.dumps(["laden:p2"]),
+                c.REASON: json.dumps({"kind": "because", "products": [{"product_id": "laden:p2"}]}),
             }
         )
         held = user == BEA

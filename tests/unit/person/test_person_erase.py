@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
-from zhiyin.core.ledger import audit, consents, jobs, messages, suppressions
+from zhiyin.core.ledger import audit, consents, jobs, messages, steps, suppressions
 from zhiyin.govern.suppression import address_token
 from zhiyin.person import erase as erasing
 from zhiyin.person import find_person
@@ -38,6 +38,7 @@ def make(folder):
     )
     needles = [
         *people.OF_ANA, people.party_of(shop, people.ANA), ids[people.ANA],
+        f"d_{people.party_of(shop, people.ANA)}",
         *identity_ids(shop, people.party_of(shop, people.ANA)),
     ]  # fmt: skip
     return shop, needles
@@ -98,6 +99,12 @@ def test_files_that_name_her_are_gone_and_the_report_is_made_anew(erased):
     assert not (shop.folder / "outbox" / "m_zq81734.eml").exists()
     assert not (shop.folder / "outbox" / "preview.json").exists()
     assert (shop.folder / "reports" / "report.html").read_text() == "anew"
+
+
+def test_reports_of_jobs_no_longer_name_her_or_her_messages(erased):
+    shop, _, _ = erased
+    examples = rows_of(shop, steps)[0]["report"]["figures"]["examples"]
+    assert examples == ["[erased]", "[erased]", "[erased]", "m_zq81735"]
 
 
 def test_her_addresses_stay_suppressed(erased):

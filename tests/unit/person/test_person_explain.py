@@ -15,7 +15,8 @@ from zhiyin.person.words import Words
     ("language", "wanted"),
     [
         ("en", ["held out to measure the effect", "refused to be contacted so", "Champions",
-                "Buys at steady intervals", "days since the last order", "20.0%", "Tea ← Bread"]),
+                "Buys at steady intervals", "days since the last order", "20.0%",
+                "1. Tea: because of Bread"]),
         ("zh", ["作为对照组保留", "已拒绝接收此类信息", "重要价值客户", "规律购买",
                 "距上次下单天数"]),
     ],
