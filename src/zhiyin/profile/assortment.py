@@ -8,7 +8,6 @@ from __future__ import annotations
 import ibis
 from ibis import _
 
-from zhiyin.core import columns as c
 from zhiyin.profile.facts import GROUPS, Facts
 from zhiyin.profile.purchases import seen_by
 
@@ -58,12 +57,10 @@ def _places(facts: Facts) -> ibis.Table:
     sold = facts.spend.group_by("kind_no", "since").agg(amount=_.amount.sum().cast("int64"))
     kinds = facts.kinds.filter(facts.kinds[_DEPARTMENT].notnull())
     sold = sold.inner_join(kinds.select("kind_no", "described", _DEPARTMENT), "kind_no")
-    days = facts.days.table().select("k")
+    days = facts.starts.select("k")
     seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
     size = seen.group_by("k", _DEPARTMENT).agg(size=_.amount.sum())
-    place = ibis.row_number().over(
-        group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]]
-    )
+    place = ibis.row_number().over(group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]])
     return size.select("k", _DEPARTMENT, place=place)
 
 
@@ -100,9 +97,7 @@ def _categories(spend: ibis.Table) -> ibis.Table:
         weighted=(_.lines * _.lines.ln()).sum(),
     )
     entropy = made.n.ln() - made.weighted / made.n
-    return made.select(
-        "k", "who", made.categories_count, category_entropy=entropy.clip(lower=0)
-    )
+    return made.select("k", "who", made.categories_count, category_entropy=entropy.clip(lower=0))
 
 
 def _brands(spend: ibis.Table) -> ibis.Table:
