@@ -66,6 +66,7 @@ class MemoryStore:
 
     def settled(self, tables: Iterable[str], *, days: Sequence[date]) -> bool:
         """Whether what each of the days saw of the tables is in what the last of them sees."""
+
         def seen(name: str, day: date) -> set[str]:
             return {repr(row) for row in self.read(name, as_of=day).to_pyarrow().to_pylist()}
 
