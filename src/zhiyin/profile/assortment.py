@@ -57,7 +57,7 @@ def _places(facts: Facts) -> ibis.Table:
     sold = facts.spend.group_by("kind_no", "since").agg(amount=_.amount.sum().cast("int64"))
     kinds = facts.kinds.filter(facts.kinds[_DEPARTMENT].notnull())
     sold = sold.inner_join(kinds.select("kind_no", "described", _DEPARTMENT), "kind_no")
-    days = facts.days.table().select("k")
+    days = facts.starts.select("k")
     seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
     size = seen.group_by("k", _DEPARTMENT).agg(size=_.amount.sum())
     place = ibis.row_number().over(group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]])

@@ -13,9 +13,9 @@ from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import CAMPAIGN_FEATURES
-from zhiyin.profile.facts import Facts, gather
+from zhiyin.profile.facts import Facts, Keep, as_it_is, gather
 from zhiyin.profile.features import join_all, select_features
-from zhiyin.profile.response import PRIOR_CAMPAIGNS, by_campaign
+from zhiyin.profile.response import PRIOR_CAMPAIGNS
 from zhiyin.profile.visible import Days, days_since
 
 TABLES = ("order_lines", "touches", "offers", "campaigns", "products", "customers")
@@ -51,7 +51,11 @@ def build_campaign(
 
 
 def build_campaigns(
-    facts: Facts, tables: Mapping[str, ibis.Table], *, shots: Sequence[tuple[int, str]]
+    facts: Facts,
+    tables: Mapping[str, ibis.Table],
+    *,
+    shots: Sequence[tuple[int, str]],
+    keep: Keep = as_it_is,
 ) -> ibis.Table:
     """Compute the features of several campaigns, each as of a day, at once; see `build_campaign`.
 
@@ -63,15 +67,17 @@ def build_campaigns(
         `offers` and `campaigns` as the last day sees them; see `gather`.
     shots
         Campaigns, each with the place of its day in `facts.days`.
+    keep
+        As for `gather`.
     """
-    days = _shot_days(facts, shots)
+    days = keep(_shot_days(facts, shots))
     offers = _seen(facts.days.visible(tables, "offers"), days)
     campaigns = _seen(facts.days.visible(tables, "campaigns"), days)
     own = offers.filter(offers[c.CAMPAIGN_ID] == offers.asked).drop(c.CAMPAIGN_ID)
     own = own.left_join(facts.products.select(c.PRODUCT_ID, "what"), c.PRODUCT_ID)
     people = planned(facts, shots)
     asked = days.select("shot", "k", asked=days[c.CAMPAIGN_ID])
-    pairs = by_campaign(facts).inner_join(asked, "k")
+    pairs = facts.pairs.inner_join(asked, "k")
     made = people.inner_join(days.select("shot", c.AS_OF_ON, c.CAMPAIGN_ID), "shot")
     made = made.inner_join(_facts(campaigns, own, people), "shot")
     made = made.left_join(_kind_rate(days, pairs, campaigns), "shot").drop("shot_right")
@@ -96,8 +102,12 @@ def build_campaigns(
 
 def planned(facts: Facts, shots: Sequence[tuple[int, str]]) -> ibis.Table:
     """Whom each campaign was planned for, as its day saw it: `shot`, `k`, `customer_id`, `who`."""
+    return _planned(facts, _shot_days(facts, shots))
+
+
+def _planned(facts: Facts, days: ibis.Table) -> ibis.Table:
     touches = facts.touches.filter(facts.touches[c.KIND] == "planned")
-    days = _shot_days(facts, shots).select("shot", "k", c.CAMPAIGN_ID)
+    days = days.select("shot", "k", c.CAMPAIGN_ID)
     seen = touches.inner_join(days, [c.CAMPAIGN_ID, touches.since <= days.k])
     return seen.select("shot", "k", c.CUSTOMER_ID, "who").distinct()
 
@@ -111,7 +121,7 @@ def _shot_days(facts: Facts, shots: Sequence[tuple[int, str]]) -> ibis.Table:
         .mutate(k=ibis.literal(k, "int8"), **{c.CAMPAIGN_ID: ibis.literal(name)})
         for place, (k, name) in enumerate(shots)
     ]
-    days = facts.days.table().rename(usual=f"start_{_USUAL_DAYS}")
+    days = facts.starts.rename(usual=f"start_{_USUAL_DAYS}")
     days = days.select("k", c.AS_OF_ON, "start", "start_90", "usual")
     return ibis.union(*rows).inner_join(days, "k")
 
@@ -231,10 +241,11 @@ def _usable(bought: ibis.Table, own: ibis.Table) -> ibis.Table:
 
 def _same_products(facts: Facts, offers: ibis.Table, own: ibis.Table) -> ibis.Table:
     """Redemptions of offers, of whatever campaign, that were good for these products."""
-    wanted = own.filter(own[c.PRODUCT_ID].notnull()).select("shot", c.PRODUCT_ID).distinct()
-    like = offers.semi_join(wanted, ["shot", c.PRODUCT_ID])
-    like = like.select("shot", "k", c.OFFER_ID).distinct()
     redeemed = facts.touches.filter(facts.touches[c.KIND] == "redemption")
+    used = offers.semi_join(redeemed, c.OFFER_ID)
+    wanted = own.filter(own[c.PRODUCT_ID].notnull()).select("shot", c.PRODUCT_ID).distinct()
+    like = used.semi_join(wanted, ["shot", c.PRODUCT_ID])
+    like = like.select("shot", "k", c.OFFER_ID).distinct()
     redeemed = redeemed.inner_join(like, [c.OFFER_ID, redeemed.since <= like.k])
     return redeemed.group_by(*_KEYS).agg(redeemed_same_products=_.count())
 

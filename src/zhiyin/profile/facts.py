@@ -27,6 +27,8 @@ class Facts:
     """
 
     days: Days
+    starts: ibis.Table  # what `Days.table` gives
+    pairs: ibis.Table  # customers and campaigns planned for them, as each day saw it
     touches: ibis.Table  # the columns of `visible.COLUMNS`, `who`, `since`
     customers: ibis.Table  # `customer_id`, `who`, `since`: of lines, touches and customers
     products: ibis.Table  # `product_id`, `what`, `kind_no` of every product bought
@@ -42,7 +44,13 @@ def as_it_is(table: ibis.Table) -> ibis.Table:
     return table
 
 
-def gather(tables: Mapping[str, ibis.Table], days: Days, *, keep: Keep = as_it_is) -> Facts:
+def gather(
+    tables: Mapping[str, ibis.Table],
+    days: Days,
+    *,
+    starts: ibis.Table | None = None,
+    keep: Keep = as_it_is,
+) -> Facts:
     """Group the order lines for the features of all the days.
 
     Parameters
@@ -50,6 +58,8 @@ def gather(tables: Mapping[str, ibis.Table], days: Days, *, keep: Keep = as_it_i
     tables
         `order_lines`, `products`, `touches` and `customers` as the last day sees them. With more
         than one day, what an earlier day saw must be these rows less the later ones.
+    starts
+        `days.rows()` as a table of the engine; None: they become part of the expression.
     keep
         Computes a table that is used several times and gives it back (`Table.cache`).
     """
@@ -57,13 +67,17 @@ def gather(tables: Mapping[str, ibis.Table], days: Days, *, keep: Keep = as_it_i
     known = seen.filter(seen[c.CUSTOMER_ID].notnull())
     touches = days.visible(tables, "touches")
     customers = keep(_customers(known, touches, days.visible(tables, "customers")))
+    touches = keep(_with_who(touches, customers))
+    starts = days.table() if starts is None else starts
     described = days.visible(tables, "products")
     kinds = keep(_kinds(described))
     products = keep(_products(known, described, kinds))
     lines = keep(_lines(known, customers, products))
     return Facts(
         days=days,
-        touches=keep(_with_who(touches, customers)),
+        starts=starts,
+        pairs=keep(_by_campaign(touches, starts)),
+        touches=touches,
         customers=customers,
         products=products,
         kinds=kinds,
@@ -177,3 +191,30 @@ def _firsts(lines: ibis.Table) -> ibis.Table:
     bought = lines.filter(lines.what.notnull())
     first = bought.group_by("who", "what").agg(since=_.since.min())
     return first.group_by("who", "since").agg(products=_.count())
+
+
+def _by_campaign(touches: ibis.Table, starts: ibis.Table) -> ibis.Table:
+    """One row per day, customer and campaign that was planned for her.
+
+    Returns
+    -------
+    `k`, `who`, `campaign_id`, `planned_at`, `redemptions` and `redeemed` (0 or 1).
+    """
+    rows = touches.filter(
+        touches[c.CAMPAIGN_ID].notnull(), touches[c.KIND].isin(["planned", "redemption"])
+    )
+    redemption = _[c.KIND] == "redemption"
+    made = (
+        seen_each_day(rows, starts)
+        .group_by("k", "who", c.CAMPAIGN_ID)
+        .agg(
+            planned_at=_[c.OCCURRED_AT].min(where=_[c.KIND] == "planned"),
+            redemptions=redemption.sum().cast("int64"),
+        )
+    )
+    return made.mutate(redeemed=(made.redemptions > 0).cast("int64"))
+
+
+def seen_each_day(rows: ibis.Table, starts: ibis.Table) -> ibis.Table:
+    """The rows once for every day that sees them, with `k` and the starts of its windows."""
+    return rows.inner_join(starts, rows.since <= starts.k)

@@ -84,12 +84,12 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
     numbered = numbered.select("k", c.CUSTOMER_ID, "who")
     orders = baskets(facts, numbered)
     parts = (
-        summarise_orders(orders, days=facts.days),
+        summarise_orders(orders, facts),
         summarise_stores(orders),
         *summarise_assortment(facts, numbered),
         summarise_response(facts),
     )
-    days = facts.days.table().select("k", c.AS_OF_ON)
+    days = facts.starts.select("k", c.AS_OF_ON)
     made = join_all(numbered.inner_join(days, "k"), parts, on=("k", "who"))
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
     return select_features(made, keys, FEATURES, counts=COUNTS)
@@ -97,7 +97,7 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
 
 def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:
     """All customers that a day sees, for the days at `places` (None: all): `k`, `customer_id`."""
-    days = facts.days.table().select("k")
+    days = facts.starts.select("k")
     if places is not None:
         days = days.filter(days.k.isin(sorted(places)))
     seen = facts.customers.inner_join(days, facts.customers.since <= days.k)

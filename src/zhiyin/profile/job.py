@@ -57,18 +57,19 @@ def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, p
     tables = {name: ctx.store.read(name, as_of=days[-1]) for name in _READ}
     shots = [(k, name) for k, day in enumerate(days) for name in plan.campaigns.get(day, ())]
     with ExitStack() as held:
-        facts = gather(
-            tables,
-            Days(tuple(days), ctx.settings.zone),
-            keep=lambda table: held.enter_context(table.cache()),
-        )
+
+        def keep(table: ibis.Table) -> ibis.Table:
+            return held.enter_context(table.cache())
+
+        seen = Days(tuple(days), ctx.settings.zone)
+        facts = gather(tables, seen, starts=ctx.store.to_ibis(seen.rows()), keep=keep)
         whole = [k for k, day in enumerate(days) if day in plan.whole]
         people = [features.everyone(facts, whole)] if whole else []
         tied = arrow_schema(CAMPAIGN_FEATURE_TABLE).empty_table()
         if shots:
-            planned = campaign.planned(facts, shots)
+            planned = keep(campaign.planned(facts, shots))
             people.append(planned.select("k", c.CUSTOMER_ID))
-            built = campaign.build_campaigns(facts, tables, shots=shots)
+            built = campaign.build_campaigns(facts, tables, shots=shots, keep=keep)
             keys = [c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID]
             tied = built.order_by(keys).to_pyarrow()
         rows = features.build_days(facts, people=ibis.union(*people, distinct=True))

@@ -14,7 +14,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.features import WINDOWS
 from zhiyin.profile.facts import Facts
 from zhiyin.profile.local_time import local_time
-from zhiyin.profile.visible import DAY_SECONDS, Days, days_since
+from zhiyin.profile.visible import DAY_SECONDS, days_since
 
 _HABIT_DAYS = 365  # clock habits are read from the last year
 
@@ -52,16 +52,17 @@ def seen_by(rows: ibis.Table, people: ibis.Table) -> ibis.Table:
     return joined.drop("who_of", "since")
 
 
-def summarise_orders(orders: ibis.Table, *, days: Days) -> ibis.Table:
+def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     """Timing, money, savings, clock habits and trend: one row per day and customer.
 
     Parameters
     ----------
     orders
         What `baskets` gives.
-    days
-        The days; each row is before its day.
+    facts
+        What they were made from; each row is before its day.
     """
+    days = facts.days
     local = local_time(
         orders.at,
         zone=days.zone,
@@ -77,8 +78,7 @@ def summarise_orders(orders: ibis.Table, *, days: Days) -> ibis.Table:
         weekday=local.date().day_of_week.index(),
         local_on=local.date(),
     )
-    starts = days.table()
-    rows = rows.inner_join(starts, "k")
+    rows = rows.inner_join(facts.starts, "k")
     rows = rows.mutate(recent=rows["at"] >= rows[f"start_{_HABIT_DAYS}"])
     totals = rows.group_by("k", "who").agg(
         start=_.start.max(),

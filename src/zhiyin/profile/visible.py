@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import ibis
+import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
@@ -35,9 +36,24 @@ class Days:
         day = self.as_of[k] - timedelta(days=days_before)
         return naive_utc(start_of_day(day, self.zone))
 
-    def table(self) -> ibis.Table:
+    def rows(self) -> pa.Table:
         """One row per day: `k`, `as_of_on`, `start`, and `start_7` … for `BACK_DAYS`."""
-        return ibis.union(*(self._row(k) for k in range(len(self.as_of))))
+        rows = [
+            {"k": k, c.AS_OF_ON: day, "start": self.start(k)}
+            | {f"start_{n}": self.start(k, days_before=n) for n in BACK_DAYS}
+            for k, day in enumerate(self.as_of)
+        ]
+        moments = [(name, pa.timestamp("us")) for name in rows[0] if name.startswith("start")]
+        schema = pa.schema([("k", pa.int8()), (c.AS_OF_ON, pa.date32()), *moments])
+        return pa.Table.from_pylist(rows, schema=schema)
+
+    def table(self) -> ibis.Table:
+        """What `rows` gives, as an expression of no engine in particular."""
+        made = []
+        for row in self.rows().to_pylist():
+            place = ibis.literal(row.pop("k"), "int8").name("k")
+            made.append(place.as_table().mutate(**{n: ibis.literal(v) for n, v in row.items()}))
+        return ibis.union(*made)
 
     def visible(self, tables: Mapping[str, ibis.Table], name: str) -> ibis.Table:
         """The rows of table `name` that any of the days sees, with `since`.
@@ -61,15 +77,6 @@ class Days:
             before = ibis.and_(*(table[name] < start for name in times))
             branches.append((before, ibis.literal(k, "int8")))
         return ibis.cases(*branches, else_=ibis.literal(len(self.as_of), "int8"))
-
-    def _row(self, k: int) -> ibis.Table:
-        starts = {f"start_{n}": ibis.literal(self.start(k, days_before=n)) for n in BACK_DAYS}
-        row = ibis.literal(k, "int8").name("k").as_table()
-        return row.mutate(
-            **{c.AS_OF_ON: ibis.literal(self.as_of[k])},
-            start=ibis.literal(self.start(k)),
-            **starts,
-        )
 
 
 def days_since(

@@ -1,0 +1,127 @@
+"""What the features cost: one day by our expressions and by SQL written by hand, and the job."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pyarrow as pa
+
+from bench.harness import at_most, emit
+from zhiyin.app import Workspace
+from zhiyin.core import columns as c
+from zhiyin.core.features import FEATURES
+from zhiyin.demo import AS_OF, build_demo
+from zhiyin.profile import features, job
+from zhiyin.profile.facts import gather
+from zhiyin.profile.visible import BACK_DAYS, Days
+
+SQL = Path(__file__).with_suffix(".sql")
+ROUNDS = 5
+
+
+def by_expressions(workspace: Workspace, names: list[str]) -> pa.Table:
+    """The named features of the day of the demonstration, as the job computes them."""
+    store, days = workspace.store, Days((AS_OF,), workspace.settings.zone)
+    tables = {name: store.read(name, as_of=AS_OF) for name in features.TABLES}
+    with ExitStack() as held:
+        facts = gather(
+            tables,
+            days,
+            starts=store.to_ibis(days.rows()),
+            keep=lambda table: held.enter_context(table.cache()),
+        )
+        made = features.build_days(facts, people=features.everyone(facts))
+        return made.order_by(c.CUSTOMER_ID).select(c.CUSTOMER_ID, *names).to_pyarrow()
+
+
+def by_hand(workspace: Workspace) -> pa.Table:
+    """What `features.sql` gives for the same day."""
+    store, days = workspace.store, Days((AS_OF,), workspace.settings.zone)
+    connection = store.engine.backend.con
+    for name in ("order_lines", "products"):
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {ibis.to_sql(store.read(name))}")
+    starts = {f"w{n}": days.start(0, days_before=n) for n in BACK_DAYS}
+    clocks = {  # when New York changes its clocks, in UTC
+        "winter_16": datetime(2016, 11, 6, 6),
+        "summer_17": datetime(2017, 3, 12, 7),
+        "winter_17": datetime(2017, 11, 5, 6),
+    }
+    values = {"start": days.start(0)} | starts | clocks
+    return connection.execute(SQL.read_text("utf-8"), values).to_arrow_table()
+
+
+def agree(ours: pa.Table, theirs: pa.Table) -> list[str]:
+    """Names of features whose values differ by more than rounding."""
+    ours = ours.filter(
+        pa.compute.is_in(ours[c.CUSTOMER_ID], theirs[c.CUSTOMER_ID].combine_chunks())
+    )
+    assert ours[c.CUSTOMER_ID].to_pylist() == theirs[c.CUSTOMER_ID].to_pylist()
+    differing = []
+    for name in theirs.column_names[1:]:
+        a, b = (t[name].to_pandas().to_numpy(dtype=np.float64) for t in (ours, theirs))
+        if not np.allclose(a, b, rtol=1e-9, atol=1e-5, equal_nan=True):
+            differing.append(name)
+    return differing
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of this process, all threads."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def main() -> None:
+    """Load the demonstration, compute the day both ways in turn, run the job, print."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        build_demo(Path(folder) / "demo", progress=lambda what, share: None) as workspace,
+    ):
+        theirs = by_hand(workspace)
+        names = theirs.column_names[1:]
+        differing = agree(by_expressions(workspace, names), theirs)
+        pairs = [
+            (
+                cpu_seconds(lambda: by_expressions(workspace, names)),
+                cpu_seconds(lambda: by_hand(workspace)),
+            )
+            for _ in range(ROUNDS)
+        ]
+        ours, hand = (statistics.median(times) for times in zip(*pairs, strict=True))
+        ctx = workspace.context(AS_OF, turn_id="bench")
+        reports = []
+        seconds = cpu_seconds(lambda: reports.append(job.run(ctx, ctx.settings.profile)))
+        lines = workspace.table("order_lines").count().to_pyarrow().as_py()
+        snapshots = len(reports[0].figures["snapshot_days"])
+    emit(
+        "features",
+        data="The Complete Journey, features of 2017-10-30",
+        rows={"order_lines": lines} | dict(reports[0].rows),
+        figures={
+            "expressions_over_sql": round(ours / hand, 3),
+            "expressions_cpu_s": round(ours, 3),
+            "sql_cpu_s": round(hand, 3),
+            "features_compared": len(names),
+            "features_of_catalogue": len(FEATURES),
+            "features_differing": len(differing),
+            "job_cpu_s": round(seconds, 2),
+            "job_days": snapshots,
+        },
+        goals={
+            "expressions_over_sql": at_most(1.2),
+            "features_differing": at_most(0),
+            "job_cpu_s": at_most(12),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
