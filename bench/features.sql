@@ -64,8 +64,8 @@ WITH lines AS (
     FROM timed GROUP BY customer_id
 ), means AS (
     SELECT *, gap_sum / nullif(gaps, 0) / 1440 AS gap_mean,
-        sqrt(greatest(gap_squares / nullif(gaps, 0) / 1440 ** 2
-            - (gap_sum / nullif(gaps, 0) / 1440) ** 2, 0)) AS gap_std
+        CASE WHEN gaps > 0 THEN sqrt(greatest(gap_squares / nullif(gaps, 0) / 1440 ** 2
+            - (gap_sum / nullif(gaps, 0) / 1440) ** 2, 0)) END AS gap_std
     FROM totals
 ), stores AS (
     SELECT customer_id, count(*) AS stores_count, max(n) / sum(n) AS top_store_share
