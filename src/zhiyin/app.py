@@ -103,7 +103,7 @@ class Workspace:
         """
         folder = Path(folder)
         settings = load_settings(folder)
-        store = open_store(folder, zone=settings.zone, ledger=settings.ledger)
+        store = open_store(folder, zone=settings.zone, ledger=settings.ledger, write=write)
         vault = open_vault(folder / "keys", store.ledger, demo=settings.demo)
         return cls(folder, settings, store, vault, clock=clock or SystemClock())
 

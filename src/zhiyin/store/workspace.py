@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from zhiyin.core import columns as c
-from zhiyin.core.errors import NotFound
+from zhiyin.core.errors import NotFound, WorkspaceError
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES, TABLES
@@ -40,6 +40,8 @@ class WorkspaceStore:
         The workspace's time zone: its days begin at 00:00 there.
     pins
         Delta version by table that reads see; other tables are read at their newest.
+    write
+        Without it, `append` and `replace` refuse.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class WorkspaceStore:
         zone: str,
         engine: DuckDBEngine | None = None,
         pins: Mapping[str, int] | None = None,
+        write: bool = True,
     ) -> None:
         self.lake = lake
         self.ledger = ledger
         self.zone = zone
         self.engine = engine or process_engine()
         self.pins = dict(pins or {})
+        self.write = write
         self._single: dict[tuple[str, int], bool] = {}
         self._mappings: dict[tuple[int, datetime | None], dict[str, str]] = {}
 
@@ -106,10 +110,12 @@ class WorkspaceStore:
 
     def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
         """Append `rows` exactly once per (`app`, `seq`); see `Lake.append`."""
+        self._require_write()
         return self.lake.append(self._definition(table).name, rows, app=app, seq=seq)
 
     def replace(self, table: str, rows: pa.Table, *, scope: Mapping[str, object]) -> int:
         """Make `rows` the only rows of `scope`; see `Lake.replace`."""
+        self._require_write()
         return self.lake.replace(self._definition(table).name, rows, scope=scope)
 
     def to_ibis(self, rows: pa.Table) -> ibis.Table:
@@ -132,11 +138,20 @@ class WorkspaceStore:
         for name in versions:
             self._definition(name)
         pins = {**self.pins, **versions}
-        return WorkspaceStore(self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins)
+        return WorkspaceStore(
+            self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins, write=self.write
+        )
 
     def close(self) -> None:
         """Give back the ledger's connections."""
         self.ledger.dispose()
+
+    def _require_write(self) -> None:
+        if not self.write:
+            raise WorkspaceError(
+                "this workspace was opened to be read only",
+                hint="open it with zhiyin.open(folder, write=True)",
+            )
 
     def _definition(self, name: str) -> Table:
         if name not in self.lake.tables:
@@ -179,13 +194,15 @@ class WorkspaceStore:
         return self.engine.from_arrow(representatives_table(mapping)) if mapping else None
 
 
-def open_store(folder: Path, *, zone: str, ledger: str = "") -> WorkspaceStore:
+def open_store(folder: Path, *, zone: str, ledger: str = "", write: bool = True) -> WorkspaceStore:
     """The store of the workspace in `folder`; makes or migrates its ledger.
 
     Parameters
     ----------
     ledger
         Address of the ledger; empty: `ledger.db` in the folder.
+    write
+        Without it the lake cannot be changed.
 
     Raises
     ------
@@ -193,4 +210,4 @@ def open_store(folder: Path, *, zone: str, ledger: str = "") -> WorkspaceStore:
         If a newer Zhiyin wrote the ledger (a table: when it is first opened).
     """
     engine = open_ledger(ledger_url(folder, ledger))
-    return WorkspaceStore(Lake(folder / "lake", tables=TABLES), engine, zone=zone)
+    return WorkspaceStore(Lake(folder / "lake", tables=TABLES), engine, zone=zone, write=write)
