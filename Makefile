@@ -29,7 +29,7 @@ demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its r
 	$(BIN)/zhiyin demo $(DEMO)
 
 test: $(VENV)/.dev ## install, then all tests that need Python only
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(VENV)/.dev ## formatting, lint, imports
 	$(BIN)/ruff format --check .
