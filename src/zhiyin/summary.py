@@ -14,6 +14,7 @@ RESPONSE = (
     "auc", "auc_low", "auc_high", "captured_at_30", "lift_at_10", "brier", "ece", "recipients",
     "redeemers", "profit_model_minor", "profit_all_minor", "profit_rfm_minor",
 )  # fmt: skip
+PURCHASE = ("auc", "auc_low", "auc_high", "lift_at_10", "brier", "ece", "customers", "buyers")
 SEGMENTS = ("rfm", "k", "silhouette")
 RECOMMEND = (
     "ndcg_at_10_new", "popularity_ndcg_at_10_new", "ndcg_at_10_all", "frequency_ndcg_at_10_all",
@@ -30,6 +31,7 @@ def summarise(turn: Turn, store: WorkspaceStore) -> dict[str, Any]:
         "as_of": turn.as_of.isoformat(),
         "turn_id": turn.turn_id,
         "response": _figures(turn, "measure", "response", RESPONSE),
+        "purchase": _figures(turn, "measure", "purchase", PURCHASE),
         "segments": _figures(turn, "understand.models", "segments", SEGMENTS),
         "recommend": _figures(turn, "measure", "recommend", RECOMMEND),
         "messages": _figures(turn, "act", "messages", MESSAGES),

@@ -36,6 +36,8 @@ def test_load_and_run_give_a_purchase_model_and_a_report(tmp_path):
     assert summary["segments"]["k"] >= 3
     assert summary["messages"]["sent"] in (0, None)
     assert summary["rows"]["scores"] > 1_000
+    assert summary["purchase"]["auc"] > 0.65  # the next 90 days really happened
+    assert summary["purchase"]["customers"] > 1_000
     page = (shop / "reports" / "report.html").read_text(encoding="utf-8")
     assert "UCI" in page
     again = zhiyin("load", "order_lines", FILE, "--map", MAPPING, "-w", shop, "--json")

@@ -11,7 +11,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
 
 SMALL_SHARE = 0.05  # of all recipients: the smallest campaigns up to it get no snapshot
-MIN_HISTORY_DAYS = 30  # with less, "has not bought lately" cannot be told from "not yet seen"
+MIN_HISTORY_DAYS = 21  # with less, "has not bought lately" cannot be told from "not yet seen"
 
 
 @dataclass(frozen=True)
