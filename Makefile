@@ -6,7 +6,9 @@ UV := $(BIN)/uv
 DEMO ?= demo
 SHARED ?= ../shared
 export ZHIYIN_SHARED := $(abspath $(SHARED))
-GOMP = $(shell $(PYTHON) -c "import ctypes; ctypes.CDLL('libgomp.so.1')" 2>/dev/null && echo system)
+# LightGBM needs libgomp.so.1: where the system has none, scikit-learn's own copy serves
+export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/gomp:$(LD_LIBRARY_PATH)
+ROUNDS ?= 10
 
 .PHONY: help setup demo test check lint types bench torture serve clean
 
@@ -17,6 +19,10 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo]'
+	mkdir -p $(VENV)/lib/gomp
+	$(BIN)/python -c "import ctypes; ctypes.CDLL('libgomp.so.1')" 2>/dev/null || \
+		ln -sf $$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/scikit_learn.libs/libgomp*) \
+		$(VENV)/lib/gomp/libgomp.so.1
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
@@ -43,6 +49,11 @@ check: lint types test ## everything a commit must pass
 
 bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables of the docs
 	$(BIN)/python -m bench
+
+torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10)
+	for round in $$(seq $(ROUNDS)); do ZHIYIN_TORTURE_SEED=$$round $(BIN)/python -m pytest -q \
+		tests/loop/test_turn_resumes.py tests/loop/test_messages_kill.py \
+		tests/unit/store/test_killed_writers.py || exit 1; done
 
 serve: $(VENV)/.base ## serve the demo's report and API on http://127.0.0.1:8000
 	$(BIN)/zhiyin serve $(DEMO)

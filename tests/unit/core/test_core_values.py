@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime
 
 import pytest
 
 from zhiyin.core.clock import naive_utc, run_moment, start_of_day
 from zhiyin.core.errors import MissingExtra, NotFound
-from zhiyin.core.extras import load_extra
+from zhiyin.core.extras import lightgbm_or_none, load_extra
 from zhiyin.core.registry import Registry
 from zhiyin.core.rng import Streams
 
@@ -45,6 +46,14 @@ def test_an_unknown_part_lists_the_known_ones():
     with pytest.raises(NotFound, match="no policy is called 'rule'") as caught:
         registry.load("rule")
     assert "rules" in caught.value.hint
+
+
+def test_lightgbm_is_no_candidate_where_the_system_lacks_its_library(tmp_path, monkeypatch):
+    code = "raise OSError('libgomp.so.1: cannot open shared object file')"
+    (tmp_path / "lightgbm.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    assert lightgbm_or_none() is None
 
 
 def test_a_missing_extra_says_what_to_install():
