@@ -150,13 +150,15 @@ class Workspace:
             )  # fmt: skip
 
     def default_day(self) -> date:
-        """The local day after the last sale: the first day that sees all of them.
+        """The day of the settings, otherwise that after the last sale, which sees all of them.
 
         Raises
         ------
         NotEnoughData
             If there is no sale.
         """
+        if self.settings.as_of is not None:
+            return self.settings.as_of
         last = self.store.read("order_lines")[c.SOLD_AT].max().to_pyarrow().as_py()
         if last is None:
             raise NotEnoughData(

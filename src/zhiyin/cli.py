@@ -41,11 +41,11 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Build a demonstration shop from The Complete Journey and turn the loop once."""
-    from zhiyin.demo import build_demo
+    from zhiyin.demo import AS_OF, build_demo
 
     with _progress() as progress, build_demo(folder, progress=progress) as workspace:
-        workspace.run(progress=progress)
-        _finish(workspace, as_json=as_json)
+        workspace.run(as_of=AS_OF, progress=progress)
+        _finish(workspace, as_json=as_json, as_of=AS_OF)
 
 
 @app.command()

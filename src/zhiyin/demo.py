@@ -23,6 +23,7 @@ def demo_settings() -> Settings:
         "zone": "America/New_York",
         "demo": True,
         "demographics_static": True,
+        "as_of": AS_OF,
         "understand": {"recommend_check_on": date(2017, 12, 1)},
         "decide": {"campaign": CAMPAIGN},
     }

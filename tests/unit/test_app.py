@@ -55,3 +55,11 @@ def test_an_unknown_job_lists_the_known_ones(folder):
         with pytest.raises(NotFound) as caught:
             workspace.run(as_of=date(2026, 1, 1), only="decid")
         assert "decide" in caught.value.hint
+
+
+def test_a_day_in_the_settings_is_the_day_of_a_turn_that_names_none(tmp_path):
+    from datetime import date
+
+    settings = validate_settings({"name": "x", "as_of": date(2017, 10, 30)}, where="test")
+    with Workspace.create(tmp_path / "dated", settings) as workspace:
+        assert workspace.default_day() == date(2017, 10, 30)

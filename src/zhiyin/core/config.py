@@ -165,6 +165,9 @@ class Settings(Section):
     demo: bool = Field(
         default=False, description="a demonstration: published keys, e-mail goes to a sink"
     )
+    as_of: date | None = Field(
+        default=None, description="day of a turn that names none; none: the day after the last sale"
+    )
     demographics_static: bool = Field(
         default=False, description="customer attributes without history hold for all days"
     )
