@@ -84,6 +84,39 @@ loads = sa.Table(
     sa.Column("finished_at", sa.DateTime),
 )  # fmt: skip
 
+write_keys = sa.Table(
+    "write_keys", metadata,
+    sa.Column("write_key", sa.String(64), primary_key=True,
+              comment="lets a source write events and nothing else; it stands in web pages"),
+    sa.Column("source", sa.String(48), nullable=False, index=True, comment="name of the source"),
+    sa.Column("kind", sa.String(16), nullable=False, comment="browser, mobile or server"),
+    sa.Column("user_namespace", sa.String(32), nullable=False, comment="id space of user ids"),
+    sa.Column("events_per_s", sa.Integer, nullable=False, comment="rate limit; 0: none"),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("revoked_at", sa.DateTime),
+)  # fmt: skip
+
+compactions = sa.Table(
+    "compactions", metadata,
+    sa.Column("compaction_id", sa.String(64), primary_key=True, comment="hash of its segments"),
+    sa.Column("segments", sa.JSON, nullable=False, comment="journal segments it moves"),
+    sa.Column("state", sa.String(16), nullable=False, index=True, comment="running or done"),
+    sa.Column("report", sa.JSON, comment="frames, events, duplicates, refused by reason"),
+    sa.Column("started_at", sa.DateTime, nullable=False),
+    sa.Column("finished_at", sa.DateTime),
+)  # fmt: skip
+
+tracking_plans = sa.Table(
+    "tracking_plans", metadata,
+    sa.Column("source", sa.String(48), primary_key=True),
+    sa.Column("event", sa.String(160), primary_key=True, comment="event name"),
+    sa.Column("version", sa.Integer, primary_key=True, comment="running number from 1"),
+    sa.Column("mode", sa.String(16), nullable=False, comment="warn, quarantine or off"),
+    sa.Column("schema", sa.JSON, nullable=False, comment="JSON Schema of the properties"),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("created_by", sa.String(80), nullable=False),
+)  # fmt: skip
+
 consents = sa.Table(
     "consents", metadata,
     sa.Column("consent_id", sa.String(64), primary_key=True, comment="hash of the row's content"),

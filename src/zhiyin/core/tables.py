@@ -124,6 +124,52 @@ SPEND = Table(
     time=c.OCCURRED_AT, partition=c.MONTH,
 )  # fmt: skip
 
+EVENTS = Table(
+    "events", "fact", "What people did on a site, in an app or elsewhere, as it was tracked.",
+    "collect.events", (c.EVENT_ID,),
+    (
+        req(c.EVENT_ID, "string", "keyed hash of source and message id"), PARTY,
+        req(c.OCCURRED_AT, "timestamp", "when, on the server's clock"), MONTH,
+        req(c.RECEIVED_AT, "timestamp", "when it was acknowledged"),
+        req(c.KIND, "string", "track, page, screen, identify, group or alias"),
+        col(c.NAME, "string", "name of the event or page"),
+        col(c.CHANNEL, "string", "browser, mobile or server"),
+        col(c.PRODUCT_ID, "string", "source:id, of an event about one product"),
+        col(c.ORDER_ID, "string", "source:id"), col(c.CART_ID, "string", "the source's cart"),
+        col(c.QUERY, "string", "what was searched for"),
+        col(c.PAGE, "string", "address without its query"),
+        col(c.REFERRER, "string", "host that sent the visitor"),
+        col(c.UTM_SOURCE, "string", "campaign source"),
+        col(c.UTM_MEDIUM, "string", "campaign medium"),
+        col(c.UTM_CAMPAIGN, "string", "campaign name"),
+        col(c.UTM_CONTENT, "string", "campaign content"),
+        col(c.UTM_TERM, "string", "campaign term"),
+        col(c.CURRENCY, "string", "ISO 4217"),
+        *_money((c.VALUE_MINOR, c.VALUE_BASE_MINOR, "value of the event")),
+        col(c.FINDINGS, "json", "what validation found, as codes with the property's name"),
+        *OPEN, *LOADED,
+    ),
+    time=c.OCCURRED_AT, partition=c.MONTH,
+)  # fmt: skip
+
+ITEM_EVENTS = Table(
+    "item_events", "fact", "One row per product of a tracked shop event: views, carts, lists.",
+    "collect.events", (c.ITEM_EVENT_ID,),
+    (
+        req(c.ITEM_EVENT_ID, "string", "event:place of the product in it"),
+        req(c.EVENT_ID, "string", "the event"), PARTY,
+        req(c.OCCURRED_AT, "timestamp", "when, on the server's clock"), MONTH,
+        req(c.KIND, "string", "view, list, click, add, remove, cart, checkout, wish, unwish, share, "
+            "review"),
+        req(c.PRODUCT_ID, "string", "source:id"), col(c.CART_ID, "string", "the source's cart"),
+        col(c.ORDER_ID, "string", "source:id"), col(c.LIST_ID, "string", "list or category shown"),
+        col(c.POSITION, "int64", "place in the list, from 1"),
+        col(c.QUANTITY, "float64", "units"), col(c.CURRENCY, "string", "ISO 4217"),
+        *_money((c.PRICE_MINOR, c.PRICE_BASE_MINOR, "price of one unit")), *LOADED,
+    ),
+    time=c.OCCURRED_AT, partition=c.MONTH,
+)  # fmt: skip
+
 DECISIONS = Table(
     "decisions", "fact", "Every decision: what could be done, what was chosen, how likely, why.",
     "decide", (c.DECISION_ID,),
@@ -369,7 +415,7 @@ CAMPAIGN_FEATURE_TABLE = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS, IDENTITIES, MERGES,
+        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS, IDENTITIES, MERGES,
         PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
         CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS,
         RESULTS,
