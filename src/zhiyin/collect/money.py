@@ -41,7 +41,9 @@ EXPONENTS: Mapping[str, int] = {
 MAX_MINOR = 10**15  # keeps sums of 10^3 such rows inside int64
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([,' \u00a0\u202f]\d{3})+(\.\d*)?")
-_SYMBOLS = re.compile(r"^([+-]?)\s*[$€£¥￥]\s*|\s*[$€£¥￥元]$")
+_SYMBOLS = re.compile(
+    r"^([+-]?)\s*(?:(?:[A-Z]{1,3})?[$€£¥￥]|[A-Z]{3}(?=[\s\d]))\s*|\s*(?:[$€£¥￥元]|[A-Z]{3})$"
+)  # $5, US$5, ¥5, CNY 5, 5 €, 5 EUR, 5元
 
 
 @dataclass(frozen=True)

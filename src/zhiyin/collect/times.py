@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _OFFSET = r"(?:[Zz]|[+-]\d{2}:?\d{2})$"
+_YEAR_FIRST = re.compile(
+    r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?"
+    r"(?:[\sT]*(上午|下午|AM|PM)?\s*(\d{1,2})\s*[:：时点]\s*(\d{1,2})\s*分?"
+    r"(?:\s*[:：]?\s*(\d{1,2})(?:\.\d+)?\s*秒?)?)?\s*",
+    re.IGNORECASE,
+)  # 2025年1月3日 下午2:05, 2025/1/3 14:05: the year first leaves no doubt
 _DAY = "datetime64[D]"
 _MICRO = "datetime64[us]"
 
@@ -22,8 +29,9 @@ def parse_times(
     """Moments as naive UTC.
 
     Texts are read by the first of `formats` that fits (none given: ISO 8601, with or without
-    offset); times without an offset are local to `zone`. Where the clock is set back the first of
-    the two hours is meant, where it is set forward the first moment after the gap.
+    offset); otherwise year, month and day in that order (2025年1月3日, 2025/1/3). Times without
+    an offset are local to `zone`. Where the clock is set back the first of the two hours is
+    meant, where it is set forward the first moment after the gap.
 
     Returns
     -------
@@ -104,7 +112,27 @@ def _parse_texts(texts: pa.Array, *, zone: str, formats: Sequence[str]) -> np.nd
             if rows.any():
                 parsed = pd.to_datetime(series[rows], format=one, errors="coerce", utc=offset)
                 made[rows] = _to_utc(pd.DatetimeIndex(parsed), zone)
+    left = np.flatnonzero(np.isnat(made))
+    if len(left):
+        plain = [_year_first(text) for text in series.iloc[left]]
+        parsed = pd.to_datetime(pd.Series(plain, dtype="object"), format="ISO8601", errors="coerce")
+        made[left] = _to_utc(pd.DatetimeIndex(parsed), zone)
     return made
+
+
+def _year_first(text: object) -> str | None:
+    """`2025年1月3日 下午2:05` and `2025/1/3 14:05` as ISO 8601, None if it is neither."""
+    found = _YEAR_FIRST.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    year, month, day, half, hour, minute, second = found.groups()
+    made = f"{year}-{int(month):02}-{int(day):02}"
+    if hour is None:
+        return made
+    hours = int(hour)
+    if half is not None:
+        hours = hours % 12 + (12 if half.upper() in ("下午", "PM") else 0)
+    return f"{made}T{hours:02}:{int(minute):02}:{int(second or 0):02}"
 
 
 def _to_utc(moments: pd.DatetimeIndex, zone: str) -> np.ndarray:
