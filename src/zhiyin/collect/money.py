@@ -150,6 +150,13 @@ def negate(one: Numbers) -> Numbers:
     return Numbers(one.codes, [None if v is None else operator.neg(v) for v in one.values])
 
 
+def scale(one: Numbers, factor: Decimal) -> Numbers:
+    """The numbers times `factor`, exactly."""
+    return Numbers(
+        one.codes, [None if v is None else _CONTEXT.multiply(v, factor) for v in one.values]
+    )
+
+
 def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n,) in order of appearance, and the distinct values."""
     codes, distinct = pd.factorize(values)
