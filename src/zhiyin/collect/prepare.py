@@ -140,8 +140,13 @@ def shape_rows(
     fields but no party (those fields are not kept)."""
     checked, terms = prepared.checked, prepared.terms
     schema, take = TABLES[checked.table], pa.array(rows)
-    columns = {n: column.take(take) for n, column in checked.columns.items() if n in schema.names}
-    party = prepared.people.party.take(take)
+    whole = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows)  # no gap: a slice is no copy
+
+    def part(column: pa.Array) -> pa.Array:
+        return column.slice(rows[0], len(rows)) if whole else column.take(take)
+
+    columns = {n: part(column) for n, column in checked.columns.items() if n in schema.names}
+    party = part(prepared.people.party)
     lost = 0
     if c.PARTY_ID in schema.names:
         columns[c.PARTY_ID] = party

@@ -114,8 +114,9 @@ def as_text(column: pa.ChunkedArray) -> pa.Array:
         column = column.cast(pa.int64() if whole else pa.string())
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
-    trimmed = pc.utf8_trim_whitespace(column)
-    made = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    made = pc.utf8_trim_whitespace(column)
+    if pc.min(pc.binary_length(made)).as_py() == 0:
+        made = pc.if_else(pc.equal(made, ""), None, made)
     return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
 
 
