@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, order=True)
+class Join:
+    """One merge in force: from `at` on, `party_id` is the same person as `into`."""
+
+    party_id: str
+    into: str
+    at: datetime  # aware
 
 
 def representatives(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
