@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.gate import Facts, Limits
+from zhiyin.govern.gate import Facts, Limits, Suppression
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import Person, local_hour
 from zhiyin.govern.suppression import address_token, suppression_tokens
@@ -65,7 +65,7 @@ def read_facts(
     consents = read_consents(connection, parties, purpose=terms.purpose)
     since = at - timedelta(days=terms.limits.cap_days)
     contacts = read_contacts(connection, parties, since=since, until=at)
-    tokens = [_tokens(one, vault=vault, channel=terms.channel) for one in people]
+    tokens = [_holders(one, vault=vault, channel=terms.channel) for one in people]
     every = sorted({one for hers in tokens for one in hers})
     listed = read_suppressed(connection, every, channel=terms.channel)
     return [
@@ -76,7 +76,12 @@ def read_facts(
             local_hour=local_hour(at, person.zone, default=terms.zone),
             has_address=person.reachable,
             consents=[line for party in person.parties for line in consents.get(party, ())],
-            suppressed=not listed.isdisjoint(hers),
+            suppressions=[
+                Suppression(tuple(sorted(holders)), reason, since)
+                for token, holders in hers.items()
+                for reason, since in listed.get(token, ())
+            ],
+            joins=person.joins,
             held_out=any(party in held_out for party in person.parties),
             contacted_at=[when for party in person.parties for when in contacts.get(party, ())],
         )
@@ -84,7 +89,14 @@ def read_facts(
     ]
 
 
-def _tokens(person: Person, *, vault: Vault, channel: str) -> set[str]:
-    """Tokens of all addresses of hers, those that only an identity tells of included."""
-    plain = {address_token(vault, channel, address) for _, address in person.addresses}
-    return plain.union(suppression_tokens(vault, [one for _, one in person.identities]))
+def _holders(person: Person, *, vault: Vault, channel: str) -> dict[str, set[str]]:
+    """Token of each address of hers, those that only an identity tells of included → the parties
+    of hers that hold it.
+    """
+    found: dict[str, set[str]] = {}
+    for party, address in person.addresses:
+        found.setdefault(address_token(vault, channel, address), set()).add(party)
+    tokens = suppression_tokens(vault, [one for _, one in person.identities])
+    for (party, _), token in zip(person.identities, tokens, strict=True):
+        found.setdefault(token, set()).add(party)
+    return found
