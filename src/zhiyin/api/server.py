@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from zhiyin import __version__
-from zhiyin.api import jobs, pages, tables, unsubscribe
+from zhiyin.api import jobs, pages, tables, tracker, unsubscribe
 from zhiyin.api.access import add_routes
 from zhiyin.api.errors import handle_errors
 from zhiyin.api.keys import has_keys
@@ -27,7 +27,7 @@ from zhiyin.core.clock import Clock
 from zhiyin.core.errors import ConfigError
 from zhiyin.core.log import get_logger
 
-ROUTES = (*pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES)
+ROUTES = (*pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *tracker.ROUTES)
 STOP_S = 15.0
 
 
