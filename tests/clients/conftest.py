@@ -14,12 +14,11 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from client_recorder import Recorder
-from client_wire import WAIT_S, Gate, Site, serving
+from client_collector import Collector
+from client_wire import WAIT_S, Gate, Site, acknowledged, serving
 
 HERE = Path(__file__).parent
 CHROMIUM = "/usr/bin/chromium"
-WRITE_KEY = "test-key"
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -37,11 +36,11 @@ SNIPPET = """<!doctype html><html lang="en"><head><title>%(title)s</title>
 
 
 @pytest.fixture(scope="session")
-def collector():
+def collector(tmp_path_factory):
     """The collector that everything ends in."""
-    app = Recorder()
-    with serving(app, "127.0.0.1"):
-        yield app
+    made = Collector(tmp_path_factory.mktemp("clients") / "shop")
+    yield made
+    made.stop()
 
 
 @pytest.fixture
@@ -50,6 +49,7 @@ def gate(collector):
     app = Gate(collector.url)
     with serving(app, "127.0.0.1"):
         yield app
+    collector.acknowledged |= set(acknowledged(app.sent()))
 
 
 @pytest.fixture(scope="session")
@@ -74,13 +74,14 @@ class Visitor:
     context: object
     site: Site
     gate: Gate
+    write_key: str
 
     def open(self, path="/", *, title="Shop", calls="", page=None, wait=True, **options):
         """Open a page of the shop that has the tracker with these options."""
         where, _, _ = path.partition("?")
         self.site.pages[where.partition("#")[0]] = SNIPPET % {
             "title": title,
-            "key": json.dumps(WRITE_KEY),
+            "key": json.dumps(self.write_key),
             "options": json.dumps(options),
             "calls": calls,
             "gate": self.gate.url,
@@ -100,23 +101,24 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(chromium, site, gate):
+def visitor(chromium, site, gate, collector):
     """A new browser profile; the page's own errors fail the test."""
     context = chromium.new_context()
     context.set_default_timeout(WAIT_S * 1000)
     errors = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
-    yield Visitor(context, site, gate)
+    yield Visitor(context, site, gate, collector.browser_key)
     context.close()
     assert errors == []
 
 
 @pytest.fixture
-def node(gate):
+def node(gate, collector):
     """Run a script of this folder in Node with the collector's address and key."""
 
     def run(script, **settings):
-        environment = {**os.environ, "HOST": gate.url, "WRITE_KEY": WRITE_KEY, **settings}
+        environment = {**os.environ, "HOST": gate.url, **settings}
+        environment["WRITE_KEY"] = collector.server_key
         done = subprocess.run(
             ["node", HERE / script],
             env=environment, capture_output=True, text=True, timeout=120, check=False,

@@ -66,7 +66,8 @@ def test_the_browser_asks_no_leave_and_sends_no_cookie(visitor, gate):
 def test_calls_of_every_kind_have_segments_fields(visitor, gate):
     page = visitor.open(**QUIET)
     page.evaluate("""() => {
-        zhiyin('track', 'Product Viewed', {product_id: 'p1'}, {messageId: 'mine', timestamp: '2026-01-02T03:04:05Z'});
+        const mine = {messageId: 'mine', timestamp: '2026-01-02T03:04:05Z'};
+        zhiyin('track', 'Product Viewed', {product_id: 'p1'}, mine);
         zhiyin('identify', 'u-1', {plan: 'gold'});
         zhiyin('group', 'g-1', {name: 'Team'});
         zhiyin('page', 'Shop', 'Home', {extra: 1});
@@ -275,13 +276,17 @@ def test_the_queue_is_bounded_in_age(visitor, gate):
     visitor.context.set_offline(False)
     page = visitor.context.new_page()
     page.goto(visitor.site.url + "/empty")
-    page.evaluate("""() => {
-        const name = Object.keys(localStorage).find((one) => one.startsWith('zhiyin.q.'));
-        const [start, ...rest] = name.slice('zhiyin.q.test-key.'.length).split('-');
-        const old = (parseInt(start, 36) - 49 * 3600e3).toString(36);
-        localStorage['zhiyin.q.test-key.' + [old, ...rest].join('-')] = localStorage[name];
-        localStorage.removeItem(name);
-    }""")
+    page.evaluate(
+        """(prefix) => {
+            const name = Object.keys(localStorage).find((one) => one.startsWith(prefix));
+            const [start, ...rest] = name.slice(prefix.length).split('-');
+            const old = (parseInt(start, 36) - 49 * 3600e3).toString(36);
+            localStorage[prefix + [old, ...rest].join('-')] = localStorage[name];
+            localStorage.removeItem(name);
+        }""",
+        f"zhiyin.q.{visitor.write_key}.",
+    )
+    assert page.evaluate(QUEUED) == 1
     page = visitor.open("/again", page=page, **QUIET)
     track(page, "New")
     gate.wait_for_events(1)
