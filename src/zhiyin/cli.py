@@ -89,6 +89,31 @@ def load(
 
 
 @app.command()
+def pull(
+    source: Annotated[str, typer.Argument(help="Name of a source: sources/NAME.toml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, write nothing.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Read a database from its first row again.")
+    ] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Bring what is new in a database, a folder or a webhook's inbox into the lake."""
+    from zhiyin.intake import pull_source
+
+    with _open(workspace, write=True) as shop, _progress() as progress:
+        made = pull_source(
+            shop.store, shop.vault, shop.settings, shop.clock, shop.folder, source,
+            dry_run=dry_run, from_start=from_start, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        _say(_json([one.as_dict() for one in made]))
+    for one in () if as_json else made:
+        _say(one.text(language))
+
+
+@app.command()
 def run(
     as_of: Annotated[
         datetime | None,

@@ -30,6 +30,7 @@ STATUS: dict[type[errors.ZhiyinError], HTTPStatus] = {
     errors.LeaseHeld: HTTPStatus.CONFLICT,
     errors.KeyDestroyed: HTTPStatus.GONE,
     errors.ConcurrentWrite: HTTPStatus.CONFLICT,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeliveryError: HTTPStatus.BAD_GATEWAY,
 }
 """The status of each error, or of its nearest ancestor here."""
@@ -53,6 +54,8 @@ def answer_error(error: errors.ZhiyinError) -> JSONResponse:
     """The answer to a request that failed with `error`."""
     status = status_of(error)
     headers = _CHALLENGE if status == HTTPStatus.UNAUTHORIZED else None
+    if isinstance(error, errors.Busy):
+        headers = {"Retry-After": str(error.retry_after_s)}
     return _answer(status, error.code, error.message, error.hint, headers)
 
 

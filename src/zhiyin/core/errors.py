@@ -15,6 +15,7 @@ ZhiyinError
 ├── LeaseHeld              another process holds the lake
 ├── KeyDestroyed           the party was erased: its data key is gone
 ├── ConcurrentWrite        another writer committed first; run again
+├── Busy                   nothing is wrong with the request: send it again later
 └── DeliveryError          a channel could not hand a message over
     └── ChannelUnavailable the channel itself cannot be used now; nothing was handed over
 """
@@ -121,6 +122,16 @@ class ConcurrentWrite(ZhiyinError):
     """Another writer committed first; nothing was changed."""
 
     code = "concurrent_write"
+
+
+class Busy(ZhiyinError):
+    """Nothing is wrong with the request, it cannot be taken now; `retry_after_s` says when."""
+
+    code = "busy"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 5) -> None:
+        super().__init__(message, hint=hint or "send it again later")
+        self.retry_after_s = retry_after_s
 
 
 class DeliveryError(ZhiyinError):
