@@ -135,6 +135,54 @@ def run(
 
 
 @app.command()
+def quality(
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Look for customers that may be one person.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is fine.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """How good the data is, as the last turn saw it; or suggestions of duplicate customers."""
+    from zhiyin.catalog import find_duplicates, read_quality
+
+    if duplicates:
+        with _open(workspace, write=True) as shop, _progress() as progress:
+            rows = find_duplicates(shop.context(shop.default_day(), progress=progress))
+    else:
+        with _open(workspace) as shop:
+            rows = read_quality(shop.store, everything=everything or as_json)
+    if as_json:
+        _say(_json(rows))
+        return
+    words = "words_zh" if language == "zh" else "words_en"
+    for row in rows:
+        _say(
+            f"{row['score']:.2f}  {row['party_id']}  {row['into']}  {row['rule']}"
+            if duplicates
+            else f"{row['status']:<5} {row[words]}"
+        )
+    if not rows:
+        _say("nothing to look at" if language != "zh" else "没有需要关注的")
+
+
+@app.command()
+def catalog(
+    table: Annotated[str, typer.Argument(help="One table; none: all of them.")] = "",
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Every table and column: meaning, unit, personal data, sources, rows, freshness."""
+    from zhiyin.catalog import describe, render
+
+    with _open(workspace) as shop:
+        entries = describe(shop.store, table)
+        _say(_json(entries) if as_json else render(entries, language, columns=bool(table)))
+
+
+@app.command()
 def send(
     campaign: Annotated[str, typer.Argument(help="Campaign whose planned messages go out.")],
     approve: Annotated[bool, typer.Option("--approve", help="Ask to send for real.")] = False,
