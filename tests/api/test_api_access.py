@@ -43,7 +43,7 @@ def test_public_routes_are_these_and_no_others(client):
     assert {route.path for route in ROUTES if route.permission == PUBLIC} == {
         "/health", "/u/{token}",
     }  # fmt: skip
-    paths = {route.path for route in client.app.routes}
+    paths = {route.path for route in client.app.app.routes}
     assert paths == {route.path for route in ROUTES} | {"/openapi.json"}
 
 

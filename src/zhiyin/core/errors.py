@@ -15,7 +15,9 @@ ZhiyinError
 ├── LeaseHeld              another process holds the lake
 ├── KeyDestroyed           the party was erased: its data key is gone
 ├── ConcurrentWrite        another writer committed first; run again
-├── Busy                   nothing is wrong with the request: send it again later
+├── JournalError           the journal cannot be written, or a segment of it cannot be read
+├── Busy                   too much is under way; the same request may be sent again later
+│   └── TooFast            a source sends more than its key allows
 └── DeliveryError          a channel could not hand a message over
     └── ChannelUnavailable the channel itself cannot be used now; nothing was handed over
 """
@@ -124,14 +126,29 @@ class ConcurrentWrite(ZhiyinError):
     code = "concurrent_write"
 
 
+class JournalError(ZhiyinError):
+    """The journal cannot be written, or a segment cannot be read; nothing was acknowledged."""
+
+    code = "journal"
+
+
 class Busy(ZhiyinError):
-    """Nothing is wrong with the request, it cannot be taken now; `retry_after_s` says when."""
+    """Too much is under way, or a source sends faster than it may: send it again later.
+
+    `retry_after_s`: in how many seconds.
+    """
 
     code = "busy"
 
-    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 5) -> None:
-        super().__init__(message, hint=hint or "send it again later")
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class TooFast(Busy):
+    """A source sends more events than its key allows: send them again later."""
+
+    code = "too_fast"
 
 
 class DeliveryError(ZhiyinError):

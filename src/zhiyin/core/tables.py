@@ -161,7 +161,7 @@ ITEM_EVENTS = Table(
         req(c.EVENT_ID, "string", "the event"), PARTY,
         req(c.OCCURRED_AT, "timestamp", "when, on the server's clock"), MONTH,
         req(c.KIND, "string", "view, list, click, add, remove, cart, checkout, wish, unwish, "
-            "share, review"),
+            "share or review"),
         req(c.PRODUCT_ID, "string", "source:id"), col(c.CART_ID, "string", "the source's cart"),
         col(c.ORDER_ID, "string", "source:id"), col(c.LIST_ID, "string", "list or category shown"),
         col(c.POSITION, "int64", "place in the list, from 1"),
