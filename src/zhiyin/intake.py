@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from zhiyin.collect.ledger import read_pull
-from zhiyin.collect.sources import HookSource, Intake, pull, read_sources
+from zhiyin.collect.sources import FolderSource, HookSource, Intake, pull, read_sources
 from zhiyin.collect.sources.arrivals import count_waiting
 from zhiyin.collect.sources.config import Source, find_source
 from zhiyin.collect.sources.intake import OpenVault, Pulled
@@ -64,7 +65,26 @@ def ask_due_pulls(store: WorkspaceStore, folder: Path, clock: Clock) -> list[str
         with reading(store.ledger) as connection:
             if _is_due(connection, name, source, now):
                 due.append(name)
-    return [name for name in due if _ask(store, name, clock)]
+    return [name for name in due if ask_pull(store, name, clock)]
+
+
+def list_sources(store: WorkspaceStore, folder: Path) -> list[dict[str, Any]]:
+    """Every source as JSON values: kind, tables, last pull, its error, webhooks that wait."""
+    made = []
+    for name, source in read_sources(folder).items():
+        with reading(store.ledger) as connection:
+            state, waiting = read_pull(connection, name), count_waiting(connection, name)
+        tables = (
+            [source.table]
+            if isinstance(source, FolderSource)
+            else [one.table for one in source.tables]
+        )
+        made.append({
+            "source": name, "kind": source.kind, "tables": tables, "every_s": source.every_s,
+            "pulled_at": state.pulled_at and state.pulled_at.isoformat() + "Z",
+            "error": state.error, "waiting": waiting,
+        })  # fmt: skip
+    return made
 
 
 def _is_due(connection: sa.Connection, name: str, source: Source, now) -> bool:
@@ -74,7 +94,8 @@ def _is_due(connection: sa.Connection, name: str, source: Source, now) -> bool:
     return last is None or last + timedelta(seconds=source.every_s) <= now
 
 
-def _ask(store: WorkspaceStore, name: str, clock: Clock) -> bool:
+def ask_pull(store: WorkspaceStore, name: str, clock: Clock) -> bool:
+    """Put a pull of the source in the ledger; False where one waits or runs already."""
     open_jobs = sa.select(jobs.c.arguments).where(
         jobs.c.kind == "pull", jobs.c.state.in_(("waiting", "running"))
     )
