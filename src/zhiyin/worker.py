@@ -107,6 +107,7 @@ def take_job(
         sa.select(jobs)
         .where(jobs.c.kind.in_(QUEUED_KINDS), jobs.c.state.in_(("waiting", "running")))
         .order_by(jobs.c.created_at, jobs.c.job_id)
+        .with_for_update(skip_locked=True)  # SQLite's writing transactions exclude each other
     )
     with transaction(store.ledger) as connection:
         for row in connection.execute(query).all():

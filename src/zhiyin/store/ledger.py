@@ -41,7 +41,11 @@ def open_ledger(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sa.Engin
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite(busy_timeout_ms))
         event.listen(engine, "begin", _begin_sqlite)
-    migrate_ledger(engine)
+    try:
+        migrate_ledger(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

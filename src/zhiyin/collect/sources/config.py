@@ -91,7 +91,7 @@ class SqlSource(Section):
             parsed = sa.make_url(url)
         except ArgumentError:
             raise ValueError("this is no SQLAlchemy URL") from None
-        if parsed.password is not None:
+        if parsed.password:
             raise ValueError("a password may not stand in a file: put it in the variable")
         return url
 

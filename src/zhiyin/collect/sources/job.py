@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -143,8 +145,9 @@ class _Pulling:
         rows = self.wanted.batch_rows
         fresh: list[_Keyed] = []
         read = again = 0
-        for part in sql.read_batches(connection, self.stream, after=self.position, batch_rows=rows):
-            for one in map(self._keyed, part):
+        batches = sql.read_batches(connection, self.stream, after=self.position, batch_rows=rows)
+        with closing(batches):
+            for one in map(self._keyed, chain.from_iterable(batches)):
                 known = self.seen.has(one.key, one.texts)
                 read, again = read + 1, again + known
                 self.window.append(one)

@@ -186,9 +186,11 @@ def read_batches(
             stream.cursor >= floor_of(stream, after) if stream.overlap else stream.cursor > after
         )
     try:
-        result = connection.execution_options(yield_per=batch_rows).execute(query)
-        for part in result.partitions():
-            yield [Row(one[0], tuple(one[1 : 1 + count]), tuple(one[1 + count :])) for one in part]
+        with connection.execution_options(yield_per=batch_rows).execute(query) as result:
+            for part in result.partitions():
+                yield [
+                    Row(one[0], tuple(one[1 : 1 + count]), tuple(one[1 + count :])) for one in part
+                ]
     except ValueError as error:  # SQLite keeps any text in a column of times
         raise InputError(
             f"{stream.table.name} holds a value that is not of its column's type",
