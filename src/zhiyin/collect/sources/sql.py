@@ -7,7 +7,7 @@ commit later; `seen` and the keys of the lake absorb what comes twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -165,7 +165,7 @@ def _overlap(wanted: SqlTable, kind: Kind) -> int:
 
 def read_batches(
     connection: sa.Connection, stream: Stream, *, after: Any | None, batch_rows: int
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row], None, None]:
     """The rows from `after` less the overlap on, by cursor and key, `batch_rows` at a time.
 
     The database streams them (a server-side cursor, where it has one): one batch is in memory.

@@ -183,6 +183,21 @@ class DatabaseContract:
         assert sorted(ids) == sorted({f"till:{no}" for no in (1, 2, 3, 5, 6, 7, 8, 20)})
         assert len(stored(store, "quarantine")) == 1
 
+    @pytest.mark.parametrize("die_at", [2, 3, 5, 6, 7, 8, 9, 12, 15])
+    def test_killed_between_lake_and_ledger_nothing_is_lost_or_doubled(
+        self, put, take, store, die_at
+    ):
+        put(*(sale(no, minutes=no, paid=None if no == 4 else "10.00") for no in range(1, 9)))
+        store.die_at_begin = store.begins + die_at
+        with suppress(Killed):
+            take()
+        store.die_at_begin = None
+        put(sale(20, minutes=20))
+        take()
+        ids = [row[c.ORDER_ID] for row in stored(store, "orders")]
+        assert sorted(ids) == sorted(f"till:{no}" for no in (1, 2, 3, 5, 6, 7, 8, 20))
+        assert len(stored(store, "quarantine")) == 1
+
     def test_the_position_holds_no_personal_data(self, put, take, store, source):
         put(sale(1, mail="ann@example.com"))
         take()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from zhiyin.collect.sources import read_sources
-from zhiyin.collect.sources.config import find_source
+from zhiyin.collect.sources.config import find_source, parse_source
 from zhiyin.core.config import load_settings, source_secrets, source_variable
 from zhiyin.core.errors import ConfigError, NotFound
 
+DOCS = Path(__file__).parents[4] / "docs" / "sources.md"
 SQL = """
 kind = "sql"
 url = "{url}"
@@ -72,3 +77,16 @@ def test_secrets_come_from_the_environment_and_are_no_settings(tmp_path):
     assert source_secrets("my-shop", held) == ("new", "old")
     assert source_secrets("other", held) == ()
     assert load_settings(tmp_path, held).name == "x"
+
+
+def test_the_examples_of_the_documentation_are_sources():
+    blocks = re.findall(r"(?:^(?:    .*)?\n)+", DOCS.read_text(), re.MULTILINE)
+    examples = [one for one in blocks if "kind = " in one]
+    made = [
+        parse_source(
+            tomllib.loads(re.sub("^    ", "", one, flags=re.MULTILINE)), name="example",
+            where="docs", read=lambda _: tomllib.loads(MAP),
+        )
+        for one in examples
+    ]  # fmt: skip
+    assert [one.kind for one in made] == ["sql", "folder", "webhook"]
