@@ -1,13 +1,14 @@
-"""Statements on the ledger's `loads` and `consents`."""
+"""Statements on the ledger's `loads`, `consents` and `pulls`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from zhiyin.core.ledger import consents, loads
+from zhiyin.core.ledger import consents, loads, pulls
 
 _CHUNK = 500
 
@@ -87,3 +88,56 @@ def add_consents(connection: sa.Connection, rows: Sequence[Mapping]) -> int:
             connection.execute(sa.insert(consents), fresh)
         added += len(fresh)
     return added
+
+
+@dataclass(frozen=True)
+class PullState:
+    """How far a stream of a source is in the lake."""
+
+    position: str | int | None = None
+    seen: bytes | None = None
+    rows_read: int = 0
+    pulled_at: datetime | None = None
+    error: str | None = None
+
+
+def read_pull(connection: sa.Connection, source: str, stream: str = "") -> PullState:
+    """How far the stream was read; a new state where it never was."""
+    query = sa.select(pulls).where(pulls.c.source == source, pulls.c.stream == stream)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return PullState()
+    return PullState(row.position, row.seen, row.rows_read, row.pulled_at, row.error)
+
+
+def write_pull(connection: sa.Connection, source: str, stream: str, state: PullState) -> None:
+    """Note how far the stream is in the lake: after the lake has it, never before."""
+    values = {
+        "position": state.position, "seen": state.seen, "rows_read": state.rows_read,
+        "pulled_at": state.pulled_at, "error": state.error and state.error[:400],
+    }  # fmt: skip
+    mine = (pulls.c.source == source) & (pulls.c.stream == stream)
+    if not connection.execute(sa.update(pulls).where(mine).values(**values)).rowcount:
+        connection.execute(sa.insert(pulls).values(source=source, stream=stream, **values))
+
+
+def fail_load(
+    connection: sa.Connection,
+    load_id: str,
+    *,
+    table: str,
+    source: str,
+    file: str,
+    error: Mapping[str, str],
+    at: datetime,
+) -> None:
+    """Note a file that could not be loaded as a whole, with the error's code and message."""
+    values = {"state": "failed", "reconciliation": dict(error), "finished_at": at}
+    mine = loads.c.load_id == load_id
+    if not connection.execute(sa.update(loads).where(mine).values(**values)).rowcount:
+        connection.execute(
+            sa.insert(loads).values(
+                load_id=load_id, table_name=table, source=source, file=file[:255], started_at=at,
+                **values,
+            )
+        )  # fmt: skip
