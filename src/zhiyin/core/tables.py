@@ -159,8 +159,8 @@ ITEM_EVENTS = Table(
         req(c.ITEM_EVENT_ID, "string", "event:place of the product in it"),
         req(c.EVENT_ID, "string", "the event"), PARTY,
         req(c.OCCURRED_AT, "timestamp", "when, on the server's clock"), MONTH,
-        req(c.KIND, "string", "view, list, click, add, remove, cart, checkout, wish, unwish, share, "
-            "review"),
+        req(c.KIND, "string", "view, list, click, add, remove, cart, checkout, wish, unwish, "
+            "share, review"),
         req(c.PRODUCT_ID, "string", "source:id"), col(c.CART_ID, "string", "the source's cart"),
         col(c.ORDER_ID, "string", "source:id"), col(c.LIST_ID, "string", "list or category shown"),
         col(c.POSITION, "int64", "place in the list, from 1"),
@@ -415,8 +415,8 @@ CAMPAIGN_FEATURE_TABLE = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS, IDENTITIES, MERGES,
-        PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
+        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
+        IDENTITIES, MERGES, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
         CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS,
         RESULTS,
     )
