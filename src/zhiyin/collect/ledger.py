@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from zhiyin.core.ledger import consents, loads, pulls
 
+TRACKED = "tracked events"
+"""What stands for a file's name in loads of tracked events."""
 _CHUNK = 500
 
 
@@ -60,8 +62,9 @@ def finish_load(
 def has_load_of(connection: sa.Connection, table: str, source: str) -> bool:
     """Whether a file of `source` was loaded into `table`."""
     query = sa.select(sa.func.count()).where(
-        loads.c.table_name == table, loads.c.source == source, loads.c.state == "done"
-    )
+        loads.c.table_name == table, loads.c.source == source, loads.c.state == "done",
+        loads.c.file != TRACKED,
+    )  # fmt: skip
     return bool(connection.execute(query).scalar_one())
 
 
@@ -141,3 +144,21 @@ def fail_load(
                 **values,
             )
         )  # fmt: skip
+
+
+def latest_consents(
+    connection: sa.Connection, parties: Sequence[str], *, channel: str, source: str
+) -> dict[tuple[str, str], bool]:
+    """(party, purpose) → the newest answer that `source` brought for `channel`."""
+    made: dict[tuple[str, str], bool] = {}
+    for start in range(0, len(parties), _CHUNK):
+        query = (
+            sa.select(consents.c.party_id, consents.c.purpose, consents.c.granted)
+            .where(
+                consents.c.party_id.in_(parties[start : start + _CHUNK]),
+                consents.c.channel == channel, consents.c.source == source,
+            )
+            .order_by(consents.c.at, consents.c.consent_id)
+        )  # fmt: skip
+        made |= {(party, purpose): held for party, purpose, held in connection.execute(query)}
+    return made
