@@ -136,7 +136,7 @@ class Mapping(Section):
         "overwrite", description="a known key that differs: new revision, fill blanks, leave alone"
     )
     values: dict[str, dict[str, str]] = Field(
-        {}, description="our column = text of the file to ours; * for any other"
+        {}, description="our column = text of the file to ours; * for any other and none"
     )
     multiple: dict[str, str] = Field({}, description="header of a list = mark between its values")
     delete: str = Field("", description="header that is true on rows that are deleted")
