@@ -81,6 +81,33 @@ def _table_and_files(what: list[str], tables: tuple[str, ...]) -> tuple[str, lis
     return table, files
 
 
+@app.command("map")
+def guess(
+    file: Annotated[Path, typer.Argument(help="File that nothing fits.")],
+    to: Annotated[Path | None, typer.Option("--to", help="New file for the draft.")] = None,
+    table: Annotated[str, typer.Option(help="Table it is for; none: guessed too.")] = "",
+    source: Annotated[str, typer.Option(help="Name of the source.")] = "shop",
+    sheet: Annotated[str, typer.Option(help="Sheet of a workbook.")] = "",
+) -> None:
+    """Guess the mapping of a file by its headers and values: a draft to read and confirm."""
+    from zhiyin.collect.files import read_raw
+    from zhiyin.collect.guess import guess_mapping
+    from zhiyin.collect.presets import recognise
+
+    raw = read_raw(file, sheet=sheet)
+    if known := recognise(raw.rows.column_names):
+        typer.echo(f"preset {known.name} fits: zhiyin load {file}", err=True)
+    made = guess_mapping(raw, table=table, source=source)
+    text = made.toml(file.name)
+    typer.echo(text, nl=False)
+    if to is None:
+        return
+    if to.exists():
+        raise InputError(f"{to} exists already", hint="name a new file")
+    to.write_text(text, encoding="utf-8")
+    typer.echo(f"\nRead {to}, delete draft = true, then: zhiyin load {file} --map {to}", err=True)
+
+
 @app.command()
 def errors(
     load_id: Annotated[str, typer.Argument(help="Id of the load, as printed.")],
