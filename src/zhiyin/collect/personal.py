@@ -17,7 +17,7 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"name", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+'-]+[@＠][\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.+'-]{1,64}[@＠][\w-]+(?:\.[\w-]+)+")  # 64: RFC 5321, and no long search
 _ID_NUMBER = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|\d{3}-\d{2}-\d{4})(?![\dXx])")
 _CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
 _PHONE = re.compile(
