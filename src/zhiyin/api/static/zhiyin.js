@@ -32,7 +32,7 @@
     preferences: {},
     // The category without which nothing is stored or sent; those that a bare grant or deny means.
     needs: 'Analytics',
-    categories: 0,
+    categories: null,
     // Whether Global Privacy Control and Do Not Track are refusals.
     signals: false,
     // Page views: of the page as loaded; of every address it gives itself later (true or 'hash').
