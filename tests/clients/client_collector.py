@@ -37,6 +37,9 @@ class Collector:
                 make_write_key(connection, f"a-{kind}", kind=kind, now=now).write_key
                 for kind in ("browser", "server")
             )
+            self.slow_key = make_write_key(  # ten seconds' worth may come at once
+                connection, "slow", kind="browser", now=now, events_per_s=2
+            ).write_key
         command = [sys.executable, "-m", "zhiyin", "serve", "--port", "0", "--no-worker", "-w"]
         self._process = subprocess.Popen(
             [*command, str(folder)],
