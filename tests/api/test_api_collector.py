@@ -184,6 +184,7 @@ def test_a_journal_that_cannot_be_written_is_a_503(call, tracked):
     answer, _ = call("POST", "/v1/track", json=EVENT | {"writeKey": tracked.key})
     assert (answer.status_code, answer.json()["code"]) == (503, "journal")
     assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["Access-Control-Expose-Headers"] == "retry-after"
 
 
 def test_a_browser_may_send_from_any_page(call):
