@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect import identity, ledger, lines
-from zhiyin.collect.mapping import CONSENTS, EMAIL, GRANTED, PHONE, PURPOSE, TEXT_VERSION, USER_ID
+from zhiyin.collect.mapping import CONSENTS, GRANTED, PURPOSE, TEXT_VERSION, USER_ID
+from zhiyin.collect.merge_guards import limits_of
 from zhiyin.collect.prepare import Prepared, first_seen, seen_identifiers, shape_rows
 from zhiyin.collect.revise import Held, compare, look_at
 from zhiyin.collect.shape import lake_rows, month_of
@@ -24,6 +25,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.config import Settings
 from zhiyin.core.protocols import Progress, Store, Vault
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.identifiers import strength
 
 PLACE = "zhiyin_place"  # of a refused line in its order, kept with its content
 SLICE = 200_000  # rows an append writes: bounds the memory of the writer
@@ -159,13 +161,16 @@ def _write_rest(load: Load, held: Held | None) -> dict[str, int]:
     if load.prepared.people.known.empty:
         return made
     known = seen_identifiers(load.prepared)
-    made["identities"] = identity.record_identities(
+    made["identities"], fresh = identity.record_identities(
         load.store, load.vault, known, source=load.source, load_id=load.load_id, now=load.now
     )
     if load.table in _FACTS:
         made["customers"] = _write_new_customers(load, known)
-    if {EMAIL, PHONE} & {*known[c.NAMESPACE]}:
-        made["merges"] = identity.merge_same_rows(load.store)
+    if len(fresh) and any(strength(one) for one in known[c.NAMESPACE].unique()):
+        limits = limits_of(load.settings.identity)
+        made["merges"], made["identity_conflicts"] = identity.join_records(
+            load.store, app=load.load_id, limits=limits, fresh=fresh
+        )
     return made
 
 
