@@ -145,7 +145,12 @@ def _quiet(what: str, share: float) -> None:
 
 
 def _load_id(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
-    parts = [raw.digest, mapping.model_dump_json(), table, *([rates] if rates else [])]
+    parts = [
+        raw.digest,
+        mapping.model_dump_json(exclude_defaults=True),
+        table,
+        *([rates] if rates else []),
+    ]
     return "l_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
