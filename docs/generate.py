@@ -9,6 +9,7 @@ from zhiyin.collect.mapping import LOADABLE, Mapping, Rule, needs_of, targets
 from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.core.meanings import column_meaning, table_meaning
 from zhiyin.core.tables import TABLES
 from zhiyin.govern.gate import REASONS
 from zhiyin.govern.roles import PERMISSIONS, ROLES
@@ -125,7 +126,26 @@ def mappings_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def catalog_page() -> str:
+    """Every table and column in Chinese: 数据目录."""
+    lines = ["# Catalogue · 数据目录", "", NOTE, ""]
+    lines += ["What a workspace holds of each table: `zhiyin catalog`.", ""]
+    lines += [row("table", "meaning", "含义", "writer"), row(*["---"] * 4)]
+    for table in TABLES.values():
+        said = (table_meaning(table), table_meaning(table, "zh"))
+        lines.append(row(f"[{table.name}](tables.md#{table.name})", *said, table.writer))
+    for table in TABLES.values():
+        lines += ["", f"## {table.name}", "", table_meaning(table, "zh"), ""]
+        lines += [row("column", "含义", "meaning", "personal data"), row(*["---"] * 4)]
+        for column in table.columns:
+            pii = "" if column.pii == "none" else column.pii
+            said = (column_meaning(table, column, "zh"), column.meaning)
+            lines.append(row(f"`{column.name}`", *said, pii))
+    return "\n".join([*lines, ""])
+
+
 PAGES = {
+    "catalog.md": catalog_page,
     "tables.md": tables_page,
     "features.md": features_page,
     "settings.md": settings_page,

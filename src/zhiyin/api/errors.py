@@ -80,6 +80,13 @@ def answer_error(error: errors.ZhiyinError) -> JSONResponse:
     return _answer(status, error.code, error.message, error.hint, headers)
 
 
+def answer_sender(error: errors.ZhiyinError) -> JSONResponse:
+    """The answer to a machine that sent something: 400 says never again, 503 says later."""
+    answer = answer_error(error)
+    answer.status_code = tracking_status_of(error)
+    return answer
+
+
 def handle_errors(app: FastAPI) -> None:
     """Give every error of the app the one shape; what is unexpected says nothing of its inside."""
 

@@ -96,15 +96,15 @@ def load_raw(
     mapping = mapping or default_mapping(table, headers)
     check_mapping(mapping, table, headers)
     mapping = with_static(mapping, settings, table)
-    rates, state = _read_rates(store, settings.currency)
-    load_id = _load_id(raw, mapping, table)
+    rates, state = read_rates(store, settings.currency)
+    load_id = load_id_of(raw, mapping, table)
     with store.begin() as connection:
         begun = ledger.find_load(connection, load_id)
         if begun is not None and begun["state"] == "done" and not dry_run:
             report = LoadReport.from_json(begun["reconciliation"])
             if not report.rates or report.rates == state:
                 return replace(report, already=True)
-            load_id = _load_id(raw, mapping, table, state)  # rates came since: try again
+            load_id = load_id_of(raw, mapping, table, state)  # rates came since: try again
             begun = ledger.find_load(connection, load_id)
             if begun is not None and begun["state"] == "done":
                 return replace(LoadReport.from_json(begun["reconciliation"]), already=True)
@@ -144,17 +144,14 @@ def _quiet(what: str, share: float) -> None:
     return None
 
 
-def _load_id(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
-    parts = [
-        raw.digest,
-        mapping.model_dump_json(exclude_defaults=True),
-        table,
-        *([rates] if rates else []),
-    ]
+def load_id_of(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
+    """The id of a load: a hash of what is loaded, and how."""
+    said = mapping.model_dump_json(exclude_defaults=True)  # keys added later change no id
+    parts = [raw.digest, said, table, *([rates] if rates else [])]
     return "l_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _read_rates(store: Store, base: str) -> tuple[money.Rates, str]:
+def read_rates(store: Store, base: str) -> tuple[money.Rates, str]:
     """The rates of the lake and a hash of them."""
     held = store.read("rates").select(c.CURRENCY, c.RATE_ON, c.RATE).to_pyarrow().to_pylist()
     rows = sorted((row[c.CURRENCY], row[c.RATE_ON], row[c.RATE]) for row in held)

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from zhiyin.collect.cleaning import CLEANERS
 from zhiyin.core import columns as c
 from zhiyin.core.config import Section
 from zhiyin.core.errors import InputError, NotFound
@@ -73,6 +74,7 @@ class Rule(Section):
     negate: bool = Field(False, description="turn the sign of a number")
     scale: str = Field("", pattern=r"^(\d+(\.\d+)?)?$",
                        description="factor of a number: 0.000001 for micros")  # fmt: skip
+    clean: tuple[str, ...] = Field((), description="cleaning rules, in order: trim, nfkc, date …")
 
     @model_validator(mode="after")
     def _one_of(self) -> Rule:
@@ -82,6 +84,9 @@ class Rule(Section):
             raise ValueError("give one of column, constant, sum, product or join")
         if self.product and len(self.product) != 2:
             raise ValueError("product takes two headers")
+        for name in self.clean:
+            if name not in CLEANERS:
+                raise ValueError(f"there is no cleaning rule {name!r}: {', '.join(CLEANERS)}")
         return self
 
     @property

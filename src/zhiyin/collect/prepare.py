@@ -57,6 +57,9 @@ class Prepared:
         made = []
         if self.headers.personal:
             made.append(f"kept encrypted: {', '.join(self.headers.personal)}")
+        if self.headers.doubtful:
+            names = ", ".join(self.headers.doubtful)
+            made.append(f"looks personal, and is kept readable by the mapping: {names}")
         if self.headers.dropped:
             made.append(f"not kept (no place in the table): {', '.join(self.headers.dropped)}")
         return tuple(made)

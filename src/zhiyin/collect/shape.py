@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect import times
+from zhiyin.collect.classify import classify
 from zhiyin.collect.lines import codes_of, combine_codes
 from zhiyin.collect.mapping import Mapping
 from zhiyin.collect.personal import looks_personal
@@ -36,6 +37,7 @@ class Headers:
     properties: tuple[str, ...]
     personal: tuple[str, ...]
     dropped: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()  # properties by the mapping's word that look personal
 
 
 def sort_headers(checked: Checked, mapping: Mapping) -> Headers:
@@ -49,13 +51,21 @@ def sort_headers(checked: Checked, mapping: Mapping) -> Headers:
     for header in rows.column_names:
         if header in used or header in properties or header in personal:
             continue
-        sample = as_text(rows.column(header).slice(0, _SAMPLE)).drop_null()
-        sample = pc.utf8_slice_codeunits(sample, 0, _LOOKED_AT).to_pylist()
-        if looks_personal(header, sample, of_people=checked.table in _OF_PEOPLE):
+        if looks_personal(header, _sample(rows, header), of_people=checked.table in _OF_PEOPLE):
             (personal if c.PERSONAL in names else dropped).append(header)
         else:
             (properties if c.PROPERTIES in names else dropped).append(header)
-    return Headers(tuple(properties), tuple(personal), tuple(dropped))
+    doubtful = [
+        f"{header} ({found.kind})"
+        for header in mapping.properties
+        if (found := classify(header, _sample(rows, header))) is not None
+    ]
+    return Headers(tuple(properties), tuple(personal), tuple(dropped), tuple(doubtful))
+
+
+def _sample(rows: pa.Table, header: str) -> list[str]:
+    sample = as_text(rows.column(header).slice(0, _SAMPLE)).drop_null()
+    return pc.utf8_slice_codeunits(sample, 0, _LOOKED_AT).to_pylist()
 
 
 def properties_of(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect import money
+from zhiyin.collect.cleaning import clean_column
 from zhiyin.collect.files import Raw
 from zhiyin.collect.mapping import Mapping, Rule
 
@@ -100,12 +101,12 @@ def source_column(rows: pa.Table, rule: Rule) -> pa.ChunkedArray:
     if rule.constant is not None:
         return pa.chunked_array([pa.repeat(pa.scalar(rule.constant), rows.num_rows)])
     if rule.join:
-        parts = [as_text(rows.column(name)) for name in rule.join]
+        parts = [as_text(clean_column(rows.column(name), rule.clean)) for name in rule.join]
         return pa.chunked_array([pc.binary_join_element_wise(*parts, rule.separator)])
     if rule.suffix:
-        text = as_text(rows.column(rule.headers[0]))
+        text = as_text(clean_column(rows.column(rule.headers[0]), rule.clean))
         return pa.chunked_array([pc.binary_join_element_wise(text, rule.suffix, "")])
-    return rows.column(rule.headers[0])
+    return clean_column(rows.column(rule.headers[0]), rule.clean)
 
 
 def source_numbers(rows: pa.Table, rule: Rule, *, mark: str) -> money.Numbers:
@@ -115,12 +116,14 @@ def source_numbers(rows: pa.Table, rule: Rule, *, mark: str) -> money.Numbers:
         made = money.constant(value, rows.num_rows)
     elif rule.sum or rule.product:
         names = rule.sum or rule.product
-        parts = [money.numbers(rows.column(name), mark=mark) for name in names]
+        cleaned = [clean_column(rows.column(name), rule.clean) for name in names]
+        parts = [money.numbers(column, mark=mark) for column in cleaned]
         made = parts[0]
         for part in parts[1:]:
             made = money.add(made, part) if rule.sum else money.multiply(made, part)
         for name in rule.minus:
-            made = money.add(made, money.negate(money.numbers(rows.column(name), mark=mark)))
+            column = clean_column(rows.column(name), rule.clean)
+            made = money.add(made, money.negate(money.numbers(column, mark=mark)))
     else:
         made = money.numbers(source_column(rows, rule), mark=mark)
     if rule.scale:

@@ -171,6 +171,8 @@ def _write_rest(load: Load, held: Held | None) -> dict[str, int]:
 
 def _write_orders(load: Load, held: Held) -> int:
     """Orders of the lines, unless the source brings its own."""
+    if load.prepared.checked.raw.name == ledger.TRACKED:
+        return 0  # loaded as orders, before their lines
     with load.store.begin() as connection:
         if ledger.has_load_of(connection, "orders", load.source):
             return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiyin.core import columns as c
+from zhiyin.core.data_tables import DUPLICATES, QUALITY
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
@@ -416,9 +417,9 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
-        IDENTITIES, MERGES, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
-        CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS,
-        RESULTS,
+        IDENTITIES, MERGES, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, QUALITY,
+        DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES,
+        RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 
