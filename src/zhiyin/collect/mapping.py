@@ -278,8 +278,12 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
             raise InputError(
                 f"the file has no column {header!r}", hint=f"it has: {', '.join(headers)}"
             )
-    if mapping.delete and (table not in TABLES or not TABLES[table].revisions):
-        raise InputError(f"rows of {table} cannot be deleted by a file")
+    ended = table in TABLES and TABLES[table].revisions and table != "order_lines"
+    if mapping.delete and not ended:
+        raise InputError(
+            f"rows of {table} cannot be deleted by a file",
+            hint="orders, customers, products, stores, offers and campaigns can",
+        )
     for need in needs_of(table):
         if mapping.from_orders and need == (c.SOLD_AT,):
             continue
