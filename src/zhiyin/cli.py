@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zhiyin import cli_sources
+from zhiyin import cli_files, cli_sources
 from zhiyin.core.errors import ZhiyinError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_sources.app)
+app.add_typer(cli_files.app)
 
 Folder = Annotated[
     Path,
@@ -68,26 +69,6 @@ def init(
     Workspace.create(folder, settings).close()
     _say(f"{folder} is ready. Settings: {folder / 'zhiyin.toml'}")
     _say(f"Next: zhiyin load order_lines FILE --map mapping.toml -w {folder}")
-
-
-@app.command()
-def load(
-    table: Annotated[str, typer.Argument(help="Table, for example order_lines.")],
-    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or JSONL files.")],
-    mapping: Annotated[Path | None, typer.Option("--map", help="Mapping file (TOML).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, write nothing.")] = False,
-    workspace: Folder = HERE,
-    language: Language = "en",
-    as_json: AsJson = False,
-) -> None:
-    """Load files into a table; bad rows go to quarantine, each with its reason."""
-    from zhiyin.collect.reconcile import render_reconciliation
-
-    with _open(workspace, write=True) as shop, _progress() as progress:
-        for file in files:
-            report = shop.load(table, file, mapping=mapping, dry_run=dry_run, progress=progress)
-            text = render_reconciliation(report, language=language)
-            _say(_json(report.to_json()) if as_json else text)
 
 
 @app.command()

@@ -39,7 +39,11 @@ from zhiyin.core.errors import NotAuthenticated, TooLarge, ZhiyinError
 from zhiyin.store.vault import SegmentKeys
 
 _SETTINGS, _SETTINGS_END = "/v1/projects/", "/settings"
-_CORS = [(b"access-control-allow-origin", b"*"), (b"cross-origin-resource-policy", b"cross-origin")]
+_CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"retry-after"),  # or a page's script does not see it
+    (b"cross-origin-resource-policy", b"cross-origin"),
+]
 _JSON = [(b"content-type", b"application/json"), *_CORS]
 _GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"

@@ -16,6 +16,7 @@ from zhiyin.core import errors
 from zhiyin.core.log import get_logger
 
 ACCEPTED = HTTPStatus.ACCEPTED
+NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
 RETRY_S = 2
 STATUS: dict[type[errors.ZhiyinError], HTTPStatus] = {
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from zhiyin import __version__
-from zhiyin.api import catalog, hooks, jobs, pages, tables, unsubscribe
+from zhiyin.api import catalog, hooks, jobs, pages, tables, tracker, unsubscribe
 from zhiyin.api.access import add_routes
 from zhiyin.api.collector import Collector
 from zhiyin.api.errors import handle_errors
@@ -31,8 +31,8 @@ from zhiyin.core.log import get_logger
 from zhiyin.store.vault import open_segment_keys
 
 ROUTES = (
-    *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
-    *catalog.ROUTES,
+    *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *tracker.ROUTES,
+    *hooks.ROUTES, *catalog.ROUTES,
 )  # fmt: skip
 STOP_S = 15.0
 

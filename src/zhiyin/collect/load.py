@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ def load_file(
         path,
         encoding=mapping.encoding if mapping else "",
         delimiter=mapping.delimiter if mapping else "",
+        sheet=mapping.sheet if mapping else "",
     )
     return load_raw(
         store, vault, settings, clock, read, table, mapping, dry_run=dry_run, progress=progress
@@ -114,7 +116,9 @@ def load_raw(
             )  # fmt: skip
     say = progress or _quiet
     say("check", 0.1)
-    terms = make_terms(settings, mapping, now=now, rates=rates)
+    lines = mapping.from_orders and table == "order_lines"
+    look = partial(_orders_of, store) if lines else None
+    terms = make_terms(settings, mapping, now=now, rates=rates, orders_of=look)
     prepared = prepare(raw, table, terms=terms, settings=settings, vault=vault)
     load = Load(store, vault, settings, prepared, table, load_id, say)
     report = _run(load, state=state, dry_run=dry_run)
@@ -126,6 +130,13 @@ def load_raw(
             )  # fmt: skip
     say("done", 1.0)
     return report
+
+
+def _orders_of(store: Store, ids: pa.Array) -> pa.Table:
+    """The customer and time of the orders `ids` that the lake holds."""
+    wanted = store.to_ibis(pa.table({c.ORDER_ID: ids.cast(pa.string())}))
+    found = store.read("orders").semi_join(wanted, c.ORDER_ID)
+    return found.select(c.ORDER_ID, c.PARTY_ID, c.ORDERED_AT).to_pyarrow()
 
 
 def _quiet(what: str, share: float) -> None:

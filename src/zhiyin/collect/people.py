@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from zhiyin.collect.lines import codes_of
 from zhiyin.collect.mapping import EMAIL, IDENTIFIERS, PHONE, USER_ID, Mapping
 from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
-from zhiyin.collect.validate import Checked, as_text
+from zhiyin.collect.validate import ORDER_PARTY, Checked, as_text
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Vault
 
@@ -50,6 +50,8 @@ def find_people(checked: Checked, *, mapping: Mapping, vault: Vault) -> People:
         own = ids.take(pa.array(codes, mask=codes < 0))
         party = pc.coalesce(party, own)
         seen[namespace] = (codes, values)
+    if ORDER_PARTY in checked.columns:
+        party = pc.coalesce(party, checked.columns[ORDER_PARTY])
     return People(party, _known(party, seen))
 
 
