@@ -12,7 +12,7 @@ ROUNDS ?= 10
 # JUNIT=FILE: the tests also write their results there
 PYTEST := $(BIN)/python -m pytest $(if $(JUNIT),--junitxml=$(JUNIT))
 
-.PHONY: help setup demo test test-postgres test-clients check lint types bench torture serve clean
+.PHONY: help setup demo test test-clients test-postgres check lint types bench torture serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

@@ -31,8 +31,8 @@ from zhiyin.core.log import get_logger
 from zhiyin.store.vault import open_segment_keys
 
 ROUTES = (
-    *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *tracker.ROUTES,
-    *hooks.ROUTES, *catalog.ROUTES,
+    *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
+    *catalog.ROUTES, *tracker.ROUTES,
 )  # fmt: skip
 STOP_S = 15.0
 

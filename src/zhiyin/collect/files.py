@@ -67,7 +67,8 @@ class Raw:
     """Rows of a source as they came.
 
     `rows` has the source's headers, texts or typed values; `line_no` is the line of each row
-    (header = 1; a quoted line break does not count); `digest` is the hash of the content.
+    (header = 1; a quoted line break does not count); `digest` is the hash of the content;
+    `parties` the party of each row where that is known already, as it is of tracked events.
     """
 
     rows: pa.Table
@@ -75,6 +76,7 @@ class Raw:
     digest: str
     name: str
     refused: tuple[Refused, ...] = ()
+    parties: pa.Array | None = None
 
 
 def raw_from_table(rows: pa.Table, *, name: str, digest: str) -> Raw:

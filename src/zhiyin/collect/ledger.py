@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from zhiyin.core.ledger import consents, loads, pulls
 
+TRACKED = "tracked events"
+"""What stands for a file's name in loads of tracked events."""
 _CHUNK = 500
 
 
@@ -37,6 +39,13 @@ def begin_load(
     )  # fmt: skip
 
 
+def note_progress(connection: sa.Connection, load_id: str, done: Mapping) -> None:
+    """Note how far a running load came; `finish_load` puts its reconciliation in the place."""
+    connection.execute(
+        sa.update(loads).where(loads.c.load_id == load_id).values(reconciliation=dict(done))
+    )
+
+
 def finish_load(
     connection: sa.Connection,
     load_id: str,
@@ -60,8 +69,9 @@ def finish_load(
 def has_load_of(connection: sa.Connection, table: str, source: str) -> bool:
     """Whether a file of `source` was loaded into `table`."""
     query = sa.select(sa.func.count()).where(
-        loads.c.table_name == table, loads.c.source == source, loads.c.state == "done"
-    )
+        loads.c.table_name == table, loads.c.source == source, loads.c.state == "done",
+        loads.c.file != TRACKED,
+    )  # fmt: skip
     return bool(connection.execute(query).scalar_one())
 
 
@@ -141,3 +151,21 @@ def fail_load(
                 **values,
             )
         )  # fmt: skip
+
+
+def latest_consents(
+    connection: sa.Connection, parties: Sequence[str], *, channel: str, source: str
+) -> dict[tuple[str, str], bool]:
+    """(party, purpose) → the newest answer that `source` brought for `channel`."""
+    made: dict[tuple[str, str], bool] = {}
+    for start in range(0, len(parties), _CHUNK):
+        query = (
+            sa.select(consents.c.party_id, consents.c.purpose, consents.c.granted)
+            .where(
+                consents.c.party_id.in_(parties[start : start + _CHUNK]),
+                consents.c.channel == channel, consents.c.source == source,
+            )
+            .order_by(consents.c.at, consents.c.consent_id)
+        )  # fmt: skip
+        made |= {(party, purpose): held for party, purpose, held in connection.execute(query)}
+    return made
