@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from zhiyin import __version__
-from zhiyin.api import jobs, pages, tables, unsubscribe
+from zhiyin.api import identity, jobs, pages, tables, unsubscribe
 from zhiyin.api.access import add_routes
 from zhiyin.api.errors import handle_errors
 from zhiyin.api.keys import has_keys
@@ -27,12 +27,13 @@ from zhiyin.core.clock import Clock
 from zhiyin.core.errors import ConfigError
 from zhiyin.core.log import get_logger
 
-ROUTES = (*pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES)
+ROUTES = (*pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *identity.ROUTES, *unsubscribe.ROUTES)
 STOP_S = 15.0
 
 
 def create_app(folder: Path, *, clock: Clock | None = None) -> FastAPI:
-    """The API of the workspace in `folder`. It writes only jobs, refusals and suppressions.
+    """The API of the workspace in `folder`. It writes only jobs, refusals, suppressions
+    and merges.
 
     Every request reads the lake at the versions it finds when it begins.
 

@@ -12,6 +12,7 @@ import unicodedata
 
 import idna
 
+from zhiyin.core.errors import ConfigError
 from zhiyin.govern.calling_codes import COUNTRIES, NATIONAL_LENGTHS
 
 USER_ID, ANONYMOUS_ID, EMAIL, PHONE = "user_id", "anonymous_id", "email", "phone"
@@ -154,10 +155,14 @@ def calling_code_of(country: str) -> str:
 
     Raises
     ------
-    KeyError
+    ConfigError
         If it is not known.
     """
-    return COUNTRIES[country.upper()] if country else ""
+    if country and country not in COUNTRIES:
+        raise ConfigError(
+            f"the calling code of country {country!r} is not known", hint="ISO 3166: CN, US, GB …"
+        )
+    return COUNTRIES[country] if country else ""
 
 
 def mask_namespace(namespace: str) -> str:
