@@ -248,6 +248,45 @@ def erase(
 
 
 @app.command()
+def identity(
+    what: Annotated[str, typer.Argument(help="show, preview, merge, undo or conflicts.")],
+    customers: Annotated[
+        list[str] | None,
+        typer.Argument(help="One customer, two (the second stays), or a merge's two records."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+) -> None:
+    """Which records are one person: see it, try a merge, make it, undo it, list conflicts."""
+    from zhiyin.person import identity as person
+
+    named = customers or []
+    wanted = {"show": 1, "preview": 2, "merge": 2, "undo": 2, "conflicts": 0}
+    if what not in wanted or len(named) != wanted[what]:
+        raise typer.BadParameter(
+            "show CUSTOMER, preview ONE INTO, merge ONE INTO, undo PARTY INTO, or conflicts"
+        )
+    with _open(workspace, write=what in ("merge", "undo")) as shop:
+        door = person.Door(shop.store, shop.vault, shop.clock)
+        if what == "conflicts":
+            answer = person.list_conflicts(door, language=language)
+        elif what == "show":
+            answer = person.show_identity(door, named[0])
+        elif what == "undo":
+            answer = person.undo_merge(door, *named)
+        else:
+            answer = person.preview_merge(door, *named)
+            if what == "merge":
+                if not yes:
+                    _say(_json(answer))
+                    if not typer.confirm("Make these one person?"):
+                        raise typer.Exit(1)
+                answer = person.merge_customers(door, *named)
+        _say(_json(answer))
+
+
+@app.command()
 def doctor(workspace: Folder = HERE, as_json: AsJson = False) -> None:
     """Check the installation and the workspace; say what to do about each finding."""
     from zhiyin.doctor import examine

@@ -122,9 +122,9 @@ def test_a_unit_under_way_whose_key_is_gone_is_an_error(shop, monkeypatch):
 
 def test_while_a_turn_has_the_lake_the_journal_waits(shop):
     track(shop, "m1")
-    with hold_lease(shop.store.ledger, clock=shop.clock, holder="a turn"):
-        with pytest.raises(LeaseHeld):
-            shop.compact()
+    held = hold_lease(shop.store.ledger, clock=shop.clock, holder="a turn")
+    with held, pytest.raises(LeaseHeld):
+        shop.compact()
     (report,) = shop.compact()
     assert report.events == 1
 

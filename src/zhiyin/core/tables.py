@@ -210,7 +210,7 @@ IDENTITIES = Table(
     (
         req(c.IDENTITY_ID, "string", "keyed hash of namespace and value", pii="pseudonym"),
         req(c.NAMESPACE, "string", "a source's user ids, email, phone, unionid, openid:<app>, "
-            "ouid:<shop>, card, device_id or anonymous_id"), A_PARTY,
+            "ouid:<shop>, card_id, device_id or anonymous_id"), A_PARTY,
         req(c.VALID_AT, "timestamp", "since when it is known"), *LOADED,
     ),
     time=c.VALID_AT,
