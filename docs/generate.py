@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from typer.main import get_command
+
+from zhiyin.cli import app
 from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
@@ -97,6 +100,28 @@ def errors_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    lines = ["# Commands", "", NOTE, "", "`--help` after a command shows the same.", ""]
+    for name, command in sorted(get_command(app).commands.items()):
+        lines += [f"## zhiyin {name}", "", inspect.cleandoc(command.help), ""]
+        lines += [row("argument or option", "default", "meaning"), row(*["---"] * 3)]
+        for one in command.params:
+            if one.hidden:
+                continue
+            argument = one.param_type_name == "argument"
+            shown = one.name.upper() if argument else ", ".join(one.opts)
+            default = "(required)" if one.required else _plain(one.default)
+            lines.append(row(f"`{shown}`", default, one.help or ""))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _plain(value: object) -> str:
+    """A default as it would be typed; none for a switch that is off."""
+    return "" if value is False else _default(value)
+
+
 def _default(value: object) -> str:
     return "" if value is None or value == "" else f"`{value}`"
 
@@ -106,6 +131,7 @@ PAGES = {
     "features.md": features_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
+    "commands.md": commands_page,
 }
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from zhiyin.core import errors
+from zhiyin.core.config import Settings
+
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
@@ -26,6 +29,22 @@ def test_every_command_is_described():
     text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
     commands = [one.name or one.callback.__name__ for one in app.registered_commands]
     assert [name for name in commands if f"`zhiyin {name}" not in text] == []
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    assert [name for name in commands if f"\n## zhiyin {name}\n" not in page] == []
+
+
+def test_every_setting_and_error_code_has_its_row():
+    settings = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        section = getattr(type(field.get_default()), "model_fields", None)
+        rows = [f"\n## [{name}]\n", *(f"| `{key}` |" for key in section or ())]
+        for row in rows if section is not None else [f"| `{name}` |"]:
+            assert row in settings, row
+    codes = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    kinds = [one for one in vars(errors).values() if isinstance(one, type)]
+    kinds = [one for one in kinds if issubclass(one, errors.ZhiyinError)]
+    missing = [one.code for one in kinds if f"| `{one.code}` | {one.__name__} |" not in codes]
+    assert missing == [errors.ZhiyinError.code]  # the root alone is never raised
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")))
