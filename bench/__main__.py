@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.harness import RESULTS
 
 ROOT = Path(__file__).parents[1]
-BENCHES = ("start", "demo", "response", "recommend", "features", "erase")
+BENCHES = ("start", "demo", "response", "recommend", "features", "erase", "collect_files")
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 

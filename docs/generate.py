@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typer.main import get_command
 
@@ -11,6 +13,7 @@ from zhiyin.cli import app
 from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.core.meanings import column_meaning, table_meaning
 from zhiyin.core.tables import TABLES
 from zhiyin.govern.gate import REASONS
 from zhiyin.govern.roles import PERMISSIONS, ROLES
@@ -103,7 +106,7 @@ def errors_page() -> str:
 def commands_page() -> str:
     """Every command with its arguments and options."""
     lines = ["# Commands", "", NOTE, "", "`--help` after a command shows the same.", ""]
-    for name, command in sorted(get_command(app).commands.items()):
+    for name, command in _commands(get_command(app).commands):
         lines += [f"## zhiyin {name}", "", inspect.cleandoc(command.help), ""]
         lines += [row("argument or option", "default", "meaning"), row(*["---"] * 3)]
         for one in command.params:
@@ -117,6 +120,15 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
+def _commands(commands: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its full name, those of groups too."""
+    for name, command in sorted(commands.items()):
+        if inner := getattr(command, "commands", None):
+            yield from _commands(inner, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
 def _plain(value: object) -> str:
     """A default as it would be typed; none for a switch that is off."""
     return "" if value is False else _default(value)
@@ -126,7 +138,26 @@ def _default(value: object) -> str:
     return "" if value is None or value == "" else f"`{value}`"
 
 
+def catalog_page() -> str:
+    """Every table and column in Chinese: 数据目录."""
+    lines = ["# Catalogue · 数据目录", "", NOTE, ""]
+    lines += ["What a workspace holds of each table: `zhiyin catalog`.", ""]
+    lines += [row("table", "meaning", "含义", "writer"), row(*["---"] * 4)]
+    for table in TABLES.values():
+        said = (table_meaning(table), table_meaning(table, "zh"))
+        lines.append(row(f"[{table.name}](tables.md#{table.name})", *said, table.writer))
+    for table in TABLES.values():
+        lines += ["", f"## {table.name}", "", table_meaning(table, "zh"), ""]
+        lines += [row("column", "含义", "meaning", "personal data"), row(*["---"] * 4)]
+        for column in table.columns:
+            pii = "" if column.pii == "none" else column.pii
+            said = (column_meaning(table, column, "zh"), column.meaning)
+            lines.append(row(f"`{column.name}`", *said, pii))
+    return "\n".join([*lines, ""])
+
+
 PAGES = {
+    "catalog.md": catalog_page,
     "tables.md": tables_page,
     "features.md": features_page,
     "settings.md": settings_page,

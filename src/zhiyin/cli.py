@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zhiyin import cli_files, cli_sources
 from zhiyin.core.errors import ZhiyinError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(cli_sources.app)
+app.add_typer(cli_files.app)
 
 Folder = Annotated[
     Path,
@@ -69,23 +72,28 @@ def init(
 
 
 @app.command()
-def load(
-    table: Annotated[str, typer.Argument(help="Table, for example order_lines.")],
-    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or JSONL files.")],
-    mapping: Annotated[Path | None, typer.Option("--map", help="Mapping file (TOML).")] = None,
+def pull(
+    source: Annotated[str, typer.Argument(help="Name of a source: sources/NAME.toml.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, write nothing.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Read a database from its first row again.")
+    ] = False,
     workspace: Folder = HERE,
     language: Language = "en",
     as_json: AsJson = False,
 ) -> None:
-    """Load files into a table; bad rows go to quarantine, each with its reason."""
-    from zhiyin.collect.reconcile import render_reconciliation
+    """Bring what is new in a database, a folder or a webhook's inbox into the lake."""
+    from zhiyin.intake import pull_source
 
     with _open(workspace, write=True) as shop, _progress() as progress:
-        for file in files:
-            report = shop.load(table, file, mapping=mapping, dry_run=dry_run, progress=progress)
-            text = render_reconciliation(report, language=language)
-            _say(_json(report.to_json()) if as_json else text)
+        made = pull_source(
+            shop.store, shop.vault, shop.settings, shop.clock, shop.folder, source,
+            dry_run=dry_run, from_start=from_start, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        _say(_json([one.as_dict() for one in made]))
+    for one in () if as_json else made:
+        _say(one.text(language))
 
 
 @app.command()
@@ -107,6 +115,54 @@ def run(
         if turn.resumed:
             _note("this turn had run already, or was resumed; --again starts a new one")
         _finish(shop, as_json=as_json, language=language, as_of=turn.as_of)
+
+
+@app.command()
+def quality(
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Look for customers that may be one person.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is fine.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """How good the data is, as the last turn saw it; or suggestions of duplicate customers."""
+    from zhiyin.catalog import find_duplicates, read_quality
+
+    if duplicates:
+        with _open(workspace, write=True) as shop, _progress() as progress:
+            rows = find_duplicates(shop.context(shop.default_day(), progress=progress))
+    else:
+        with _open(workspace) as shop:
+            rows = read_quality(shop.store, everything=everything or as_json)
+    if as_json:
+        _say(_json(rows))
+        return
+    words = "words_zh" if language == "zh" else "words_en"
+    for row in rows:
+        _say(
+            f"{row['score']:.2f}  {row['party_id']}  {row['into']}  {row['rule']}"
+            if duplicates
+            else f"{row['status']:<5} {row[words]}"
+        )
+    if not rows:
+        _say("nothing to look at" if language != "zh" else "没有需要关注的")
+
+
+@app.command()
+def catalog(
+    table: Annotated[str, typer.Argument(help="One table; none: all of them.")] = "",
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Every table and column: meaning, unit, personal data, sources, rows, freshness."""
+    from zhiyin.catalog import describe, render
+
+    with _open(workspace) as shop:
+        entries = describe(shop.store, table)
+        _say(_json(entries) if as_json else render(entries, language, columns=bool(table)))
 
 
 @app.command()

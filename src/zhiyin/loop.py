@@ -32,6 +32,7 @@ JOBS = Registry(
     "job",
     {
         "collect.facts": "zhiyin.collect.job:run",
+        "collect.quality": "zhiyin.collect.quality_job:run",
         "profile.features": "zhiyin.profile.job:run",
         "understand.models": "zhiyin.understand.job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
@@ -45,7 +46,11 @@ JOBS = Registry(
 LEASE_S = 3600.0
 """A job may take this long; a turn that dies on this machine frees the lake at once."""
 
-INPUTS = tuple(table.name for table in TABLES.values() if table.writer.startswith("collect."))
+INPUTS = tuple(
+    table.name
+    for table in TABLES.values()
+    if table.writer.startswith("collect.") and table.kind != "derived"
+)
 """Tables that a turn reads at the version it found at its start."""
 
 

@@ -20,11 +20,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.app import Workspace
+from zhiyin.app import Workspace, quiet
+from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
 from zhiyin.core.ledger import QUEUED_KINDS, jobs
 from zhiyin.core.log import get_logger
+from zhiyin.intake import ask_due_pulls, pull_source
 from zhiyin.store.leases import is_dead, this_process
 from zhiyin.store.ledger import transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -32,6 +34,7 @@ from zhiyin.store.workspace import WorkspaceStore
 MAX_ATTEMPTS = 3
 LEASE_S = 60.0
 POLL_S = 1.0
+SOURCES_S = 5.0  # between two looks at which sources are due
 GAVE_UP = "gave_up: its worker died three times"
 
 
@@ -71,7 +74,11 @@ def work(
     stop = threading.Event()
     with _signals(stop), Workspace.open(folder, write=True) as shop:
         try:
+            looked = -SOURCES_S
             while not stop.is_set() and parent in (None, os.getppid()):
+                if shop.clock.monotonic() - looked >= SOURCES_S:
+                    _ask_due(shop)
+                    looked = shop.clock.monotonic()
                 job = take_job(shop.store, holder=holder, clock=shop.clock)
                 if job is None:
                     if once:
@@ -100,6 +107,7 @@ def take_job(
         sa.select(jobs)
         .where(jobs.c.kind.in_(QUEUED_KINDS), jobs.c.state.in_(("waiting", "running")))
         .order_by(jobs.c.created_at, jobs.c.job_id)
+        .with_for_update(skip_locked=True)  # SQLite's writing transactions exclude each other
     )
     with transaction(store.ledger) as connection:
         for row in connection.execute(query).all():
@@ -138,6 +146,8 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
     day = job.arguments.get("as_of")
     as_of = date.fromisoformat(day) if day else None
     with Workspace.open(folder, write=True) as shop:
+        if job.kind == "pull":
+            return {"pulled": [one.as_dict() for one in _pull(shop, job.arguments)]}
         if job.kind == "turn":
             turn = shop.run(as_of=as_of, again=bool(job.arguments.get("again")))
             as_of = turn.as_of
@@ -146,6 +156,21 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
             raise NotFound(f"there is no kind of job {job.kind!r}", hint=f"kinds: {known}")
         summary, _, path = shop.report(as_of=as_of)
     return {"turn_id": summary["turn_id"], "as_of": summary["as_of"], "report": path.name}
+
+
+def _pull(shop: Workspace, arguments: Mapping[str, Any]) -> list[Pulled]:
+    return pull_source(
+        shop.store, shop.vault, shop.settings, shop.clock, shop.folder, str(arguments["source"]),
+        from_start=bool(arguments.get("from_start")), progress=quiet,
+    )  # fmt: skip
+
+
+def _ask_due(shop: Workspace) -> None:
+    """Ask for the pulls that are due; a wrong file of a source stops no other job."""
+    try:
+        ask_due_pulls(shop.store, shop.folder, shop.clock)
+    except ZhiyinError as error:
+        get_logger().error("sources: %s", error.code)
 
 
 def _run(folder: Path, shop: Workspace, job: Job, holder: str) -> bool:

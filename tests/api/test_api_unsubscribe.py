@@ -35,7 +35,7 @@ def state_of(shop):
 def suppressed(shop):
     token = address_token(shop.vault, "email", people.OF_ANA[1])
     with reading(shop.store.ledger) as connection:
-        return read_suppressed(connection, [token], channel="email") == {token}
+        return set(read_suppressed(connection, [token], channel="email")) == {token}
 
 
 def test_get_asks_and_changes_nothing(client, served, link):

@@ -15,15 +15,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
-from zhiyin.act.gate import Terms, check_people
+from zhiyin.act.gate import check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
-from zhiyin.act.people import Directory, Person
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Channel, Progress, Vault
+from zhiyin.govern.facts import Terms
 from zhiyin.govern.gate import Verdict
+from zhiyin.govern.people import Directory, Person
 
 BATCH = 50
 GIVE_UP_AFTER = 3  # times in a row that the channel cannot be used
@@ -102,7 +103,7 @@ def _resolve(desk: Desk, message_id: str) -> Outcome | None:
 
 def _open(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Letter]:
     parties = [row.party_id for row in rows]
-    people = desk.directory.people(parties)
+    people = desk.directory.opened(parties, vault=desk.vault)
     contents = desk.vault.unseal(parties, [row.content for row in rows])
     return [Letter(*parts) for parts in zip(rows, people, contents, strict=True)]
 

@@ -20,9 +20,8 @@ from zhiyin.act import ledger
 from zhiyin.act.create.content import OFFER, describe_offer, describe_products, make_content
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
-from zhiyin.act.gate import Terms, check_people, gate_terms
+from zhiyin.act.gate import check_people
 from zhiyin.act.letters import require_sender
-from zhiyin.act.people import Directory, Kinship, Person, choose_language
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
@@ -31,7 +30,9 @@ from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
-from zhiyin.govern.suppression import NAMESPACE_OF
+from zhiyin.govern.facts import Terms, gate_terms
+from zhiyin.govern.live import read_directory
+from zhiyin.govern.people import Directory, Person, choose_language
 
 JOB = "act"
 CONTACT, TREAT, HOLDOUT = "contact", "treat", "holdout"
@@ -137,9 +138,8 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
     """
     rows = _states(ctx, campaign_id)
     waiting = [row for row in rows if row.state == ledger.PLANNED]
-    people = _directory(ctx, [row.party_id for row in waiting], as_of=as_of).people(
-        [row.party_id for row in waiting]
-    )
+    parties = [row.party_id for row in waiting]
+    people = _directory(ctx, parties, as_of=as_of).opened(parties, vault=ctx.vault)
     held_out = _held_out(ctx, campaign_id)
     with ctx.store.begin() as connection:
         verdicts = check_people(
@@ -193,7 +193,7 @@ def _plan_chunk(
     ctx: Context, campaign: str, decided: Sequence[Row], shown: Shown, directory: Directory,
     held_out: frozenset[str],
 ) -> int:  # fmt: skip
-    people = directory.people([row[c.PARTY_ID] for row in decided])
+    people = directory.opened([row[c.PARTY_ID] for row in decided], vault=ctx.vault)
     rows = [
         _message(ctx, row, person) for row, person in zip(decided, people, strict=True)
     ]  # fmt: skip
@@ -274,17 +274,7 @@ def _only(ctx: Context, table: str, key: str, wanted: Iterable[str]) -> list[Row
 
 
 def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) -> Directory:
-    merges = ctx.store.read("merges", as_of=as_of)
-    joined = merges.filter(merges[c.UNDONE_AT].isnull()).select(c.PARTY_ID, c.INTO).to_pyarrow()
-    kinship = Kinship(zip(joined[c.PARTY_ID].to_pylist(), joined[c.INTO].to_pylist(), strict=True))
-    wanted = sorted({party for one in party_ids for party in kinship.parties(one)})
-    ids = ctx.store.to_ibis(pa.table({c.PARTY_ID: pa.array(wanted, pa.string())}))
-    customers = ctx.store.read("customers", as_of=as_of).semi_join(ids, c.PARTY_ID)
-    rows = customers.select(c.PARTY_ID, c.LANGUAGE, c.TIME_ZONE, c.PERSONAL).to_pyarrow()
-    known = ctx.store.read("identities", as_of=as_of).semi_join(ids, c.PARTY_ID)
-    addresses = known.filter(known[c.NAMESPACE] == NAMESPACE_OF[CHANNEL])
-    identities = addresses.select(c.PARTY_ID, c.IDENTITY_ID).to_pyarrow()
-    return Directory(rows, identities, kinship, ctx.vault)
+    return read_directory(ctx.store, party_ids, as_of=as_of, channel=CHANNEL, sealed=True)
 
 
 def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:

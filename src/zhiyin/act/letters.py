@@ -10,10 +10,10 @@ from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
 from zhiyin.act.links import sign_unsubscribe, unsubscribe_url
-from zhiyin.act.people import Person
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ConfigError
 from zhiyin.core.protocols import Vault
+from zhiyin.govern.people import Person
 
 DEMO_SENDER = "hello@shop.example"  # a reserved domain (RFC 2606): it can reach nobody
 DEMO_POSTAL = "1 Example Street, Springfield (demonstration)"

@@ -16,6 +16,8 @@ from zhiyin.core import errors
 from zhiyin.core.log import get_logger
 
 ACCEPTED = HTTPStatus.ACCEPTED
+NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
+RETRY_S = 2
 STATUS: dict[type[errors.ZhiyinError], HTTPStatus] = {
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.WorkspaceError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -30,6 +32,9 @@ STATUS: dict[type[errors.ZhiyinError], HTTPStatus] = {
     errors.LeaseHeld: HTTPStatus.CONFLICT,
     errors.KeyDestroyed: HTTPStatus.GONE,
     errors.ConcurrentWrite: HTTPStatus.CONFLICT,
+    errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooFast: HTTPStatus.TOO_MANY_REQUESTS,
     errors.DeliveryError: HTTPStatus.BAD_GATEWAY,
 }
 """The status of each error, or of its nearest ancestor here."""
@@ -49,11 +54,37 @@ def status_of(error: errors.ZhiyinError) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+def tracking_status_of(error: errors.ZhiyinError) -> HTTPStatus:
+    """The status that tells a tracking SDK what to do.
+
+    400: never send it again; 429 and 503: send it again; of the other 4xx it knows none.
+    """
+    status = status_of(error)
+    final = {HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+    return HTTPStatus.BAD_REQUEST if status in final else status
+
+
+def retry_after(error: errors.ZhiyinError) -> int:
+    """In how many seconds a request that failed with `error` may be sent again; 0: never."""
+    if isinstance(error, errors.Busy):
+        return error.retry_after_s
+    return RETRY_S if status_of(error) == HTTPStatus.SERVICE_UNAVAILABLE else 0
+
+
 def answer_error(error: errors.ZhiyinError) -> JSONResponse:
     """The answer to a request that failed with `error`."""
     status = status_of(error)
-    headers = _CHALLENGE if status == HTTPStatus.UNAUTHORIZED else None
+    headers = dict(_CHALLENGE) if status == HTTPStatus.UNAUTHORIZED else {}
+    if seconds := retry_after(error):
+        headers["Retry-After"] = str(seconds)
     return _answer(status, error.code, error.message, error.hint, headers)
+
+
+def answer_sender(error: errors.ZhiyinError) -> JSONResponse:
+    """The answer to a machine that sent something: 400 says never again, 503 says later."""
+    answer = answer_error(error)
+    answer.status_code = tracking_status_of(error)
+    return answer
 
 
 def handle_errors(app: FastAPI) -> None:

@@ -15,24 +15,30 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
 
 from zhiyin import __version__
-from zhiyin.api import jobs, pages, tables, unsubscribe
+from zhiyin.api import catalog, hooks, jobs, pages, tables, tracker, unsubscribe
 from zhiyin.api.access import add_routes
+from zhiyin.api.collector import Collector
 from zhiyin.api.errors import handle_errors
 from zhiyin.api.keys import has_keys
 from zhiyin.api.shell import Shell
 from zhiyin.app import Workspace
-from zhiyin.core.clock import Clock
+from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.errors import ConfigError
 from zhiyin.core.log import get_logger
+from zhiyin.store.vault import open_segment_keys
 
-ROUTES = (*pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES)
+ROUTES = (
+    *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
+    *catalog.ROUTES, *tracker.ROUTES,
+)  # fmt: skip
 STOP_S = 15.0
 
 
-def create_app(folder: Path, *, clock: Clock | None = None) -> FastAPI:
-    """The API of the workspace in `folder`. It writes only jobs, refusals and suppressions.
+def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
+    """The API of the workspace in `folder`. It writes events, jobs, refusals and suppressions.
 
     Every request reads the lake at the versions it finds when it begins.
 
@@ -42,10 +48,13 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> FastAPI:
         If there is no workspace.
     """
     shop = Workspace.open(folder, clock=clock)
+    keys = open_segment_keys(folder / "keys")
+    collector = Collector(folder, shop.store.ledger, keys, clock=clock or SystemClock())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await collector.close()
         shop.close()
 
     app = FastAPI(
@@ -59,7 +68,22 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> FastAPI:
     app.state.workspace = shop
     handle_errors(app)
     add_routes(app, ROUTES)
-    return app
+    return Front(app, collector)
+
+
+class Front:
+    """The whole app: tracking requests go straight to the collector, the others to FastAPI."""
+
+    def __init__(self, app: FastAPI, collector: Collector) -> None:
+        self.app = app
+        self._collector = collector
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand one request on."""
+        if scope["type"] == "http" and self._collector.takes(scope["path"]):
+            await self._collector(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def serve_workspace(
@@ -97,7 +121,7 @@ def serve_workspace(
     )
     with listening, _stoppable(), _worker(folder, wanted=with_worker):
         say(f"Zhiyin serves {folder} on http://{host}:{listening.getsockname()[1]}")
-        if not has_keys(app.state.workspace.store):
+        if not has_keys(app.app.state.workspace.store):
             say("there is no API key yet: zhiyin key NAME --role viewer")
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -9,10 +9,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zhiyin.api.errors import answer_error
+from zhiyin.collect.sources.hooks import MAX_BODY as MAX_HOOK
 from zhiyin.core.errors import TooLarge
 from zhiyin.core.log import get_logger
 
 MAX_BODY = 64 * 1024
+LARGER = {"/v1/hooks/": MAX_HOOK}
+"""Limits of paths that begin so."""
 CLOSED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -37,7 +40,10 @@ class Shell:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive)
+        limit = next(
+            (LARGER[one] for one in LARGER if scope["path"].startswith(one)), self._max_body
+        )
+        body = await self._read(scope, receive, limit)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -50,17 +56,17 @@ class Shell:
             await send(message)
 
         if body is None:
-            error = TooLarge(f"the request has more than {self._max_body} bytes")
+            error = TooLarge(f"the request has more than {limit} bytes")
             await answer_error(error)(scope, receive, answer)
         else:
             await self._app(scope, _replay(body, receive), answer)
         route = getattr(scope.get("route"), "path", "?")
         get_logger().info("%s %s %s", scope["method"], route, status)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _read(self, scope: Scope, receive: Receive, limit: int) -> bytes | None:
         """The whole body; None where it is larger than allowed."""
         length = Headers(scope=scope).get("content-length", "")
-        if length.isdigit() and int(length) > self._max_body:
+        if length.isdigit() and int(length) > limit:
             return None
         body = b""
         while True:
@@ -68,7 +74,7 @@ class Shell:
             if message["type"] == "http.disconnect":
                 return body
             body += message.get("body", b"")
-            if len(body) > self._max_body:
+            if len(body) > limit:
                 return None
             if not message.get("more_body", False):
                 return body

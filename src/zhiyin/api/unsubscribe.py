@@ -21,15 +21,14 @@ from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import NotFound
-from zhiyin.core.ledger import consents, messages, suppressions
+from zhiyin.core.ledger import consents, messages
 from zhiyin.core.parties import joined_parties
-from zhiyin.govern.gate import consent_state
-from zhiyin.govern.ledger import read_consents
+from zhiyin.govern.gate import UNSUBSCRIBED, consent_state
+from zhiyin.govern.ledger import add_suppressions, read_consents
 from zhiyin.govern.suppression import NAMESPACE_OF, suppression_tokens
 from zhiyin.store.ledger import reading, transaction
 
 PURPOSE = "marketing"
-REASON = "unsubscribed"
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
@@ -82,16 +81,20 @@ def act(request: Request, token: str) -> HTMLResponse:
 
 
 def unsubscribe(shop: Workspace, party: str, channel: str) -> None:
-    """Record a refusal of marketing, and suppress the person's addresses on the channel.
+    """Record a refusal of marketing by the party, and suppress its addresses on the channel.
 
-    Doing it again changes nothing.
+    Both hold for the whole person while she is joined with others; undoing a merge gives each
+    record its own back. A party without an address got the message at one of the person's: then
+    those are suppressed. Doing it again changes nothing.
     """
     parties = joined_parties(party, shop.store.representatives())
     rows = shop.store.read("identities")
     held = rows.filter(
         rows[c.PARTY_ID].isin(parties) & (rows[c.NAMESPACE] == NAMESPACE_OF.get(channel, channel))  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
     )
-    ids = held.select(c.IDENTITY_ID).distinct().to_pyarrow().column(c.IDENTITY_ID).to_pylist()
+    found = held.select(c.PARTY_ID, c.IDENTITY_ID).distinct().to_pyarrow().to_pylist()
+    mine = [row for row in found if row[c.PARTY_ID] == party] or found
+    tokens = suppression_tokens(shop.vault, {row[c.IDENTITY_ID] for row in mine})
     now = shop.clock.now()
     row = {
         "party_id": party, "purpose": PURPOSE, "channel": channel, "granted": False,
@@ -104,14 +107,8 @@ def unsubscribe(shop: Workspace, party: str, channel: str) -> None:
         moment = now if now.tzinfo else now.replace(tzinfo=UTC)
         if consent_state(lines, purpose=PURPOSE, channel=channel, at=moment) != "refused":
             connection.execute(consents.insert().values(**row))
-        for token in suppression_tokens(shop.vault, ids):
-            same = (suppressions.c.token == token) & (suppressions.c.channel == channel)
-            if connection.execute(sa.select(suppressions.c.token).where(same)).first() is None:
-                connection.execute(
-                    suppressions.insert().values(
-                        token=token, channel=channel, reason=REASON, at=naive_utc(now)
-                    )
-                )
+        listed = [(token, channel) for token in tokens]
+        add_suppressions(connection, listed, reason=UNSUBSCRIBED, at=now)
 
 
 def _find(shop: Workspace, token: str):

@@ -121,6 +121,8 @@ def propose_merges(identities: pd.DataFrame) -> pd.DataFrame:
     """
     loose = identities[c.NAMESPACE].isin([EMAIL, PHONE])
     users = set(identities.loc[~loose, c.PARTY_ID])
+    parties = identities.groupby(c.IDENTITY_ID)[c.PARTY_ID].transform("nunique")
+    loose &= parties > 1
     made = []
     for _, group in identities[loose].groupby(c.IDENTITY_ID, sort=True):
         into = sorted(set(group[c.PARTY_ID]) & users)

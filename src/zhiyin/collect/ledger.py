@@ -1,14 +1,17 @@
-"""Statements on the ledger's `loads` and `consents`."""
+"""Statements on the ledger's `loads`, `consents` and `pulls`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from zhiyin.core.ledger import consents, loads
+from zhiyin.core.ledger import consents, loads, pulls
 
+TRACKED = "tracked events"
+"""What stands for a file's name in loads of tracked events."""
 _CHUNK = 500
 
 
@@ -59,8 +62,9 @@ def finish_load(
 def has_load_of(connection: sa.Connection, table: str, source: str) -> bool:
     """Whether a file of `source` was loaded into `table`."""
     query = sa.select(sa.func.count()).where(
-        loads.c.table_name == table, loads.c.source == source, loads.c.state == "done"
-    )
+        loads.c.table_name == table, loads.c.source == source, loads.c.state == "done",
+        loads.c.file != TRACKED,
+    )  # fmt: skip
     return bool(connection.execute(query).scalar_one())
 
 
@@ -87,3 +91,74 @@ def add_consents(connection: sa.Connection, rows: Sequence[Mapping]) -> int:
             connection.execute(sa.insert(consents), fresh)
         added += len(fresh)
     return added
+
+
+@dataclass(frozen=True)
+class PullState:
+    """How far a stream of a source is in the lake."""
+
+    position: str | int | None = None
+    seen: bytes | None = None
+    rows_read: int = 0
+    pulled_at: datetime | None = None
+    error: str | None = None
+
+
+def read_pull(connection: sa.Connection, source: str, stream: str = "") -> PullState:
+    """How far the stream was read; a new state where it never was."""
+    query = sa.select(pulls).where(pulls.c.source == source, pulls.c.stream == stream)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return PullState()
+    return PullState(row.position, row.seen, row.rows_read, row.pulled_at, row.error)
+
+
+def write_pull(connection: sa.Connection, source: str, stream: str, state: PullState) -> None:
+    """Note how far the stream is in the lake: after the lake has it, never before."""
+    values = {
+        "position": state.position, "seen": state.seen, "rows_read": state.rows_read,
+        "pulled_at": state.pulled_at, "error": state.error and state.error[:400],
+    }  # fmt: skip
+    mine = (pulls.c.source == source) & (pulls.c.stream == stream)
+    if not connection.execute(sa.update(pulls).where(mine).values(**values)).rowcount:
+        connection.execute(sa.insert(pulls).values(source=source, stream=stream, **values))
+
+
+def fail_load(
+    connection: sa.Connection,
+    load_id: str,
+    *,
+    table: str,
+    source: str,
+    file: str,
+    error: Mapping[str, str],
+    at: datetime,
+) -> None:
+    """Note a file that could not be loaded as a whole, with the error's code and message."""
+    values = {"state": "failed", "reconciliation": dict(error), "finished_at": at}
+    mine = loads.c.load_id == load_id
+    if not connection.execute(sa.update(loads).where(mine).values(**values)).rowcount:
+        connection.execute(
+            sa.insert(loads).values(
+                load_id=load_id, table_name=table, source=source, file=file[:255], started_at=at,
+                **values,
+            )
+        )  # fmt: skip
+
+
+def latest_consents(
+    connection: sa.Connection, parties: Sequence[str], *, channel: str, source: str
+) -> dict[tuple[str, str], bool]:
+    """(party, purpose) → the newest answer that `source` brought for `channel`."""
+    made: dict[tuple[str, str], bool] = {}
+    for start in range(0, len(parties), _CHUNK):
+        query = (
+            sa.select(consents.c.party_id, consents.c.purpose, consents.c.granted)
+            .where(
+                consents.c.party_id.in_(parties[start : start + _CHUNK]),
+                consents.c.channel == channel, consents.c.source == source,
+            )
+            .order_by(consents.c.at, consents.c.consent_id)
+        )  # fmt: skip
+        made |= {(party, purpose): held for party, purpose, held in connection.execute(query)}
+    return made

@@ -282,12 +282,21 @@ def _settled(lines: pa.Table, name: str, order: np.ndarray, count: int) -> pa.Ar
     place = np.full(count, -1, np.int64)
     place[order[known[::-1]]] = known[::-1]
     agreed = np.where(place >= 0, codes[place], -1)
-    split = np.unique(order[known[codes[known] != agreed[order[known]]]])
-    if len(split):
-        rows = known[np.isin(order[known], split)]
-        moments = lines.column(c.SOLD_AT).to_numpy()[rows]
-        ids = lines.column(c.LINE_ID).take(pa.array(rows)).to_pylist()
-        ranked = sorted(zip(moments, ids, rows, strict=True), reverse=True)
-        for _, _, row in ranked:
-            place[order[row]] = row
+    split = np.zeros(count, bool)
+    split[order[known[codes[known] != agreed[order[known]]]]] = True
+    rows = known[split[order[known]]]
+    if len(rows):
+        earliest = pc.sort_indices(
+            pa.table(
+                {
+                    "order": order[rows],
+                    "at": lines.column(c.SOLD_AT).take(pa.array(rows)),
+                    "id": lines.column(c.LINE_ID).take(pa.array(rows)),
+                }
+            ),
+            sort_keys=[("order", "ascending"), ("at", "ascending"), ("id", "ascending")],
+        ).to_numpy()
+        ranked = rows[earliest]
+        first = np.flatnonzero(np.diff(order[ranked], prepend=-1))
+        place[order[ranked[first]]] = ranked[first]
     return column.take(pa.array(place, mask=place < 0))

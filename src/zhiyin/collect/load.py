@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ def load_file(
         path,
         encoding=mapping.encoding if mapping else "",
         delimiter=mapping.delimiter if mapping else "",
+        sheet=mapping.sheet if mapping else "",
     )
     return load_raw(
         store, vault, settings, clock, read, table, mapping, dry_run=dry_run, progress=progress
@@ -94,15 +96,15 @@ def load_raw(
     mapping = mapping or default_mapping(table, headers)
     check_mapping(mapping, table, headers)
     mapping = with_static(mapping, settings, table)
-    rates, state = _read_rates(store, settings.currency)
-    load_id = _load_id(raw, mapping, table)
+    rates, state = read_rates(store, settings.currency)
+    load_id = load_id_of(raw, mapping, table)
     with store.begin() as connection:
         begun = ledger.find_load(connection, load_id)
         if begun is not None and begun["state"] == "done" and not dry_run:
             report = LoadReport.from_json(begun["reconciliation"])
             if not report.rates or report.rates == state:
                 return replace(report, already=True)
-            load_id = _load_id(raw, mapping, table, state)  # rates came since: try again
+            load_id = load_id_of(raw, mapping, table, state)  # rates came since: try again
             begun = ledger.find_load(connection, load_id)
             if begun is not None and begun["state"] == "done":
                 return replace(LoadReport.from_json(begun["reconciliation"]), already=True)
@@ -114,7 +116,9 @@ def load_raw(
             )  # fmt: skip
     say = progress or _quiet
     say("check", 0.1)
-    terms = make_terms(settings, mapping, now=now, rates=rates)
+    lines = mapping.from_orders and table == "order_lines"
+    look = partial(_orders_of, store) if lines else None
+    terms = make_terms(settings, mapping, now=now, rates=rates, orders_of=look)
     prepared = prepare(raw, table, terms=terms, settings=settings, vault=vault)
     load = Load(store, vault, settings, prepared, table, load_id, say)
     report = _run(load, state=state, dry_run=dry_run)
@@ -128,16 +132,24 @@ def load_raw(
     return report
 
 
+def _orders_of(store: Store, ids: pa.Array) -> pa.Table:
+    """The customer and time of the orders `ids` that the lake holds."""
+    wanted = store.to_ibis(pa.table({c.ORDER_ID: ids.cast(pa.string())}))
+    found = store.read("orders").semi_join(wanted, c.ORDER_ID)
+    return found.select(c.ORDER_ID, c.PARTY_ID, c.ORDERED_AT).to_pyarrow()
+
+
 def _quiet(what: str, share: float) -> None:
     return None
 
 
-def _load_id(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
+def load_id_of(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
+    """The id of a load: a hash of what is loaded, and how."""
     parts = [raw.digest, mapping.model_dump_json(), table, *([rates] if rates else [])]
     return "l_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
-def _read_rates(store: Store, base: str) -> tuple[money.Rates, str]:
+def read_rates(store: Store, base: str) -> tuple[money.Rates, str]:
     """The rates of the lake and a hash of them."""
     held = store.read("rates").select(c.CURRENCY, c.RATE_ON, c.RATE).to_pyarrow().to_pylist()
     rows = sorted((row[c.CURRENCY], row[c.RATE_ON], row[c.RATE]) for row in held)

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from zhiyin.collect.cleaning import CLEANERS
 from zhiyin.core import columns as c
 from zhiyin.core.config import Section
 from zhiyin.core.errors import InputError, NotFound
@@ -65,10 +66,15 @@ class Rule(Section):
     column: str | None = Field(None, description="header of the source")
     constant: str | None = Field(None, description="the same value on every row")
     sum: tuple[str, ...] = Field((), description="headers of numbers to add")
+    minus: tuple[str, ...] = Field((), description="headers of numbers to take from the sum")
     product: tuple[str, ...] = Field((), description="headers of two numbers to multiply")
     join: tuple[str, ...] = Field((), description="headers of texts to join with `separator`")
     separator: str = Field("-", description="text between the joined parts")
+    suffix: str = Field("", description="text put behind the column's")
     negate: bool = Field(False, description="turn the sign of a number")
+    scale: str = Field("", pattern=r"^(\d+(\.\d+)?)?$",
+                       description="factor of a number: 0.000001 for micros")  # fmt: skip
+    clean: tuple[str, ...] = Field((), description="cleaning rules, in order: trim, nfkc, date …")
 
     @model_validator(mode="after")
     def _one_of(self) -> Rule:
@@ -78,13 +84,16 @@ class Rule(Section):
             raise ValueError("give one of column, constant, sum, product or join")
         if self.product and len(self.product) != 2:
             raise ValueError("product takes two headers")
+        for name in self.clean:
+            if name not in CLEANERS:
+                raise ValueError(f"there is no cleaning rule {name!r}: {', '.join(CLEANERS)}")
         return self
 
     @property
     def headers(self) -> tuple[str, ...]:
         """Headers of the source that the rule reads."""
         one = () if self.column is None else (self.column,)
-        return (*one, *self.sum, *self.product, *self.join)
+        return (*one, *self.sum, *self.minus, *self.product, *self.join)
 
 
 class KindRule(Section):
@@ -125,9 +134,22 @@ class Mapping(Section):
         (), description="what the file's amount contains besides the goods"
     )
     static: bool = Field(False, description="attributes hold for all days, past ones too")
-    conflicts: Literal["quarantine", "first", "last"] = Field(
+    conflicts: Literal["quarantine", "first", "last", "newest"] = Field(
         "quarantine", description="rows of one key that differ: refuse all, or keep one"
     )
+    policy: Literal["overwrite", "fill", "skip"] = Field(
+        "overwrite", description="a known key that differs: new revision, fill blanks, leave alone"
+    )
+    values: dict[str, dict[str, str]] = Field(
+        {}, description="our column = text of the file to ours; * for any other"
+    )
+    multiple: dict[str, str] = Field({}, description="header of a list = mark between its values")
+    delete: str = Field("", description="header that is true on rows that are deleted")
+    from_orders: bool = Field(
+        False, description="lines take customer and time from their order, loaded before"
+    )
+    sheet: str = Field("", description="of a workbook; empty: the only one with rows")
+    draft: bool = Field(False, description="a guess: read it and delete this line")
     user_namespace: str = Field(USER_ID, pattern=r"^[a-z0-9_.-]{1,32}$",
                                 description="name of the id space of user_id")  # fmt: skip
     calling_code: str = Field("", pattern=r"^\d{0,3}$",
@@ -161,7 +183,7 @@ def targets(table: str) -> tuple[str, ...]:
     if table not in LOADABLE:
         raise NotFound(f"no file is loaded into {table!r}", hint=f"tables: {', '.join(LOADABLE)}")
     if table == CONSENTS:
-        return (*IDENTIFIERS, PURPOSE, c.CHANNEL, GRANTED, c.AT, TEXT_VERSION)
+        return (*IDENTIFIERS, PURPOSE, c.CHANNEL, GRANTED, c.AT, TEXT_VERSION, c.SOURCE)
     names = TABLES[table].names
     base = dict(MONEY.values())
     bare = [name for name in names if name not in _OURS and name not in base.values()]
@@ -236,6 +258,10 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
         If it is for another table, fills a column that the table lacks, lacks one that the table
         needs, or reads a header that the file lacks.
     """
+    if mapping.draft:
+        raise InputError(
+            "the mapping is a draft", hint="read it, correct it, and delete the line draft = true"
+        )
     if mapping.table and mapping.table != table:
         raise InputError(f"the mapping is for {mapping.table}, not for {table}")
     known = targets(table)
@@ -246,12 +272,17 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
             )
     rules = [h for rule in mapping.columns.values() for h in rule.headers]
     other = [r.column for r in mapping.kinds if r.column not in known]
-    for header in (*rules, *mapping.properties, *mapping.personal, *mapping.ignore, *other):
+    more = [*mapping.multiple, *([mapping.delete] if mapping.delete else [])]
+    for header in (*rules, *mapping.properties, *mapping.personal, *mapping.ignore, *other, *more):
         if header not in headers:
             raise InputError(
                 f"the file has no column {header!r}", hint=f"it has: {', '.join(headers)}"
             )
+    if mapping.delete and (table not in TABLES or not TABLES[table].revisions):
+        raise InputError(f"rows of {table} cannot be deleted by a file")
     for need in _needs(table):
+        if mapping.from_orders and need == (c.SOLD_AT,):
+            continue
         if not any(target in mapping.columns for target in need):
             raise InputError(
                 f"the mapping fills no {' or '.join(need)}, which {table} needs",

@@ -40,8 +40,11 @@ EXPONENTS: Mapping[str, int] = {
 }
 MAX_MINOR = 10**15  # keeps sums of 10^3 such rows inside int64
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_PLAIN = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 _GROUPED = re.compile(r"[+-]?\d{1,3}([,' \u00a0\u202f]\d{3})+(\.\d*)?")
-_SYMBOLS = re.compile(r"^([+-]?)\s*[$€£¥￥]\s*|\s*[$€£¥￥元]$")
+_SYMBOLS = re.compile(
+    r"^([+-]?)\s*(?:(?:[A-Z]{1,3})?[$€£¥￥]|[A-Z]{3}(?=[\s\d]))\s*|\s*(?:[$€£¥￥元]|[A-Z]{3})$"
+)  # $5, US$5, ¥5, CNY 5, 5 €, 5 EUR, 5元
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ def parse_decimal(text: str, *, mark: str = "point") -> Decimal | None:
     `mark` is the decimal mark: `point` (1,234.56) or `comma` (1.234,56).
     """
     text = text.strip()
+    if mark == "point" and _PLAIN.fullmatch(text):
+        return Decimal(text)
     if text.startswith("(") and text.endswith(")"):
         text = f"-{text[1:-1].strip()}"
     text = _SYMBOLS.sub(r"\1", text)
@@ -146,6 +151,13 @@ def multiply(left: Numbers, right: Numbers) -> Numbers:
 def negate(one: Numbers) -> Numbers:
     """The numbers with their sign turned."""
     return Numbers(one.codes, [None if v is None else operator.neg(v) for v in one.values])
+
+
+def scale(one: Numbers, factor: Decimal) -> Numbers:
+    """The numbers times `factor`, exactly."""
+    return Numbers(
+        one.codes, [None if v is None else _CONTEXT.multiply(v, factor) for v in one.values]
+    )
 
 
 def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from zhiyin.collect.lines import codes_of
 from zhiyin.collect.mapping import EMAIL, IDENTIFIERS, PHONE, USER_ID, Mapping
 from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
-from zhiyin.collect.validate import Checked, as_text
+from zhiyin.collect.validate import ORDER_PARTY, Checked, as_text
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Vault
 
@@ -38,8 +38,9 @@ class People:
 
 
 def find_people(checked: Checked, *, mapping: Mapping, vault: Vault) -> People:
-    """The party of each row: of its user id, else of its e-mail, else of its phone number."""
-    party: pa.Array = pa.nulls(checked.count, pa.string())
+    """The party of each row: the one that is known, else of its user id, its e-mail, its phone."""
+    known = checked.raw.parties
+    party: pa.Array = pa.nulls(checked.count, pa.string()) if known is None else known
     seen: dict[str, tuple[np.ndarray, list[str]]] = {}
     for name in IDENTIFIERS:
         if name not in checked.columns:
@@ -50,6 +51,8 @@ def find_people(checked: Checked, *, mapping: Mapping, vault: Vault) -> People:
         own = ids.take(pa.array(codes, mask=codes < 0))
         party = pc.coalesce(party, own)
         seen[namespace] = (codes, values)
+    if ORDER_PARTY in checked.columns:
+        party = pc.coalesce(party, checked.columns[ORDER_PARTY])
     return People(party, _known(party, seen))
 
 

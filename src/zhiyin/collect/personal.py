@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from zhiyin.collect.classify import classify
+
 _HEADER = re.compile(
     r"e-?mail|phone|mobile|\btel\b|fax|first_?name|last_?name|full_?name|surname|customer_?name|"
     r"given_?name|family_?name|user_?name|recipient|addressee|address|street|\bzip|post_?code|"
@@ -61,6 +63,9 @@ def looks_personal(header: str, samples: Iterable[str], *, of_people: bool) -> b
     `of_people` says that rows of the table describe people, where any kind of name is personal.
     """
     if _HEADER.search(header) or (of_people and _NAME.search(header)):
+        return True
+    samples = list(samples)
+    if classify(header, samples) is not None:
         return True
     return any(
         _EMAIL.search(text) or _ID_NUMBER.search(text) or _international(text) for text in samples

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +56,9 @@ class Prepared:
         made = []
         if self.headers.personal:
             made.append(f"kept encrypted: {', '.join(self.headers.personal)}")
+        if self.headers.doubtful:
+            names = ", ".join(self.headers.doubtful)
+            made.append(f"looks personal, and is kept readable by the mapping: {names}")
         if self.headers.dropped:
             made.append(f"not kept (no place in the table): {', '.join(self.headers.dropped)}")
         return tuple(made)
@@ -102,6 +106,8 @@ def _settle_keys(
     kept = [n for n in checked.raw.rows.column_names if n not in mapping.ignore]
     if mapping.conflicts != "quarantine":
         keep = "first" if mapping.conflicts == "first" else "last"
+        if mapping.conflicts == "newest" and (moments := _moments(checked)) is not None:
+            places = places[np.argsort(moments[places], kind="stable")]
         repeated[places] = pd.Series(keys[places]).duplicated(keep=keep).to_numpy()
         return good & ~repeated, repeated
     rows = checked.raw.rows.select(kept).take(pa.array(places)).to_pandas().astype("string")
@@ -118,6 +124,14 @@ def _settle_keys(
     return checked.problems.ok & ~repeated, repeated
 
 
+def _moments(checked: Checked) -> np.ndarray | None:
+    """From when each row holds, where the file says so."""
+    for name in (c.VALID_AT, TABLES[checked.table].time):
+        if name in checked.columns:
+            return checked.array(name).astype("datetime64[us]")
+    return None
+
+
 def _text(column: pa.Array) -> pa.Array:
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
 
@@ -129,8 +143,13 @@ def shape_rows(
     fields but no party (those fields are not kept)."""
     checked, terms = prepared.checked, prepared.terms
     schema, take = TABLES[checked.table], pa.array(rows)
-    columns = {n: column.take(take) for n, column in checked.columns.items() if n in schema.names}
-    party = prepared.people.party.take(take)
+    whole = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows)  # no gap: a slice is no copy
+
+    def part(column: pa.Array) -> pa.Array:
+        return column.slice(rows[0], len(rows)) if whole else column.take(take)
+
+    columns = {n: part(column) for n, column in checked.columns.items() if n in schema.names}
+    party = part(prepared.people.party)
     lost = 0
     if c.PARTY_ID in schema.names:
         columns[c.PARTY_ID] = party
@@ -184,7 +203,14 @@ def _valid_at(prepared: Prepared, columns: dict[str, pa.Array], count: int) -> p
     return pa.repeat(pa.scalar(fallback, pa.timestamp("us")), count)
 
 
-def make_terms(settings: Settings, mapping: Mapping, *, now: datetime, rates: money.Rates) -> Terms:
+def make_terms(
+    settings: Settings,
+    mapping: Mapping,
+    *,
+    now: datetime,
+    rates: money.Rates,
+    orders_of: Callable[[pa.Array], pa.Table] | None = None,
+) -> Terms:
     """What the values of a file are measured by."""
     return Terms(
         mapping=mapping,
@@ -193,6 +219,7 @@ def make_terms(settings: Settings, mapping: Mapping, *, now: datetime, rates: mo
         base=settings.currency,
         now=now,
         rates=rates,
+        orders_of=orders_of,
     )
 
 

@@ -195,14 +195,14 @@ def _sum(name: object, part: pd.DataFrame, refused: int) -> Month:
         "read": len(part) + refused,
         "loaded": int(loaded.sum()),
         "quarantined": int((~loaded).sum()) + refused,
-        "customers": len(np.unique(kept["party"][~kept["anonymous"]])),
+        "customers": _distinct(kept["party"][~kept["anonymous"]]),
         "without_customer": int(kept["anonymous"].sum()),
     }
     if "order" in kept:
         sums = {column: int(kept[column].sum()) for column in _SUMS}
         explained = sums["gross"] - sums["discounts"] - sums["coupons"] + sums["returns"]
         made |= sums | {
-            "orders": len(np.unique(kept["order"])),
+            "orders": _distinct(kept["order"]),
             "other": sums["net"] - explained,
             "left_out": sums["paid"] - sums["net"],
             "quarantined_paid": int(part["paid"].to_numpy().sum()) - sums["paid"],
@@ -210,6 +210,13 @@ def _sum(name: object, part: pd.DataFrame, refused: int) -> Month:
             "paid_back": int(np.clip(kept["paid"], None, 0).sum()),
         }
     return Month(str(name), **made)
+
+
+def _distinct(codes: np.ndarray) -> int:
+    """How many different codes there are; all are >= -1."""
+    seen = np.zeros(int(codes.max(initial=-1)) + 2, bool)
+    seen[codes + 1] = True
+    return int(seen.sum())
 
 
 _WORDS = {

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from zhiyin.collect import times
+from zhiyin.collect.classify import classify
 from zhiyin.collect.lines import codes_of, combine_codes
 from zhiyin.collect.mapping import Mapping
 from zhiyin.collect.personal import looks_personal
@@ -32,6 +33,7 @@ class Headers:
     properties: tuple[str, ...]
     personal: tuple[str, ...]
     dropped: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()  # properties by the mapping's word that look personal
 
 
 def sort_headers(checked: Checked, mapping: Mapping) -> Headers:
@@ -44,12 +46,20 @@ def sort_headers(checked: Checked, mapping: Mapping) -> Headers:
     for header in rows.column_names:
         if header in used or header in properties or header in personal:
             continue
-        sample = as_text(rows.column(header).slice(0, _SAMPLE)).drop_null().to_pylist()
-        if looks_personal(header, sample, of_people=checked.table in _OF_PEOPLE):
+        if looks_personal(header, _sample(rows, header), of_people=checked.table in _OF_PEOPLE):
             (personal if c.PERSONAL in names else dropped).append(header)
         else:
             (properties if c.PROPERTIES in names else dropped).append(header)
-    return Headers(tuple(properties), tuple(personal), tuple(dropped))
+    doubtful = [
+        f"{header} ({found.kind})"
+        for header in mapping.properties
+        if (found := classify(header, _sample(rows, header))) is not None
+    ]
+    return Headers(tuple(properties), tuple(personal), tuple(dropped), tuple(doubtful))
+
+
+def _sample(rows: pa.Table, header: str) -> list[str]:
+    return as_text(rows.column(header).slice(0, _SAMPLE)).drop_null().to_pylist()
 
 
 def properties_of(rows: pa.Table, headers: Sequence[str]) -> pa.Array:

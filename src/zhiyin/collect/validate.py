@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from collections.abc import Mapping as Mapping_
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect import money, times
+from zhiyin.collect.cleaning import clean_column
 from zhiyin.collect.files import Raw
 from zhiyin.collect.mapping import CONSENTS, GRANTED, MONEY, Mapping, Rule
 from zhiyin.collect.personal import mask
@@ -25,6 +28,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.schema import Column, req
 from zhiyin.core.tables import TABLES
 
+ORDER_PARTY = "order_party"  # the customer of a line's order; no column of the lake
 AHEAD = timedelta(hours=24)
 ID_COLUMNS = (
     c.ORDER_ID, c.PRODUCT_ID, c.STORE_ID, c.CAMPAIGN_ID, c.OFFER_ID, c.TOUCH_ID, c.TEXT_ID,
@@ -97,6 +101,7 @@ class Terms:
     base: str
     now: datetime  # naive UTC
     rates: money.Rates
+    orders_of: Callable[[pa.Array], pa.Table] | None = None  # order ids → their orders in the lake
 
 
 def as_text(column: pa.ChunkedArray) -> pa.Array:
@@ -110,8 +115,9 @@ def as_text(column: pa.ChunkedArray) -> pa.Array:
         column = column.cast(pa.int64() if whole else pa.string())
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
-    trimmed = pc.utf8_trim_whitespace(column)
-    made = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    made = pc.utf8_trim_whitespace(column)
+    if pc.min(pc.binary_length(made)).as_py() == 0:
+        made = pc.if_else(pc.equal(made, ""), None, made)
     return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
 
 
@@ -120,9 +126,12 @@ def source_column(rows: pa.Table, rule: Rule) -> pa.ChunkedArray:
     if rule.constant is not None:
         return pa.chunked_array([pa.repeat(pa.scalar(rule.constant), rows.num_rows)])
     if rule.join:
-        parts = [as_text(rows.column(name)) for name in rule.join]
+        parts = [as_text(clean_column(rows.column(name), rule.clean)) for name in rule.join]
         return pa.chunked_array([pc.binary_join_element_wise(*parts, rule.separator)])
-    return rows.column(rule.headers[0])
+    if rule.suffix:
+        text = as_text(clean_column(rows.column(rule.headers[0]), rule.clean))
+        return pa.chunked_array([pc.binary_join_element_wise(text, rule.suffix, "")])
+    return clean_column(rows.column(rule.headers[0]), rule.clean)
 
 
 def source_numbers(rows: pa.Table, rule: Rule, *, mark: str) -> money.Numbers:
@@ -131,12 +140,18 @@ def source_numbers(rows: pa.Table, rule: Rule, *, mark: str) -> money.Numbers:
         value = money.parse_decimal(rule.constant, mark=mark) or Decimal(0)
         made = money.constant(value, rows.num_rows)
     elif rule.sum or rule.product:
-        parts = [money.numbers(rows.column(name), mark=mark) for name in rule.headers]
+        names = rule.sum or rule.product
+        cleaned = [clean_column(rows.column(name), rule.clean) for name in names]
+        parts = [money.numbers(column, mark=mark) for column in cleaned]
         made = parts[0]
         for part in parts[1:]:
             made = money.add(made, part) if rule.sum else money.multiply(made, part)
+        for name in rule.minus:
+            made = money.add(made, money.negate(money.numbers(rows.column(name), mark=mark)))
     else:
         made = money.numbers(source_column(rows, rule), mark=mark)
+    if rule.scale:
+        made = money.scale(made, Decimal(rule.scale))
     return money.negate(made) if rule.negate else made
 
 
@@ -147,7 +162,7 @@ def check_rows(raw: Raw, table: str, *, terms: Terms) -> Checked:
     -------
     Columns by their name in the lake, ids as `source:id`, times naive UTC; identifiers (`user_id`,
     `email`, `phone`) as text. Reasons: `missing_key`, `wrong_type`, `too_long`, `unknown_value`,
-    `unknown_currency`, `no_rate`, `date_ahead`, `out_of_range`.
+    `unknown_currency`, `no_rate`, `date_ahead`, `out_of_range`, `unknown_order`.
     """
     problems = Problems(np.zeros(raw.rows.num_rows, np.int16))
     made = Checked(table, raw, {}, problems)
@@ -156,9 +171,11 @@ def check_rows(raw: Raw, table: str, *, terms: Terms) -> Checked:
             continue
         made.columns[target] = _typed(made, target, rule, terms)
     _fill_defaults(made)
+    _prefix_ids(made, terms.mapping.source)
+    if terms.orders_of is not None:
+        _take_from_orders(made, terms.orders_of)
     _require(made)
     _check_time(made, terms)
-    _prefix_ids(made, terms.mapping.source)
     _add_money(made, terms)
     return made
 
@@ -194,7 +211,7 @@ def _typed(made: Checked, target: str, rule: Rule, terms: Terms) -> pa.Array:
         return pa.array(days, pa.date32())
     text = as_text(raw)
     if column.type == "bool":
-        return _boolean(made, target, text)
+        return _boolean(made, target, text, terms.mapping.values.get(target, {}))
     limit = _LIMITS.get(
         target, _ID_LIMIT if target in ID_COLUMNS or target == c.LINE_ID else _LIMIT
     )
@@ -202,6 +219,8 @@ def _typed(made: Checked, target: str, rule: Rule, terms: Terms) -> pa.Array:
     if (pc.max(length).as_py() or 0) > limit:
         long = pc.fill_null(pc.greater(length, limit), False).to_numpy(zero_copy_only=False)
         problems.flag(long, "too_long", f"{target} has more than {limit} characters")
+    if words := terms.mapping.values.get(target):
+        text = _in_our_words(text, words)
     if target == c.CURRENCY:
         text = pc.utf8_upper(text)
     if target == c.BODY:
@@ -214,7 +233,18 @@ def _typed(made: Checked, target: str, rule: Rule, terms: Terms) -> pa.Array:
     return text
 
 
-def _boolean(made: Checked, target: str, text: pa.Array) -> pa.Array:
+def _in_our_words(text: pa.Array, words: Mapping_[str, str]) -> pa.Array:
+    """Texts of the file as ours; `*` is what any other one means, otherwise it stays."""
+    known = pa.array([key for key in words if key != "*"], pa.string())
+    ours = pa.array([words[key] for key in known.to_pylist()], pa.string())
+    made = ours.take(pc.index_in(text, value_set=known))
+    rest = pc.if_else(pc.is_valid(text), words["*"], None) if "*" in words else text
+    return pc.if_else(pc.is_in(text, value_set=known), made, rest)
+
+
+def _boolean(made: Checked, target: str, text: pa.Array, ours: Mapping_[str, str]) -> pa.Array:
+    if ours:
+        text = _in_our_words(text, ours)
     words = pa.array(list(_WORDS))
     values = pa.array(list(_WORDS.values()))
     place = pc.index_in(pc.utf8_lower(text), value_set=words)
@@ -293,6 +323,21 @@ def _check_time(made: Checked, terms: Terms) -> None:
         with np.errstate(invalid="ignore"):
             made.problems.flag(moments > limit, "date_ahead", f"{one} is over 24 hours ahead")
             made.problems.flag(moments < _FIRST_DAY, "out_of_range", f"{one} is before 1970-01-02")
+
+
+def _take_from_orders(made: Checked, orders_of: Callable[[pa.Array], pa.Table]) -> None:
+    """Lines take their order's customer, and its time where they have none."""
+    ids = made.columns[c.ORDER_ID]
+    orders = orders_of(pc.unique(ids).drop_null())
+    place = pc.index_in(ids, value_set=orders.column(c.ORDER_ID).combine_chunks())
+    unknown = pc.is_null(place).to_numpy(zero_copy_only=False)
+    made.columns[ORDER_PARTY] = orders.column(c.PARTY_ID).combine_chunks().take(place)
+    moments = orders.column(c.ORDERED_AT).combine_chunks().cast(pa.timestamp("us")).take(place)
+    if c.SOLD_AT in made.columns:
+        moments = pc.coalesce(made.columns[c.SOLD_AT], moments)
+    else:
+        made.problems.flag(unknown, "unknown_order", "its order is not loaded: load orders first")
+    made.columns[c.SOLD_AT] = moments
 
 
 def _prefix_ids(made: Checked, source: str) -> None:

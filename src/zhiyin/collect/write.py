@@ -149,6 +149,8 @@ def _write_rest(load: Load, held: Held | None) -> dict[str, int]:
 
 def _write_orders(load: Load, held: Held) -> int:
     """Orders of the lines, unless the source brings its own."""
+    if load.prepared.checked.raw.name == ledger.TRACKED:
+        return 0  # loaded as orders, before their lines
     with load.store.begin() as connection:
         if ledger.has_load_of(connection, "orders", load.source):
             return 0
@@ -253,6 +255,7 @@ def _write_new_customers(load: Load, known: pd.DataFrame) -> int:
         known[c.NAMESPACE], known["value"], known[c.PARTY_ID], strict=True
     ):
         fields.setdefault(party, {})[names.get(namespace) or namespace] = value
+    people = [party for party in people if party in fields]
     columns = {
         c.PARTY_ID: pa.array(people, pa.string()),
         c.VALID_AT: pa.array(np.asarray([seen[party] for party in people])),
@@ -274,13 +277,15 @@ def _write_consents(load: Load) -> int:
     parts = zip(
         prepared.people.party.take(take).to_pylist(),
         *(columns.get(n, empty) for n in (PURPOSE, c.CHANNEL, GRANTED, c.AT, TEXT_VERSION)),
+        columns.get(c.SOURCE, empty),
         strict=True,
     )
     made: dict[str, dict] = {}
-    for party, purpose, channel, granted, at, version in parts:
+    for party, purpose, channel, granted, at, version, source in parts:
         row = {
             "party_id": party, "purpose": purpose or "marketing", "channel": channel or "*",
-            "granted": granted, "at": at, "source": load.source, "text_version": version,
+            "granted": granted, "at": at, "source": source or load.source,
+            "text_version": version,
         }  # fmt: skip
         key = hashlib.sha256(json.dumps(row, default=str, sort_keys=True).encode()).hexdigest()
         made[key] = {"consent_id": key, **row}

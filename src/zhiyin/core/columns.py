@@ -160,6 +160,12 @@ POSITIVES = "positives"
 RFM = "rfm"
 ALIAS = "alias"
 
+# quality
+COLUMN = "column"
+THRESHOLD = "threshold"
+WORDS_EN = "words_en"
+WORDS_ZH = "words_zh"
+
 # quarantine
 TABLE = "table"
 LINE_NO = "line_no"

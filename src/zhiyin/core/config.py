@@ -209,7 +209,7 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for name, value in sorted((environment if environment is not None else os.environ).items()):
-        if name.startswith("ZHIYIN_") and name not in RESERVED:
+        if name.startswith("ZHIYIN_") and not _is_reserved(name):
             _override(values, name.removeprefix("ZHIYIN_").lower().split("__"), value, name)
     return validate_settings(values, where=str(path))
 
@@ -217,6 +217,29 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
 RESERVED = frozenset(
     {"ZHIYIN_SMTP_PASSWORD", "ZHIYIN_API_KEY", "ZHIYIN_SHARED", "ZHIYIN_WORKSPACE"}
 )
+
+
+SOURCE_SECRETS = "ZHIYIN_SOURCE_"
+"""Start of the variables that hold passwords and signing secrets of sources."""
+
+
+def _is_reserved(name: str) -> bool:
+    return name in RESERVED or name.startswith(SOURCE_SECRETS)
+
+
+def source_variable(source: str) -> str:
+    """The variable with the secret of `source`: `ZHIYIN_SOURCE_MY_SHOP` of `my-shop`."""
+    return SOURCE_SECRETS + "".join(mark if mark.isalnum() else "_" for mark in source.upper())
+
+
+def source_secrets(source: str, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The source's password or signing secret, then the one before it (`…_OLD`), if set.
+
+    They come from the environment only and are never written to a file.
+    """
+    held = os.environ if environment is None else environment
+    name = source_variable(source)
+    return tuple(value for value in (held.get(name, ""), held.get(f"{name}_OLD", "")) if value)
 
 
 def smtp_password() -> str:

@@ -15,6 +15,9 @@ ZhiyinError
 ├── LeaseHeld              another process holds the lake
 ├── KeyDestroyed           the party was erased: its data key is gone
 ├── ConcurrentWrite        another writer committed first; run again
+├── JournalError           the journal cannot be written, or a segment of it cannot be read
+├── Busy                   too much is under way; the same request may be sent again later
+│   └── TooFast            a source sends more than its key allows
 └── DeliveryError          a channel could not hand a message over
     └── ChannelUnavailable the channel itself cannot be used now; nothing was handed over
 """
@@ -121,6 +124,31 @@ class ConcurrentWrite(ZhiyinError):
     """Another writer committed first; nothing was changed."""
 
     code = "concurrent_write"
+
+
+class JournalError(ZhiyinError):
+    """The journal cannot be written, or a segment cannot be read; nothing was acknowledged."""
+
+    code = "journal"
+
+
+class Busy(ZhiyinError):
+    """Too much is under way, or a source sends faster than it may: send it again later.
+
+    `retry_after_s`: in how many seconds.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class TooFast(Busy):
+    """A source sends more events than its key allows: send them again later."""
+
+    code = "too_fast"
 
 
 class DeliveryError(ZhiyinError):

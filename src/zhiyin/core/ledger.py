@@ -66,7 +66,7 @@ jobs = sa.Table(
     sa.Column("result", sa.JSON),
 )  # fmt: skip
 
-QUEUED_KINDS = ("turn", "report")
+QUEUED_KINDS = ("turn", "report", "pull")
 """Kinds of jobs that a worker takes."""
 
 loads = sa.Table(
@@ -115,6 +115,34 @@ tracking_plans = sa.Table(
     sa.Column("schema", sa.JSON, nullable=False, comment="JSON Schema of the properties"),
     sa.Column("created_at", sa.DateTime, nullable=False),
     sa.Column("created_by", sa.String(80), nullable=False),
+)  # fmt: skip
+
+pulls = sa.Table(
+    "pulls", metadata,
+    sa.Column("source", sa.String(48), primary_key=True),
+    sa.Column("stream", sa.String(160), primary_key=True,
+              comment="table of the source; empty: the source as a whole"),
+    sa.Column("position", sa.JSON, comment="cursor value that is in the lake"),
+    sa.Column("seen", sa.LargeBinary, comment="keyed hashes of the rows in the overlap window"),
+    sa.Column("rows_read", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("pulled_at", sa.DateTime, nullable=False),
+    sa.Column("error", sa.String(400), comment="why the last attempt failed"),
+)  # fmt: skip
+
+arrivals = sa.Table(
+    "arrivals", metadata,
+    sa.Column("source", sa.String(48), primary_key=True),
+    sa.Column("arrival_id", sa.String(64), primary_key=True,
+              comment="hash of a file's content, or of a webhook's id"),
+    sa.Column("name", sa.String(255), nullable=False, comment="file name, or topic"),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, comment="of a file"),
+    sa.Column("state", sa.String(16), nullable=False, index=True,
+              comment="waiting, loading, done or failed"),
+    sa.Column("error", sa.String(400)),
+    sa.Column("arrived_at", sa.DateTime, nullable=False, index=True),
+    sa.Column("key_id", sa.String(64), comment="key of the content"),
+    sa.Column("content", sa.LargeBinary, comment="encrypted body until it is in the lake"),
 )  # fmt: skip
 
 consents = sa.Table(

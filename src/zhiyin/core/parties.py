@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+
+
+@dataclass(frozen=True, order=True)
+class Join:
+    """One merge in force: from `at` on, `party_id` is the same person as `into`."""
+
+    party_id: str
+    into: str
+    at: datetime  # aware
 
 
 def representatives(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -50,3 +62,26 @@ def joined_parties(party: str, mapping: Mapping[str, str]) -> list[str]:
     """All parties of the person that `party` belongs to, sorted, under `representatives`."""
     chief = mapping.get(party, party)
     return sorted({chief, party, *(one for one, into in mapping.items() if into == chief)})
+
+
+def joined_since(party: str, joins: Iterable[Join]) -> dict[str, datetime]:
+    """From when each other party is one person with `party`, under merges in force.
+
+    Two parties are one person from the last merge on the way between them; of several ways the
+    one that was complete first counts.
+    """
+    near: dict[str, list[tuple[str, datetime]]] = {}
+    for one in joins:
+        near.setdefault(one.party_id, []).append((one.into, one.at))
+        near.setdefault(one.into, []).append((one.party_id, one.at))
+    since: dict[str, datetime] = {}
+    ways = [(at, other) for other, at in near.get(party, ())]
+    heapify(ways)
+    while ways:
+        at, other = heappop(ways)
+        if other == party or other in since:
+            continue
+        since[other] = at
+        for further, then in near[other]:
+            heappush(ways, (max(at, then), further))
+    return since

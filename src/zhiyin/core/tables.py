@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiyin.core import columns as c
+from zhiyin.core.data_tables import DUPLICATES, QUALITY
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
@@ -159,8 +160,8 @@ ITEM_EVENTS = Table(
         req(c.ITEM_EVENT_ID, "string", "event:place of the product in it"),
         req(c.EVENT_ID, "string", "the event"), PARTY,
         req(c.OCCURRED_AT, "timestamp", "when, on the server's clock"), MONTH,
-        req(c.KIND, "string", "view, list, click, add, remove, cart, checkout, wish, unwish, share, "
-            "review"),
+        req(c.KIND, "string", "view, list, click, add, remove, cart, checkout, wish, unwish, "
+            "share or review"),
         req(c.PRODUCT_ID, "string", "source:id"), col(c.CART_ID, "string", "the source's cart"),
         col(c.ORDER_ID, "string", "source:id"), col(c.LIST_ID, "string", "list or category shown"),
         col(c.POSITION, "int64", "place in the list, from 1"),
@@ -415,10 +416,10 @@ CAMPAIGN_FEATURE_TABLE = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS, IDENTITIES, MERGES,
-        PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, FEATURE_TABLE,
-        CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS,
-        RESULTS,
+        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
+        IDENTITIES, MERGES, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, QUALITY,
+        DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES,
+        RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 

@@ -41,11 +41,12 @@ from zhiyin.decide.selection import (
     select,
 )
 from zhiyin.govern import gate
-from zhiyin.govern.facts import read_facts
-from zhiyin.govern.people import Person, find_people
+from zhiyin.govern.facts import gate_terms, read_facts
+from zhiyin.govern.live import read_directory
+from zhiyin.govern.people import Person
 
 JOB = "decide"
-CHANNEL, PURPOSE = "email", "marketing"
+CHANNEL = "email"
 PLANNED = "planned"
 RESPONSE, PURCHASE = "response", "purchase"
 OK, NO_CAMPAIGN, NO_RECIPIENTS, NO_SCORES = "ok", "no_campaign", "no_recipients", "no_scores"
@@ -191,28 +192,19 @@ def _planned(ctx: Context, campaign_id: str) -> list[str]:
 
 
 def _people(ctx: Context, customer_ids: Sequence[str]) -> dict[str, Person]:
-    wanted = _as_table(ctx, customer_ids)
-    identities = ctx.store.read("identities", as_of=ctx.as_of).semi_join(wanted, c.CUSTOMER_ID)
-    customers = ctx.store.read("customers", as_of=ctx.as_of).semi_join(wanted, c.CUSTOMER_ID)
-    both = (c.PARTY_ID, c.CUSTOMER_ID)
-    return find_people(
-        customer_ids,
-        identities=_rows(identities, *both, c.NAMESPACE, c.IDENTITY_ID),
-        customers=_rows(customers, *both, c.LANGUAGE, c.TIME_ZONE),
-        channel=CHANNEL,
-    )
+    directory = read_directory(ctx.store, customer_ids, as_of=ctx.as_of, channel=CHANNEL)
+    return dict(zip(customer_ids, directory.people(customer_ids), strict=True))
 
 
 def _verdicts(ctx: Context, people: Mapping[str, Person]) -> dict[str, gate.Verdict]:
     """What the gate says today of a contact with each customer; the holdout comes later."""
-    act = ctx.settings.act
-    limits = gate.Limits(act.cap_messages, act.cap_days, act.quiet_from_hour, act.quiet_to_hour)
+    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone)
     with ctx.store.begin() as connection:
         facts = read_facts(
-            connection, people, vault=ctx.vault, channel=CHANNEL, purpose=PURPOSE,
-            at=ctx.clock.now(), zone=ctx.settings.zone, limits=limits,
-        )  # fmt: skip
-    return {customer: gate.check(one, limits) for customer, one in facts.items()}
+            connection, list(people.values()), terms=terms, vault=ctx.vault, at=ctx.clock.now()
+        )
+    verdicts = (gate.check(one, terms.limits) for one in facts)
+    return dict(zip(people, verdicts, strict=True))
 
 
 def _earlier_arms(ctx: Context, campaign_id: str, people: Mapping[str, Person]) -> dict[str, str]:

@@ -1,63 +1,102 @@
-"""The gate's facts for many customers at once, from the ledger."""
+"""The gate's facts for many people at once, from the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.gate import Facts, Limits
+from zhiyin.govern.gate import Facts, Limits, Suppression
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import Person, local_hour
-from zhiyin.govern.suppression import suppression_tokens
+from zhiyin.govern.suppression import address_token, suppression_tokens
+
+MARKETING = "marketing"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the gate holds for one kind of contact."""
+
+    limits: Limits
+    zone: str  # of people whose own is not known
+    channel: str = "email"
+    purpose: str = MARKETING
+
+
+def gate_terms(settings: ActSettings, *, zone: str) -> Terms:
+    """The terms of marketing e-mail under a workspace's settings."""
+    limits = Limits(
+        settings.cap_messages, settings.cap_days, settings.quiet_from_hour, settings.quiet_to_hour
+    )
+    return Terms(limits, zone)
 
 
 def read_facts(
     connection: sa.Connection,
-    people: Mapping[str, Person],
+    people: Sequence[Person],
     *,
+    terms: Terms,
     vault: Vault,
-    channel: str,
-    purpose: str,
     at: datetime,
-    zone: str,
-    limits: Limits,
-) -> dict[str, Facts]:
-    """The facts of contacting each of `people` at a moment, by customer id.
+    held_out: Collection[str] = (),
+) -> list[Facts]:
+    """The facts of one contact with each of `people` at a moment, in order.
 
-    Everything is looked up for all parties and all addresses of a customer, so that the gate can
-    let the strictest win. `held_out` is left false: who holds out a customer says so.
+    Everything is looked up for all parties and all addresses of a person, so that the gate can
+    let the strictest win.
 
     Parameters
     ----------
     connection
         A ledger transaction; nothing is written.
     people
-        By customer id, as `find_people` gives them for the same channel.
+        As a `Directory` gives them for the channel of `terms`.
     at
         The moment of the contact, aware.
-    zone
-        The workspace's zone, for people whose own is not known.
+    held_out
+        Parties in the holdout of the campaign: a person with one of them is held out.
     """
-    parties = sorted({party for one in people.values() for party in one.parties})
-    addresses = sorted({address for one in people.values() for address in one.addresses})
-    token_of = dict(zip(addresses, suppression_tokens(vault, addresses), strict=True))
-    consents = read_consents(connection, parties, purpose=purpose)
-    since = at - timedelta(days=limits.cap_days)
+    parties = sorted({party for one in people for party in one.parties})
+    consents = read_consents(connection, parties, purpose=terms.purpose)
+    since = at - timedelta(days=terms.limits.cap_days)
     contacts = read_contacts(connection, parties, since=since, until=at)
-    blocked = read_suppressed(connection, list(token_of.values()), channel=channel)
-    return {
-        customer: Facts(
-            channel,
-            purpose,
-            at,
-            local_hour(at, person.zone, default=zone),
-            bool(person.addresses),
-            [line for party in person.parties for line in consents.get(party, ())],
-            suppressed=any(token_of[address] in blocked for address in person.addresses),
+    tokens = [_holders(one, vault=vault, channel=terms.channel) for one in people]
+    every = sorted({one for hers in tokens for one in hers})
+    listed = read_suppressed(connection, every, channel=terms.channel)
+    return [
+        Facts(
+            channel=terms.channel,
+            purpose=terms.purpose,
+            at=at,
+            local_hour=local_hour(at, person.zone, default=terms.zone),
+            has_address=person.reachable,
+            consents=[line for party in person.parties for line in consents.get(party, ())],
+            suppressions=[
+                Suppression(tuple(sorted(holders)), reason, since)
+                for token, holders in hers.items()
+                for reason, since in listed.get(token, ())
+            ],
+            joins=person.joins,
+            held_out=any(party in held_out for party in person.parties),
             contacted_at=[when for party in person.parties for when in contacts.get(party, ())],
         )
-        for customer, person in people.items()
-    }
+        for person, hers in zip(people, tokens, strict=True)
+    ]
+
+
+def _holders(person: Person, *, vault: Vault, channel: str) -> dict[str, set[str]]:
+    """Token of each address of hers, those that only an identity tells of included → the parties
+    of hers that hold it.
+    """
+    found: dict[str, set[str]] = {}
+    for party, address in person.addresses:
+        found.setdefault(address_token(vault, channel, address), set()).add(party)
+    tokens = suppression_tokens(vault, [one for _, one in person.identities])
+    for (party, _), token in zip(person.identities, tokens, strict=True):
+        found.setdefault(token, set()).add(party)
+    return found

@@ -9,6 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from zhiyin.core.parties import Join, joined_since
+
+UNSUBSCRIBED = "unsubscribed"
+"""The one reason of a suppression that a later consent can lift: she asked for it herself."""
+IMPORT = "import"
+"""Source of consents that a file tells of: they are no new word of hers."""
+
 ALLOWED = "allowed"
 
 REASONS = {
@@ -32,6 +39,16 @@ class Consent:
     channel: str  # a channel, or * for all
     granted: bool
     at: datetime
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """One address of the person's on the suppression list of the channel."""
+
+    parties: tuple[str, ...]  # those of hers that hold the address
+    reason: str  # unsubscribed, complaint, bounce, erased …
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,8 @@ class Facts:
     local_hour: int  # its hour where the person is
     has_address: bool
     consents: Sequence[Consent]  # of all parties of the person
-    suppressed: bool = False
+    suppressions: Sequence[Suppression] = ()
+    joins: Sequence[Join] = ()  # the merges that make her parties one person
     held_out: bool = False
     contacted_at: Sequence[datetime] = ()  # earlier marketing messages to any of her parties
 
@@ -76,10 +94,14 @@ def check(facts: Facts, limits: Limits) -> Verdict:
     marketing = facts.purpose == "marketing"
     if not facts.has_address:
         return Verdict(False, "no_address")
-    if facts.suppressed:
+    if is_suppressed(facts):
         return Verdict(False, "suppressed")
     consent = consent_state(
-        facts.consents, purpose=facts.purpose, channel=facts.channel, at=facts.at
+        facts.consents,
+        purpose=facts.purpose,
+        channel=facts.channel,
+        at=facts.at,
+        joins=facts.joins,
     )
     if consent != "granted":
         return Verdict(False, f"consent_{consent}")
@@ -92,23 +114,85 @@ def check(facts: Facts, limits: Limits) -> Verdict:
     return Verdict(True, ALLOWED)
 
 
-def consent_state(consents: Sequence[Consent], *, purpose: str, channel: str, at: datetime) -> str:
+def consent_state(
+    consents: Sequence[Consent],
+    *,
+    purpose: str,
+    channel: str,
+    at: datetime,
+    joins: Sequence[Join] = (),
+) -> str:
     """`granted`, `refused` or `missing` for a person at a moment.
 
-    Of each party the newest line that fits purpose and channel counts (a refusal wins a tie); one
-    party's refusal holds for the person: the strictest wins.
+    Of each party the newest line that fits purpose and channel counts (a refusal wins a tie). A
+    refusal of one party holds for the person: the strictest wins. It is lifted by a newer consent
+    of the same party, or of another that was the same person by then already.
+
+    Parameters
+    ----------
+    joins
+        The merges that make the parties one person now. A merge that was undone is none of them,
+        so each party has its own back.
     """
+    lines = _fitting(consents, purpose=purpose, channel=channel, at=at)
     newest: dict[str, Consent] = {}
-    for line in consents:
-        fits = line.purpose == purpose and line.channel in (channel, "*") and line.at <= at
-        if not fits:
-            continue
+    for line in lines:
         known = newest.get(line.party_id)
         if known is None or (line.at, not line.granted) > (known.at, not known.granted):
             newest[line.party_id] = line
-    if any(not line.granted for line in newest.values()):
-        return "refused"
+    grants = [line for line in lines if line.granted]
+    for refusal in newest.values():
+        if not refusal.granted and not _is_lifted(refusal.at, (refusal.party_id,), grants, joins):
+            return "refused"
     return "granted" if newest else "missing"
+
+
+def is_suppressed(facts: Facts) -> bool:
+    """Whether an address of hers is on the suppression list, for this contact.
+
+    An unsubscription is lifted by a later consent of the same identifier, or of another that was
+    the same person by then already; not by one that a file tells of. Whatever else stands on the
+    list (a complaint, a bounce, an erasure) is never lifted.
+    """
+    if not facts.suppressions:
+        return False
+    grants = [
+        line
+        for line in _fitting(
+            facts.consents, purpose=facts.purpose, channel=facts.channel, at=facts.at
+        )
+        if line.granted and line.source != IMPORT
+    ]
+    return any(
+        one.reason != UNSUBSCRIBED or not _is_lifted(one.at, one.parties, grants, facts.joins)
+        for one in facts.suppressions
+    )
+
+
+def _fitting(
+    consents: Sequence[Consent], *, purpose: str, channel: str, at: datetime
+) -> list[Consent]:
+    return [
+        line
+        for line in consents
+        if line.purpose == purpose and line.channel in (channel, "*") and line.at <= at
+    ]
+
+
+def _is_lifted(
+    at: datetime, parties: Sequence[str], grants: Sequence[Consent], joins: Sequence[Join]
+) -> bool:
+    """Whether a later grant is of one of the parties, or of one joined to them before it."""
+    later = [line for line in grants if line.at > at]
+    if not later:
+        return False
+    if any(line.party_id in parties for line in later):
+        return True
+    for party in parties:
+        since = joined_since(party, joins)
+        if any(line.party_id in since and line.at > since[line.party_id] for line in later):
+            return True
+    return False
 
 
 def is_quiet(local_hour: int, limits: Limits) -> bool:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import ledger
 from zhiyin.core.clock import naive_utc
-from zhiyin.govern.gate import Consent
+from zhiyin.govern.gate import UNSUBSCRIBED, Consent
 
 _CHUNK = 500
 _FEW = 5_000  # more parties than this are found by reading the whole table once
@@ -31,8 +31,9 @@ def read_consents(
     found: dict[str, list[Consent]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
         line = Consent(
-            row.party_id, row.purpose, row.channel, row.granted, row.at.replace(tzinfo=UTC)
-        )
+            row.party_id, row.purpose, row.channel, row.granted, row.at.replace(tzinfo=UTC),
+            row.source,
+        )  # fmt: skip
         found[row.party_id].append(line)
     return dict(found)
 
@@ -54,12 +55,43 @@ def read_contacts(
 
 def read_suppressed(
     connection: sa.Connection, tokens: Sequence[str], *, channel: str
-) -> frozenset[str]:
-    """Those of the keyed hashes that are on the suppression list for the channel."""
+) -> dict[str, list[tuple[str, datetime]]]:
+    """Why and since when (aware) each of the keyed hashes is suppressed for the channel; only
+    those that are on the list.
+    """
     table = ledger.suppressions
-    query = sa.select(table.c.token).where(table.c.channel.in_((channel, "*")))
-    rows = _rows_of(connection, query, table.c.token, tokens)
-    return frozenset(row.token for row in rows)
+    query = sa.select(table).where(table.c.channel.in_((channel, "*")))
+    found: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
+    for row in _rows_of(connection, query, table.c.token, tokens):
+        found[row.token].append((row.reason, row.at.replace(tzinfo=UTC)))
+    return dict(found)
+
+
+def add_suppressions(
+    connection: sa.Connection,
+    tokens: Iterable[tuple[str, str]],
+    *,
+    reason: str,
+    at: datetime,
+) -> int:
+    """Put (keyed hash, channel) pairs on the suppression list; how many rows were new or changed.
+
+    The strictest reason stays: what a consent can lift gives way to what none can, and two
+    unsubscriptions count as the later one.
+    """
+    table, moment, changed = ledger.suppressions, naive_utc(at), 0
+    for token, channel in sorted(set(tokens)):
+        mine = (table.c.token == token) & (table.c.channel == channel)
+        held = connection.execute(sa.select(table).where(mine)).one_or_none()
+        if held is None:
+            values = {"token": token, "channel": channel, "reason": reason, "at": moment}
+            connection.execute(table.insert().values(**values))
+        elif held.reason == UNSUBSCRIBED and (reason != UNSUBSCRIBED or moment > held.at):
+            connection.execute(table.update().where(mine).values(reason=reason, at=moment))
+        else:
+            continue
+        changed += 1
+    return changed
 
 
 def _rows_of(

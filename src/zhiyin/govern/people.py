@@ -1,112 +1,170 @@
-"""Who is behind a customer, as the gate and a message need to know it: parties, address, hour."""
+"""Who is behind a customer, as the gate and a message need to know it: parties, address, hour.
+
+One reader for deciding, planning and sending, so that all three know the same of a person.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from zhiyin.core import columns as c
-from zhiyin.govern.suppression import NAMESPACE_OF
+from zhiyin.core.parties import Join, representatives
+from zhiyin.core.protocols import Vault
+
+EMAIL = "email"  # the personal field that `collect` keeps an e-mail address in
+_NAMES = ("first_name", "given_name", "name", "姓名")
 
 
 @dataclass(frozen=True)
 class Person:
     """One customer, under the merges of a day.
 
-    `party_id` is the party that a message goes to: the customer's own if it has an address of the
-    channel, else the first of hers that has one by id, else her own. `addresses` are the
-    `identity_id`s of all her addresses of the channel.
+    `party_id` is the party that a message goes to: the first of hers, the representative before
+    the others, that has an address of the channel, else the representative. `identities` are
+    (party, `identity_id`) of every address of the channel known to be hers. `addresses` and
+    `name` are personal, so never in a log, an error or a repr; without `opened` nobody has looked
+    for them.
     """
 
     customer_id: str
+    parties: tuple[str, ...]  # the representative first, the others by id
     party_id: str
-    parties: tuple[str, ...]
-    addresses: tuple[str, ...] = ()
-    language: str | None = None
-    zone: str | None = None
+    identities: tuple[tuple[str, str], ...] = ()
+    joins: tuple[Join, ...] = ()  # the merges that make her parties one person
+    language: str = ""  # BCP 47, or empty
+    zone: str = ""  # IANA, or empty
+    opened: bool = False
+    addresses: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (party, address)
+    name: str = field(default="", repr=False)
+
+    @property
+    def address(self) -> str:
+        """Where to write to; empty where there is no address."""
+        return self.addresses[0][1] if self.addresses else ""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether she has an address of the channel, as far as was looked."""
+        return bool(self.addresses if self.opened else self.identities)
 
 
-def find_people(
-    customer_ids: Iterable[str],
-    *,
-    identities: Iterable[Mapping[str, Any]],
-    customers: Iterable[Mapping[str, Any]],
-    channel: str,
-) -> dict[str, Person]:
-    """What is known of each customer, by customer id; no row order matters.
+class Kinship:
+    """Which parties are one person, under settled merges."""
+
+    def __init__(self, joins: Iterable[Join]) -> None:
+        held = sorted(joins)
+        self._chiefs = representatives((one.party_id, one.into) for one in held)
+        self._members: dict[str, list[str]] = defaultdict(list)
+        for party, chief in sorted(self._chiefs.items()):
+            self._members[chief].append(party)
+        self._joins: dict[str, list[Join]] = defaultdict(list)
+        for one in held:
+            self._joins[self.chief(one.party_id)].append(one)
+
+    def chief(self, party: str) -> str:
+        """The party that stands for the person."""
+        return self._chiefs.get(party, party)
+
+    def parties(self, party: str) -> tuple[str, ...]:
+        """All parties of the person, the representative first, the others by id."""
+        chief = self.chief(party)
+        return (chief, *self._members.get(chief, ()))
+
+    def joins(self, party: str) -> tuple[Join, ...]:
+        """The merges among the parties of the person."""
+        return tuple(self._joins.get(self.chief(party), ()))
+
+
+class Directory:
+    """The people of a set of parties, from rows of the lake; decrypted only when asked for.
 
     Parameters
     ----------
-    customer_ids
-        The customers wanted.
-    identities
-        Rows of the table, at least of these customers: `party_id`, `customer_id`, `namespace`,
-        `identity_id`.
+    kinship
+        Which parties are one person.
     customers
-        Rows of the table, at least of these customers: `party_id`, `customer_id`, `language`,
-        `time_zone`. The addressed party's language and zone count, else the first of hers by id.
-    channel
-        Channel of the contact.
+        `party_id`, `language`, `time_zone` and, to open people, `personal`: at least the rows of
+        all their parties.
+    identities
+        `party_id`, `identity_id` of the channel's addresses: at least those of all their parties.
     """
-    namespace = NAMESPACE_OF.get(channel)
-    wanted = sorted(set(customer_ids))
-    parties: dict[str, set[str]] = {one: {one} for one in wanted}
-    addresses: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    traits: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
-    for row in identities:
-        customer = row[c.CUSTOMER_ID]
-        if customer in parties:
-            parties[customer].add(row[c.PARTY_ID])
-            if row[c.NAMESPACE] == namespace:
-                addresses[customer].add((row[c.PARTY_ID], row[c.IDENTITY_ID]))
-    for row in customers:
-        customer = row[c.CUSTOMER_ID]
-        if customer in parties:
-            parties[customer].add(row[c.PARTY_ID])
-            traits[customer][row[c.PARTY_ID]] = row
-    return {
-        one: _person(one, sorted(parties[one]), sorted(addresses[one]), traits[one])
-        for one in wanted
-    }
+
+    def __init__(
+        self,
+        kinship: Kinship,
+        *,
+        customers: Iterable[Mapping[str, Any]],
+        identities: Iterable[Mapping[str, Any]],
+    ) -> None:
+        self._kinship = kinship
+        self._rows = {row[c.PARTY_ID]: row for row in customers}
+        self._identities: dict[str, set[str]] = defaultdict(set)
+        for row in identities:
+            self._identities[row[c.PARTY_ID]].add(row[c.IDENTITY_ID])
+
+    def people(self, party_ids: Iterable[str]) -> list[Person]:
+        """The person of each party, in order, nothing decrypted."""
+        return [self._person(party) for party in party_ids]
+
+    def opened(self, party_ids: Iterable[str], *, vault: Vault) -> list[Person]:
+        """The person of each party, in order, with name and addresses; none where erased."""
+        people = self.people(party_ids)
+        known = sorted({party for one in people for party in one.parties if party in self._rows})
+        opened = vault.unseal(known, [self._rows[party][c.PERSONAL] for party in known])
+        fields = {party: found or {} for party, found in zip(known, opened, strict=True)}
+        return [_with_fields(one, fields) for one in people]
+
+    def _person(self, party: str) -> Person:
+        parties = self._kinship.parties(party)
+        held = [
+            (one, identity) for one in parties for identity in sorted(self._identities.get(one, ()))
+        ]
+        addressed = held[0][0] if held else parties[0]
+        rows = [self._rows[one] for one in (addressed, *parties) if one in self._rows]
+        return Person(
+            parties[0],
+            parties,
+            addressed,
+            tuple(held),
+            self._kinship.joins(party),
+            next((row[c.LANGUAGE] for row in rows if row[c.LANGUAGE]), ""),
+            next((row[c.TIME_ZONE] for row in rows if row[c.TIME_ZONE]), ""),
+        )
 
 
-def local_hour(at: datetime, zone: str | None, *, default: str) -> int:
+def _with_fields(person: Person, fields: Mapping[str, Mapping[str, Any]]) -> Person:
+    order = dict.fromkeys((person.party_id, *person.parties))
+    held = [(party, fields.get(party, {})) for party in order]
+    written = ((party, str(one.get(EMAIL) or "").strip()) for party, one in held)
+    names = (str(one.get(key) or "").strip() for _, one in held for key in _NAMES)
+    return replace(
+        person,
+        opened=True,
+        addresses=tuple((party, address) for party, address in written if address),
+        name=next((name for name in names if name), ""),
+    )
+
+
+def choose_language(spoken: str, offered: Sequence[str]) -> str:
+    """The offered language that `spoken` (BCP 47) is, otherwise the first offered."""
+    primary = spoken.replace("_", "-").split("-")[0].lower()
+    return primary if primary in offered else offered[0]
+
+
+def local_hour(at: datetime, zone: str, *, default: str) -> int:
     """The hour, 0..23, of an aware moment in `zone`; in `default` where it is no known zone."""
     return at.astimezone(_zone(zone, default)).hour
 
 
 @lru_cache(maxsize=1024)
-def _zone(name: str | None, default: str) -> ZoneInfo:
+def _zone(name: str, default: str) -> ZoneInfo:
     try:
         return ZoneInfo(name or default)
-    except (KeyError, ValueError, OSError):
+    except (KeyError, ValueError, OSError):  # a zone as it was loaded, which nobody knows
         return ZoneInfo(default)
-
-
-def _person(
-    customer: str,
-    parties: list[str],
-    addresses: list[tuple[str, str]],
-    traits: Mapping[str, Mapping[str, Any]],
-) -> Person:
-    reachable = [party for party, _ in addresses]
-    party = customer if customer in reachable or not reachable else reachable[0]
-    order = [party, *parties]
-    return Person(
-        customer,
-        party,
-        tuple(parties),
-        tuple(sorted({one for _, one in addresses})),
-        _first(traits, order, c.LANGUAGE),
-        _first(traits, order, c.TIME_ZONE),
-    )
-
-
-def _first(traits: Mapping[str, Mapping[str, Any]], order: list[str], name: str) -> str | None:
-    found = (traits[party][name] for party in order if party in traits)
-    return next((value for value in found if value), None)

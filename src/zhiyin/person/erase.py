@@ -23,6 +23,7 @@ from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.ledger import add_suppressions
 from zhiyin.person.belongings import Belongings, gather_belongings
 from zhiyin.person.files import remove_files
 from zhiyin.person.find import Person, find_direct_parties, find_person
@@ -230,28 +231,8 @@ def _erase(shop: _Shop, person: Person, job_id: str, nonce: bytes) -> Proof:
 
 def _suppress(shop: _Shop, owned: Belongings) -> int:
     tokens = owned.suppression_tokens(shop.vault)
-    table = ledger.suppressions
     with transaction(shop.store.ledger) as connection:
-        there = {
-            tuple(row)
-            for row in connection.execute(
-                sa.select(table.c.token, table.c.channel).where(
-                    table.c.token.in_([token for token, _ in tokens])
-                )
-            )
-        }
-        rows = [
-            {
-                "token": token,
-                "channel": channel,
-                "reason": REASON,
-                "at": naive_utc(shop.clock.now()),
-            }
-            for token, channel in tokens
-            if (token, channel) not in there
-        ]
-        if rows:
-            connection.execute(table.insert(), rows)
+        add_suppressions(connection, tokens, reason=REASON, at=shop.clock.now())
     return len(tokens)
 
 

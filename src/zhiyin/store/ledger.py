@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from zhiyin.core.errors import ConcurrentWrite, SchemaTooNew
 
-HEAD = "0002"  # the newest migration; a test compares it with the scripts
+HEAD = "0003"  # the newest migration; a test compares it with the scripts
 BUSY_TIMEOUT_MS = 30_000
 _READ = "zhiyin_read"
 _version = sa.table("alembic_version", sa.column("version_num", sa.String))
@@ -41,7 +41,11 @@ def open_ledger(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sa.Engin
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite(busy_timeout_ms))
         event.listen(engine, "begin", _begin_sqlite)
-    migrate_ledger(engine)
+    try:
+        migrate_ledger(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -163,6 +163,77 @@ class LocalVault:
         return {one: AESGCM(_decrypt(self._master, blob, one)) for one, blob in wrapped.items()}
 
 
+class SegmentKeys:
+    """Keys of journal segments: a file for each in `keys/segments`, wrapped by the master key.
+
+    They lie in files, not in the ledger, so that an event can be acknowledged while a long
+    transaction holds the ledger.
+    """
+
+    def __init__(self, keys: Keys, folder: Path) -> None:
+        self._master = AESGCM(keys.master)
+        self._folder = folder
+
+    def make(self, segment_id: str) -> bytes:
+        """A new key, on the disk when it returns.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        key = os.urandom(KEY_BYTES)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._path(segment_id)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_encrypt(self._master, key, segment_id))
+        sync_file(path)
+        sync_folder(self._folder)
+        return key
+
+    def get(self, segment_id: str) -> bytes:
+        """The key of a segment.
+
+        Raises
+        ------
+        KeyDestroyed
+            If it is gone.
+        """
+        try:
+            wrapped = self._path(segment_id).read_bytes()
+        except FileNotFoundError as error:
+            raise KeyDestroyed("the key of this journal segment was destroyed") from error
+        return _decrypt(self._master, wrapped, segment_id)
+
+    def destroy(self, segment_id: str) -> None:
+        """Remove the key; what it sealed is unreadable from now on."""
+        path = self._path(segment_id)
+        if path.exists():
+            with path.open("r+b") as file:  # over the bytes first: a name removed is not a key lost
+                file.write(os.urandom(path.stat().st_size))
+            sync_file(path)
+            path.unlink(missing_ok=True)
+            sync_folder(self._folder)
+
+    def _path(self, segment_id: str) -> Path:
+        return self._folder / f"{segment_id}.key"
+
+
+def open_segment_keys(folder: Path) -> SegmentKeys:
+    """The keys of the journal of the workspace whose keys lie in `folder`.
+
+    Raises
+    ------
+    WorkspaceError
+        If the workspace has no keys yet, or they are damaged.
+    """
+    path = folder / KEY_FILE
+    if not path.exists():
+        raise WorkspaceError(f"{path} is missing", hint="zhiyin init makes a workspace")
+    return SegmentKeys(_read_keys(path), folder / "segments")
+
+
 def open_vault(folder: Path, ledger: sa.Engine, *, demo: bool = False) -> LocalVault:
     """The vault of the workspace whose keys lie in `folder`; keys are made the first time.
 

@@ -16,14 +16,21 @@ class Killed(Exception):
 
 
 class MortalStore(MemoryStore):
-    """A store whose append number `die_at` never happens."""
+    """A store whose append number `die_at`, or ledger transaction `die_at_begin`, never happens."""
 
     def __init__(self, *, die_at: int | None = None):
         super().__init__(zone="America/New_York")
         self.die_at, self.appends = die_at, 0
+        self.die_at_begin, self.begins = None, 0
 
     def to_ibis(self, rows):
         return ENGINE.from_arrow(rows)
+
+    def begin(self):
+        self.begins += 1
+        if self.begins == self.die_at_begin:
+            raise Killed
+        return super().begin()
 
     def append(self, table, rows, *, app, seq=0):
         self.appends += 1

@@ -56,6 +56,11 @@ def test_json_lines_keep_decimals_as_written_and_refuse_broken_lines(tmp_path):
     assert [r.line_no for r in raw.refused] == [2]
 
 
+def test_a_column_named_twice_is_kept_under_two_names(tmp_path):
+    raw = read_raw(write(tmp_path, "a,a\n1,2\n"))
+    assert raw.rows.to_pylist() == [{"a": "1", "a (2)": "2"}]
+
+
 def test_parquet_is_seen_by_its_content(tmp_path):
     path = tmp_path / "named.csv"
     pq.write_table(pa.table({"a": [1, 2]}), path)
@@ -68,11 +73,10 @@ def test_parquet_is_seen_by_its_content(tmp_path):
         (b"", "empty"),
         (b"  \n", "empty"),
         (b"a,b\n", "no rows"),
-        (b"PK\x03\x04rest", "Excel"),
+        (b"PK\x03\x04rest", "ZIP archive"),
         (b"\x1f\x8brest", "gzip"),
         (b"a\x00b\x01", "binary"),
         (b"PAR1 not really", "Parquet"),
-        (b"a,a\n1,2\n", "twice"),
         (b"name\n" + b"\xff\xff\xff", "neither UTF-8 nor GB18030"),
     ],
 )

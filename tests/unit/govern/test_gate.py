@@ -12,6 +12,7 @@ from zhiyin.govern.gate import (
     Consent,
     Facts,
     Limits,
+    Suppression,
     check,
     consent_state,
     is_quiet,
@@ -31,7 +32,7 @@ def test_a_person_who_agreed_is_reached_at_noon():
     ("change", "reason"),
     [
         ({"has_address": False}, "no_address"),
-        ({"suppressed": True}, "suppressed"),
+        ({"suppressions": (Suppression(("p_a",), "bounce", NOON),)}, "suppressed"),
         ({"consents": ()}, "consent_missing"),
         ({"consents": (replace(YES, granted=False),)}, "consent_refused"),
         ({"held_out": True}, "held_out"),

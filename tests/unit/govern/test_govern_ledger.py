@@ -55,4 +55,4 @@ def test_a_suppression_of_all_channels_holds_for_each(connection):
             tables.suppressions.insert().values(token=token, channel=channel, reason="r", at=THEN)
         )
     found = ledger.read_suppressed(connection, ["a", "b", "c", "d"], channel="email")
-    assert found == {"a", "b"}
+    assert found == {"a": [("r", THEN.replace(tzinfo=UTC))], "b": [("r", THEN.replace(tzinfo=UTC))]}

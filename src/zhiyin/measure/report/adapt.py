@@ -326,3 +326,12 @@ def _read_profits(
             contacted = number(bodies[metric].get("contacted"))
             made.append(Profit(name, value, None if contacted is None else round(contacted)))
     return tuple(made)
+
+
+def read_doubts(checks: Sequence[Mapping]) -> tuple[Both, ...]:
+    """What table `quality` says is not fine, in words, the worst first."""
+    ranks = {"bad": 0, "warn": 1}
+    wrong = sorted(
+        (row for row in checks if row[c.STATUS] in ranks), key=lambda row: ranks[row[c.STATUS]]
+    )
+    return tuple(Both(row[c.WORDS_EN], row[c.WORDS_ZH]) for row in wrong)

@@ -86,6 +86,8 @@ class DataPart:
     loads: tuple[Load, ...] = ()
     quarantine: tuple[Count, ...] = ()
     campaigns: int = 0
+    checks: int = 0  # findings about the data's quality, and those of them to look at
+    doubts: tuple[Both, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def collect_data(
     metrics = adapt.read_metrics([*results, *_read_check(ctx)])
     loads = _read_loads(ctx)
     data = _read_data(ctx, loads, campaigns=len(names))
+    checks = _rows_of_day(ctx, "quality", order=(c.STATUS, c.TABLE, c.SOURCE, c.COLUMN, c.METRIC))
+    data = replace(data, checks=len(checks), doubts=adapt.read_doubts(checks))
     return ReportData(
         Shop(settings.name, settings.currency, settings.zone, settings.languages, settings.demo),
         ctx.as_of,

@@ -1,0 +1,357 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
+"""Who events are about: identities, merges, and customers with the traits they were given.
+
+A visitor without a user id, an e-mail address, a telephone or an order is no customer yet: her
+events and her identity are kept, a row of `customers` is not made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from zhiyin.collect.event_fields import clean_fields
+from zhiyin.collect.event_rows import Kept
+from zhiyin.collect.mapping import EMAIL, PHONE, USER_ID
+from zhiyin.collect.personal import normalise_email, normalise_phone
+from zhiyin.collect.shape import lake_rows
+from zhiyin.core import columns as c
+from zhiyin.core.protocols import Store, Vault
+from zhiyin.core.tables import TABLES
+
+ANONYMOUS = "anonymous_id"
+SAME_EVENT = "same_event"
+_LOOSE = (EMAIL, PHONE, ANONYMOUS)
+"""Namespaces of identifiers that belong to the one user who was seen with them."""
+_COLUMNS = {
+    c.LANGUAGE: ("language", "locale", "lang"),
+    c.COUNTRY: ("country", "countryCode", "country_code"),
+    c.REGION: ("region", "state", "province"),
+    c.CITY: ("city",),
+    c.TIME_ZONE: ("timezone", "timeZone", "time_zone"),
+}
+
+
+class Traits(NamedTuple):
+    """What one `identify` says about a party."""
+
+    party_id: str
+    at: int  # microseconds since 1970
+    event_id: str
+    columns: dict[str, str]
+    open: dict[str, Any]
+    personal: dict[str, Any]
+    source: str
+
+
+@dataclass
+class People:
+    """What a unit knows about people; filled event by event.
+
+    `sightings`: (namespace, normalised value, party) → first time and source. `customers`: party
+    → first time and source of those who are customers. `traits`: what identifies say.
+    """
+
+    sightings: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
+    customers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    traits: list[Traits] = field(default_factory=list)
+
+    def see(self, one: Kept) -> None:
+        """Note who the event is about, and which identifiers it holds together."""
+        event, party = one.event, one.party_id
+        at, request = event.occurred_us, event.request
+        if event.user_id is not None:
+            self._sight((request.user_namespace, event.user_id, party), at, request.source)
+            self._customer(party, at, request.source)
+        if event.anonymous_id is not None:
+            self._sight((ANONYMOUS, event.anonymous_id, party), at, request.source)
+        if event.kind == "alias" and isinstance(previous := event.other.get("previousId"), str):
+            if previous.strip() and event.user_id is not None:
+                self._sight((ANONYMOUS, previous.strip(), party), at, request.source)
+        if event.kind == "identify":
+            self._identify(one)
+        if one.order_id is not None and one.plain.endswith("completed"):
+            self._customer(party, at, request.source)
+
+    def _sight(self, key: tuple[str, str, str], at: int, source: str) -> None:
+        known = self.sightings.get(key)
+        if known is None or (at, source) < known:
+            self.sightings[key] = (at, source)
+
+    def _customer(self, party: str, at: int, source: str) -> None:
+        known = self.customers.get(party)
+        if known is None or (at, source) < known:
+            self.customers[party] = (at, source)
+
+    def _identify(self, one: Kept) -> None:
+        event, request = one.event, one.event.request
+        personal = dict(one.trait_personal)
+        for namespace, normalise in ((EMAIL, normalise_email), (PHONE, normalise_phone)):
+            value = personal.get(namespace)
+            value = str(value) if isinstance(value, str | int) else ""
+            found = normalise(value) if value and not isinstance(value, bool) else None
+            if found is not None:
+                self._sight((namespace, found, one.party_id), event.occurred_us, request.source)
+                self._customer(one.party_id, event.occurred_us, request.source)
+        if not one.traits and not personal:
+            return
+        raw = {**_object(event.context.get("traits")), **event.traits}
+        self.traits.append(
+            Traits(
+                one.party_id, event.occurred_us, one.event_id, _columns(raw, event.context),
+                clean_fields(one.traits, personal), personal, request.source,
+            )
+        )  # fmt: skip
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _columns(traits: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
+    address = _object(traits.get("address"))
+    made = {}
+    for column, names in _COLUMNS.items():
+        values = [*(traits.get(n) for n in names), *(address.get(n) for n in names)]
+        values += [context.get(n) for n in names]
+        found = next((v for v in values if isinstance(v, str) and 0 < len(v) <= 80), None)
+        if found is not None and "@" not in found:
+            made[column] = found
+    return made
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Where rows about people go."""
+
+    store: Store
+    vault: Vault
+    load_id: str
+    now: datetime
+
+    def write(self, people: People) -> dict[str, int]:
+        """Identities, merges and customers of the unit, in this order; rows by table."""
+        tokens = self._identities(people)
+        return {
+            "identities": len(tokens[1]),
+            "merges": self._merges(tokens[0]),
+            "customers": self._customers(people),
+        }
+
+    def _append(self, table: str, rows: pa.Table) -> int:
+        if rows.num_rows:
+            self.store.append(table, rows, app=f"{self.load_id}:{table}")
+        return rows.num_rows
+
+    def _identities(self, people: People) -> tuple[list[str], list[int]]:
+        """Append sightings that the lake does not hold; the identity ids seen, and the new."""
+        seen = sorted(people.sightings.items())
+        tokens = [self.vault.token("identity", f"{n}|{v}") for (n, v, _), _ in seen]
+        if not seen:
+            return [], []
+        parties = [party for (_, _, party), _ in seen]
+        held = self.held("identities", c.IDENTITY_ID, tokens, [c.IDENTITY_ID, c.PARTY_ID])
+        there = set(zip(held.column(0).to_pylist(), held.column(1).to_pylist(), strict=True))
+        new = [i for i, pair in enumerate(zip(tokens, parties, strict=True)) if pair not in there]
+        columns = {
+            c.IDENTITY_ID: pa.array([tokens[i] for i in new], pa.string()),
+            c.NAMESPACE: pa.array([seen[i][0][0] for i in new], pa.string()),
+            c.PARTY_ID: pa.array([parties[i] for i in new], pa.string()),
+            c.VALID_AT: _moments(seen[i][1][0] for i in new),
+            c.SOURCE: pa.array([seen[i][1][1] for i in new], pa.string()),
+        }
+        rows = lake_rows(
+            columns, TABLES["identities"], len(new), load_id=self.load_id, loaded_at=self.now
+        )
+        self._append("identities", rows)
+        return tokens, new
+
+    def _merges(self, tokens: list[str]) -> int:
+        """Append the merges that the evidence of these identities calls for and are new."""
+        if not tokens:
+            return 0
+        names = [c.IDENTITY_ID, c.NAMESPACE, c.PARTY_ID, c.VALID_AT]
+        known = self.held("identities", c.IDENTITY_ID, tokens, names, mine=True).to_pandas()
+        shared = known[known.duplicated(c.IDENTITY_ID, keep=False)]
+        if shared.empty:
+            return 0
+        theirs = self.held("identities", c.PARTY_ID, shared[c.PARTY_ID].tolist(), names, mine=True)
+        own = theirs.filter(pc.invert(pc.is_in(theirs.column(c.NAMESPACE), pa.array(_LOOSE))))
+        proposed = propose_same_event(shared, users={*own.column(c.PARTY_ID).to_pylist()})
+        if proposed.empty:
+            return 0
+        held = self.held("merges", c.PARTY_ID, proposed[c.PARTY_ID].tolist(), [c.PARTY_ID, c.INTO],
+                         mine=True)  # fmt: skip
+        there = set(zip(held.column(0).to_pylist(), held.column(1).to_pylist(), strict=True))
+        pairs = zip(proposed[c.PARTY_ID], proposed[c.INTO], strict=True)
+        fresh = proposed[[pair not in there for pair in pairs]]
+        columns = {
+            c.PARTY_ID: pa.array(fresh[c.PARTY_ID].tolist(), pa.string()),
+            c.INTO: pa.array(fresh[c.INTO].tolist(), pa.string()),
+            c.AT: pa.array(fresh[c.AT].to_numpy().astype("datetime64[us]")),
+            c.EVIDENCE: pa.array(
+                [json.dumps({c.NAMESPACE: one}) for one in fresh[c.NAMESPACE]], pa.string()
+            ),
+        }
+        return self._append(
+            "merges", lake_rows(columns, TABLES["merges"], len(fresh), rule=SAME_EVENT)
+        )
+
+    def held(
+        self, table: str, key: str, values: Sequence[str], names: list[str], *, mine: bool = False
+    ) -> pa.Table:
+        """`names` of the rows of a table with one of `values`, written by this unit or not."""
+        rows = self.store.read(table)
+        if not mine and c.LOAD_ID in rows.columns:
+            rows = rows.filter(rows[c.LOAD_ID] != self.load_id)
+        wanted = pa.table({key: pa.array(sorted({*values}), pa.string())})
+        return rows.semi_join(self.store.to_ibis(wanted), key).select(*names).to_pyarrow()
+
+    def _customers(self, people: People) -> int:
+        by_party: dict[str, list[Traits]] = {}
+        for one in sorted(people.traits, key=lambda one: (one.at, one.event_id)):
+            by_party.setdefault(one.party_id, []).append(one)
+        parties = sorted({*people.customers, *by_party})
+        if not parties:
+            return 0
+        held = self.held("customers", c.PARTY_ID, parties, list(TABLES["customers"].names))
+        personal = self.vault.unseal(
+            held.column(c.PARTY_ID).to_pylist(), held.column(c.PERSONAL).to_pylist()
+        )
+        rows = zip(held.to_pylist(), personal, strict=True)
+        old = {row[c.PARTY_ID]: {**row, c.PERSONAL: fields or {}} for row, fields in rows}
+        names = _names(people)
+        made: list[dict[str, Any]] = []
+        for party in parties:
+            made += self._revisions(
+                party, old.get(party), by_party.get(party, []), people.customers.get(party),
+                names.get(party, {}),
+            )  # fmt: skip
+        return self._append("customers", self._customer_rows(made))
+
+    def _revisions(
+        self,
+        party: str,
+        held: dict[str, Any] | None,
+        traits: list[Traits],
+        first: tuple[int, str] | None,
+        names: dict[str, str],
+    ) -> list[dict[str, Any]]:
+        """The revisions of a customer that are new: one for each identify that changes her.
+
+        An identify older than what is held fills blanks only.
+        """
+        made: list[dict[str, Any]] = []
+        state = _state(held)
+        revision = held[c.REVISION] if held else 0
+        last = _micro(held[c.VALID_AT]) if held else 0
+        if held is None and first is not None and (not traits or first[0] < traits[0].at):
+            state = {"columns": {}, "open": {}, "personal": {**names}}
+            revision, last = 1, first[0]
+            made.append(_revision(party, state, revision, last, first[1]))
+        for one in traits:
+            fills = one.at < last
+            new = {
+                "columns": _join(state["columns"], one.columns, fills=fills),
+                "open": _join(state["open"], one.open, fills=fills),
+                "personal": _join({**names, **state["personal"]}, one.personal, fills=fills),
+            }
+            if new == state and revision:
+                continue
+            state, revision, last = new, revision + 1, max(last, one.at)
+            made.append(_revision(party, state, revision, last, one.source))
+        return made
+
+    def _customer_rows(self, made: list[dict[str, Any]]) -> pa.Table:
+        parties = [one[c.PARTY_ID] for one in made]
+        sealed = self.vault.seal(parties, [one[c.PERSONAL] or None for one in made])
+        columns: dict[str, Any] = {
+            name: pa.array([one.get(name) for one in made], pa.string())
+            for name in (c.PARTY_ID, c.SOURCE, c.PROPERTIES, *_COLUMNS)
+        }
+        columns |= {
+            c.REVISION: pa.array([one[c.REVISION] for one in made], pa.int64()),
+            c.VALID_AT: _moments(one[c.VALID_AT] for one in made),
+            c.PERSONAL: pa.array(sealed, pa.binary()),
+        }
+        return lake_rows(
+            columns, TABLES["customers"], len(made), op="upsert", recorded_at=self.now,
+            undated=False, load_id=self.load_id, loaded_at=self.now,
+        )  # fmt: skip
+
+
+def propose_same_event(identities: pd.DataFrame, *, users: set[str]) -> pd.DataFrame:
+    """Parties known by an anonymous id, e-mail or telephone alone that one user was seen with.
+
+    Parameters
+    ----------
+    identities
+        All rows of some identity ids: `identity_id`, `namespace`, `party_id`, `valid_at`.
+    users
+        Parties with an identifier of their own.
+
+    Returns
+    -------
+    `party_id`, `into`, `at`, `namespace`, sorted; nothing where two users share an identifier.
+    """
+    made: dict[tuple[str, str], tuple[Any, str]] = {}
+    loose = identities[identities[c.NAMESPACE].isin(_LOOSE)]
+    for _, group in loose.groupby(c.IDENTITY_ID, sort=True):
+        into = sorted({*group[c.PARTY_ID]} & users)
+        if len(into) != 1:
+            continue
+        found = group[c.VALID_AT].max(), min(group[c.NAMESPACE])
+        for party in sorted({*group[c.PARTY_ID]} - users):
+            made[party, into[0]] = min(made.get((party, into[0]), found), found)
+    rows = [(party, into, *made[party, into]) for party, into in sorted(made)]
+    return pd.DataFrame(rows, columns=[c.PARTY_ID, c.INTO, c.AT, c.NAMESPACE])
+
+
+def _names(people: People) -> dict[str, dict[str, str]]:
+    """The identifiers of each party as a customer keeps them."""
+    made: dict[str, dict[str, str]] = {}
+    for namespace, value, party in sorted(people.sightings):
+        if party in people.customers and namespace not in _LOOSE:
+            made.setdefault(party, {}).setdefault(USER_ID, value)
+    return made
+
+
+def _state(held: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    if held is None:
+        return {"columns": {}, "open": {}, "personal": {}}
+    return {
+        "columns": {name: held[name] for name in _COLUMNS if held[name] is not None},
+        "open": json.loads(held[c.PROPERTIES] or "{}"),
+        "personal": held[c.PERSONAL],
+    }
+
+
+def _join(old: dict[str, Any], new: dict[str, Any], *, fills: bool) -> dict[str, Any]:
+    return {**new, **old} if fills else {**old, **new}
+
+
+def _revision(
+    party: str, state: dict[str, dict[str, Any]], revision: int, at: int, source: str
+) -> dict[str, Any]:
+    text = json.dumps(state["open"], ensure_ascii=False, sort_keys=True) if state["open"] else None
+    return {
+        c.PARTY_ID: party, c.REVISION: revision, c.VALID_AT: at, c.SOURCE: source,
+        c.PROPERTIES: text, c.PERSONAL: state["personal"], **state["columns"],
+    }  # fmt: skip
+
+
+def _moments(values: Iterable[int]) -> pa.Array:
+    return pa.array(np.asarray([*values], np.int64).astype("datetime64[us]"), pa.timestamp("us"))
+
+
+def _micro(moment: datetime) -> int:
+    return int(np.datetime64(moment, "us").astype(np.int64))

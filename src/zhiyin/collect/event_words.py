@@ -1,0 +1,43 @@
+"""What is wrong or odd about a tracked event, in both languages."""
+
+from __future__ import annotations
+
+REASONS: dict[str, tuple[str, str]] = {
+    "against_plan": ("the event does not fit its tracking plan", "事件不符合埋点方案"),
+    "bad_frame": ("the journal's frame is no request", "日志帧不是一个请求"),
+    "bad_json": ("the event is no JSON", "事件不是有效的 JSON"),
+    "date_ahead": ("the event is over 24 hours ahead", "事件时间超前 24 小时以上"),
+    "missing_identity": ("neither userId nor anonymousId is given", "缺少 userId 和 anonymousId"),
+    "not_an_object": ("the event is no JSON object", "事件不是 JSON 对象"),
+    "too_deep": ("the event is nested deeper than 32 levels", "事件嵌套超过 32 层"),
+    "too_large": ("the event is larger than 32 KB", "事件超过 32 KB"),
+    "too_long": ("an id has more than 256 characters", "标识超过 256 个字符"),
+    "unknown_type": ("the event is none of track, identify, page, screen, group, alias",
+                     "事件类型不是 track、identify、page、screen、group 或 alias"),
+    "wrong_type": ("an id or the name is neither text nor a number",
+                   "标识或名称既不是文本也不是数字"),
+}  # fmt: skip
+"""Why an event is refused: code → (en, zh)."""
+FINDINGS: dict[str, tuple[str, str]] = {
+    "bad_sent_at": ("sentAt cannot be read; the time is as sent", "sentAt 无法解析，时间按原样"),
+    "bad_timestamp": ("the time cannot be read; it is that of receipt",
+                      "时间无法解析，以接收时间为准"),
+    "broken_text": ("text that is no Unicode was replaced", "非 Unicode 文本已替换"),
+    "missing_event_name": ("a track event has no name", "track 事件没有名称"),
+    "missing_message_id": ("no messageId: known by its content", "没有 messageId，以内容去重"),
+    "missing_order_id": ("an order event names no order", "订单事件没有订单号"),
+    "missing_product_id": ("a product has no id", "商品没有编号"),
+    "missing_review_body": ("a review has no text", "评价没有文本"),
+    "no_products": ("a list, cart or checkout without products", "列表、购物车或结算中没有商品"),
+    "no_rate": ("no exchange rate for the value", "金额没有可用汇率"),
+    "not_a_number": ("NaN or infinity became empty", "NaN 或无穷大已置空"),
+    "number_id": ("an id was a number and became text", "标识是数字，已转为文本"),
+    "personal_value": ("a personal value was masked", "个人信息已脱敏"),
+    "placeholder_id": ("an id like null or undefined was ignored",
+                       "null、undefined 之类的标识已忽略"),
+    "unknown_consent_category": ("a consent category is not known", "未知的同意类别"),
+    "unknown_currency": ("the currency is no code of ISO 4217", "货币不是 ISO 4217 代码"),
+    "wrong_type": ("a part of the event has the wrong type", "事件某部分类型不对"),
+    "wrong_value": ("the value is no amount", "金额无法解析"),
+}  # fmt: skip
+"""What validation finds in events that are kept: code (before a colon and a name) → (en, zh)."""

@@ -1,0 +1,38 @@
+"""Tables about the data itself; part of `core/tables.py`."""
+
+from __future__ import annotations
+
+from zhiyin.core import columns as c
+from zhiyin.core.schema import Table, col, req
+
+_DAY = req(c.AS_OF_ON, "date", "the day the row is for")
+
+QUALITY = Table(
+    "quality", "derived", "How good the data of each table and source is, as of a day.",
+    "collect.quality", (c.AS_OF_ON, c.TABLE, c.SOURCE, c.COLUMN, c.METRIC),
+    (
+        _DAY, req(c.TABLE, "string", "table that was looked at"),
+        req(c.SOURCE, "string", "source of its rows"),
+        req(c.COLUMN, "string", "column; empty: the table as a whole"),
+        req(c.METRIC, "string", "completeness, validity, uniqueness, outliers, freshness, volume "
+            "or drift"),
+        col(c.VALUE, "float64", "share in [0, 1]; freshness: days; volume: ratio; drift: PSI"),
+        col(c.THRESHOLD, "float64", "where a warning begins"),
+        req(c.STATUS, "string", "ok, warn or bad"), req(c.N, "int64", "rows behind it"),
+        req(c.WORDS_EN, "string", "the finding in English"),
+        req(c.WORDS_ZH, "string", "the finding in Chinese"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+DUPLICATES = Table(
+    "duplicates", "derived", "Parties that may be one person: suggestions, nothing is merged.",
+    "collect.duplicates", (c.AS_OF_ON, c.PARTY_ID, c.INTO),
+    (
+        _DAY, req(c.PARTY_ID, "string", "identifier of a person", pii="pseudonym"),
+        req(c.INTO, "string", "the party she may be the same person as", pii="pseudonym"),
+        req(c.SCORE, "float64", "how alike they are", "[0, 1]"),
+        req(c.RULE, "string", "what was compared, without its values"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
