@@ -2,11 +2,14 @@
 
 import gzip
 import re
+from pathlib import Path
 
 from zhiyin import __version__
 from zhiyin.api.tracker import load_tracker, shrink
 
 LIMIT = 4000
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "tracker.md").read_text(encoding="utf-8")
 
 
 def test_the_tracker_is_under_four_kilobytes_gzipped(client):
@@ -53,3 +56,26 @@ def test_the_source_keeps_to_what_shrinking_can_read():
     for line in load_tracker().text.decode().splitlines():
         assert line.count("`") == 0, "a template could run over lines"
         assert "/*" not in line, "a block comment is not dropped"
+
+
+def test_every_option_is_described_with_its_default():
+    source = (ROOT / "src" / "zhiyin" / "api" / "static" / "zhiyin.js").read_text(encoding="utf-8")
+    options = re.search(r"const options = \{\n(.*?)\n  \};", source, re.S)[1]
+    names = re.findall(r"^    (\w+):", options, re.M)
+    described = re.search(r"## Options of `init`\n(.*?)\n## ", PAGE, re.S)[1]
+    rows = [line.split("|")[1:3] for line in described.splitlines() if line.startswith("| `")]
+    told = {name: default for names_, defaults in rows for name, default in pair(names_, defaults)}
+    assert set(told) == set(names)
+    for name, value in re.findall(r"^    (\w+): (\d+|true|false|'\w+'|\{\}),$", options, re.M):
+        assert told[name] == value, name
+
+
+def pair(names, defaults):
+    names, defaults = (re.findall(r"`([^`]*)`", one) for one in (names, defaults))
+    return zip(names, defaults or [""] * len(names), strict=True)
+
+
+def test_the_snippet_of_the_docs_is_the_one_that_is_tested():
+    tried = (ROOT / "tests" / "clients" / "conftest.py").read_text(encoding="utf-8")
+    stub = re.search(r"  window\.zhiyin = window\.zhiyin \|\| function.*?\n  \};\n", PAGE, re.S)[0]
+    assert stub in tried

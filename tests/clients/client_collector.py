@@ -13,7 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from zhiyin.app import Workspace
 from zhiyin.collect.received import unpack
+from zhiyin.collect.write_keys import make_write_key
+from zhiyin.core.clock import naive_utc
+from zhiyin.core.config import validate_settings
 from zhiyin.store.journal import finished_segments, read_segment
 from zhiyin.store.vault import open_segment_keys
 
@@ -26,12 +30,21 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.acknowledged: set[str] = set()  # message ids; gates add theirs
-        _zhiyin("init", folder, "--name", "laden")
-        self.browser_key = _zhiyin("source", "add", "site", "--kind", "browser", "-w", folder)
-        self.server_key = _zhiyin("source", "add", "backend", "--kind", "server", "-w", folder)
+        settings = validate_settings({"name": "laden"}, where="test")
+        with Workspace.create(folder, settings) as shop, shop.store.begin() as connection:
+            now = naive_utc(shop.clock.now())
+            self.browser_key, self.server_key = (
+                make_write_key(connection, f"a-{kind}", kind=kind, now=now).write_key
+                for kind in ("browser", "server")
+            )
+            self.slow_key = make_write_key(  # ten seconds' worth may come at once
+                connection, "slow", kind="browser", now=now, events_per_s=2
+            ).write_key
+        command = [sys.executable, "-m", "zhiyin", "serve", "--port", "0", "--no-worker", "-w"]
         self._process = subprocess.Popen(
-            [*_COMMAND, "serve", "--port", "0", "--no-worker", "-w", str(folder)],
-            env=_environment(), stderr=subprocess.PIPE, text=True,
+            [*command, str(folder)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         watchdog = threading.Timer(START_S, self._process.kill)
         watchdog.start()
@@ -56,22 +69,6 @@ class Collector:
         )
 
 
-_COMMAND = [sys.executable, "-m", "zhiyin"]
-
-
 def _events(body: bytes) -> list[dict]:
     read = msgspec.json.decode(body)
     return read.get("batch", [read])
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-def _zhiyin(*arguments: str | Path) -> str:
-    command = [*_COMMAND, *map(str, arguments)]
-    done = subprocess.run(
-        command, env=_environment(), capture_output=True, text=True, check=False, timeout=START_S
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()

@@ -211,6 +211,18 @@ def test_retry_after_is_honoured_also_by_the_next_page(visitor, gate):
     assert set(arrived(gate).values()) == {1}
 
 
+def test_a_source_over_its_limit_delivers_as_soon_as_it_may(visitor, gate, collector):
+    visitor.write_key = collector.slow_key
+    page = visitor.open(**QUIET)
+    track(page, "Within", 20)
+    gate.wait_for_events(20)
+    track(page, "Over", 6)
+    *_, refused, later = gate.wait_for_events(26)
+    assert (refused.status, later.status) == (429, 200)
+    assert later.at - refused.at >= 1  # not its own short backoff: it read Retry-After
+    assert set(arrived(gate).values()) == {1}
+
+
 def test_a_batch_that_can_never_succeed_does_not_block_the_next(visitor, gate):
     gate.fail(Fault(400))
     page = visitor.open(**QUIET)
@@ -312,6 +324,7 @@ def test_a_browser_without_keepalive_sends_a_beacon(visitor, gate):
     track(page, "Beacon")
     page.goto(visitor.site.url + "/elsewhere")
     (call,) = gate.wait_for_events(1)
+    assert call.headers["sec-fetch-mode"] == "no-cors"  # a fetch would say cors
     assert call.headers["content-type"].startswith("text/plain")
     assert arrived(gate) == {("Beacon", 0): 1}
 

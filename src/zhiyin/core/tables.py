@@ -209,7 +209,8 @@ IDENTITIES = Table(
     (c.IDENTITY_ID, c.PARTY_ID),
     (
         req(c.IDENTITY_ID, "string", "keyed hash of namespace and value", pii="pseudonym"),
-        req(c.NAMESPACE, "string", "user_id, email, phone"), A_PARTY,
+        req(c.NAMESPACE, "string", "a source's user ids, email, phone, unionid, openid:<app>, "
+            "ouid:<shop>, card, device_id or anonymous_id"), A_PARTY,
         req(c.VALID_AT, "timestamp", "since when it is known"), *LOADED,
     ),
     time=c.VALID_AT,
@@ -223,6 +224,22 @@ MERGES = Table(
         req(c.AT, "timestamp", "from when"), req(c.RULE, "string", "rule or person"),
         col(c.EVIDENCE, "json", "what the rule saw, without personal data"),
         col(c.UNDONE_AT, "timestamp", "from when it no longer holds"),
+    ),
+    time=c.AT,
+)  # fmt: skip
+
+IDENTITY_CONFLICTS = Table(
+    "identity_conflicts", "dimension", "Records that an identifier would have joined, and why not.",
+    "collect.identity", (c.CONFLICT_ID,),
+    (
+        req(c.CONFLICT_ID, "string", "hash of reason, identifier and records"), A_PARTY,
+        req(c.INTO, "string", "the other record, or the second of several", pii="pseudonym"),
+        req(c.IDENTITY_ID, "string", "the identifier they share", pii="pseudonym"),
+        req(c.NAMESPACE, "string", "its kind"),
+        req(c.AT, "timestamp", "when both had been seen with it"),
+        req(c.REASON, "string", "shared, ambiguous, apart, two_ids or too_many"),
+        col(c.N, "int64", "records that share it, where it joins none of them"),
+        req(c.SOURCE, "string", "source of the later row"),
     ),
     time=c.AT,
 )  # fmt: skip
@@ -417,9 +434,9 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
-        IDENTITIES, MERGES, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, QUALITY,
-        DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES,
-        RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
+        IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES,
+        QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS,
+        MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 

@@ -32,7 +32,7 @@
     preferences: {},
     // The category without which nothing is stored or sent; those that a bare grant or deny means.
     needs: 'Analytics',
-    categories: 0,
+    categories: null,
     // Whether Global Privacy Control and Do Not Track are refusals.
     signals: false,
     // Page views: of the page as loaded; of every address it gives itself later (true or 'hash').
@@ -51,7 +51,7 @@
   // Events that the browser refused to store, by their slot; and the slots of those under way.
   const memory = new Map();
   const flying = new Set();
-  let writeKey, timer, address;
+  let writeKey, timer, address, leaving;
   let anonymousId = '';
   let userId = '';
   let referrer = document.referrer;
@@ -306,7 +306,9 @@
 
   // A page that is left sends without the lock: nobody will be there to get it.
   const leave = () => {
+    leaving = true;
     if (mayTrack() && pause() <= 0) send();
+    leaving = false;
   };
 
   const post = async (body) => {
@@ -315,7 +317,7 @@
     const limit = setTimeout(() => controller.abort(), TIMEOUT_MS);
     try {
       // A browser without keepalive ends a request with its page.
-      if (document.hidden && !('keepalive' in Request.prototype)) navigator.sendBeacon(url, body);
+      if (leaving && !('keepalive' in Request.prototype)) navigator.sendBeacon(url, body);
       // A string goes as text/plain, which needs no preflight.
       else {
         const { signal } = controller;
