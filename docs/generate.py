@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from typer.main import get_command
+
+from zhiyin.cli import app
 from zhiyin.collect.mapping import LOADABLE, Mapping, Rule, needs_of, targets
 from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
@@ -99,6 +104,37 @@ def errors_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    lines = ["# Commands", "", NOTE, "", "`--help` after a command shows the same.", ""]
+    for name, command in _commands(get_command(app).commands):
+        lines += [f"## zhiyin {name}", "", inspect.cleandoc(command.help), ""]
+        lines += [row("argument or option", "default", "meaning"), row(*["---"] * 3)]
+        for one in command.params:
+            if one.hidden:
+                continue
+            argument = one.param_type_name == "argument"
+            shown = one.name.upper() if argument else ", ".join(one.opts)
+            default = "(required)" if one.required else _plain(one.default)
+            lines.append(row(f"`{shown}`", default, one.help or ""))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _commands(commands: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its full name, those of groups too."""
+    for name, command in sorted(commands.items()):
+        if inner := getattr(command, "commands", None):
+            yield from _commands(inner, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+def _plain(value: object) -> str:
+    """A default as it would be typed; none for a switch that is off."""
+    return "" if value is False else _default(value)
+
+
 def _default(value: object) -> str:
     return "" if value is None or value == "" else f"`{value}`"
 
@@ -151,6 +187,7 @@ PAGES = {
     "settings.md": settings_page,
     "errors.md": errors_page,
     "mappings.md": mappings_page,
+    "commands.md": commands_page,
 }
 
 

@@ -1,0 +1,291 @@
+"""Every code block of the documentation is run, or read by what would read it for the user."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import shlex
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from markdown_it import MarkdownIt
+from typer.testing import CliRunner
+
+from zhiyin.app import Workspace
+from zhiyin.cli import app
+from zhiyin.collect.mapping import (
+    LOADABLE,
+    KindRule,
+    Mapping,
+    Rule,
+    check_mapping,
+    parse_mapping,
+    read_mapping,
+    targets,
+)
+from zhiyin.collect.sources.config import read_source
+from zhiyin.core.config import Settings, validate_settings
+from zhiyin.core.errors import ZhiyinError
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+COMMANDS = typer.main.get_command(app).commands
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines"}
+"""What stands in a sentence for a value that the command line reads more closely."""
+SECRETS = "ZHIYIN_SOURCE_"  # a source's name follows
+PICTURE = re.compile(r"[→↑│─└]")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block, or one piece of code within a sentence (`inline`)."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    inline: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def find_blocks(page: str, markdown: str) -> list[Block]:
+    """All code of a page, as CommonMark reads it."""
+    found = []
+    for token in MarkdownIt("commonmark").enable("table").parse(markdown):
+        line = token.map[0] + 1 if token.map else 0
+        if token.type in {"fence", "code_block"}:
+            language = token.info.strip() or guess_language(token.content)
+            found.append(Block(page, line, language, token.content))
+        for child in token.children or ():
+            if child.type == "code_inline":
+                found.append(Block(page, line, "", child.content, inline=True))
+    return found
+
+
+def guess_language(text: str) -> str:
+    """`toml` where an indented block reads as such, otherwise none."""
+    try:
+        return "toml" if tomllib.loads(text) else ""
+    except tomllib.TOMLDecodeError:
+        return ""
+
+
+BLOCKS = [
+    block
+    for path in PAGES
+    for block in find_blocks(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+]
+WHOLE = [block for block in BLOCKS if not block.inline]
+
+
+def of_language(language: str) -> list[Block]:
+    return [block for block in WHOLE if block.language == language]
+
+
+def shell_lines(block: Block) -> list[str]:
+    """Lines of a block without language that are typed into a shell; none of a picture."""
+    if block.language not in {"", "sh", "bash", "console"}:
+        return []
+    lines = [line.split(" #")[0].strip() for line in block.text.splitlines()]
+    return [] if PICTURE.search(block.text) else [line for line in lines if line]
+
+
+def check_line(line: str) -> None:
+    """See that a shell line would be understood; raises or fails where it would not."""
+    program, *arguments = shlex.split(line)
+    if program == "make":
+        assert arguments, "make what?"
+        assert arguments[0] in TARGETS, f"the Makefile has no target {arguments[0]}"
+    elif program.rsplit("/", 1)[-1] == "zhiyin":
+        parse_command(arguments)
+    elif program == "python" and arguments[0] == "-m":
+        assert importlib.util.find_spec(arguments[1]), f"there is no module {arguments[1]}"
+    elif program == "python":
+        assert (ROOT / arguments[0]).is_file(), f"there is no {arguments[0]}"
+    else:
+        assert program == "open", f"nothing here checks the command {program!r}"
+        assert Path(arguments[0]).name in {"report.html", "planned.html"}
+
+
+def parse_command(arguments: list[str]) -> None:
+    """Let the real command line read the arguments; nothing is called."""
+    command = typer.main.get_command(app)
+    words = [one.strip("[]").removesuffix("…") for one in arguments if one != "…"]
+    words = [PLACES.get(one, one) for one in words]
+    path = []
+    while children := getattr(command, "commands", None):
+        path.append(words.pop(0))
+        assert path[-1] in children, f"there is no command {' '.join(path)}"
+        command = children[path[-1]]
+    command.make_context(path[-1], list(words))
+    if path == ["load"] and "." not in words[0]:
+        assert words[0] in (*LOADABLE, "FILE"), f"no file is loaded into {words[0]}"
+
+
+def test_no_block_goes_unchecked():
+    known = {"python", "toml"}
+    assert [
+        str(block)
+        for block in WHOLE
+        if block.language not in known and not shell_lines(block) and not PICTURE.search(block.text)
+    ] == []
+    assert len(of_language("python")) >= 1
+    assert len(of_language("toml")) >= 1
+
+
+@pytest.mark.parametrize(
+    ("block", "line"), [(block, line) for block in WHOLE for line in shell_lines(block)], ids=str
+)
+def test_every_shell_line_is_understood(block, line):
+    check_line(line)
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.inline and b.text.startswith("zhiyin ")], ids=str
+)
+def test_every_command_in_a_sentence_is_understood(block):
+    words = shlex.split(block.text.replace("…", " …"))[1:]
+    if len(words) == 1 and words[0] in COMMANDS:
+        return  # the name alone
+    if words == ["--help"]:
+        return
+    parse_command(words)
+
+
+@pytest.mark.parametrize("block", of_language("toml"), ids=str)
+def test_every_mapping_and_source_is_read_and_fits_its_table(block, tmp_path):
+    check_toml(block.text, tmp_path)
+
+
+def check_toml(text: str, folder: Path) -> None:
+    """Let the real readers read a source, a mapping, or rules out of one."""
+    values = tomllib.loads(text)
+    if "kind" in values:
+        if isinstance(values.get("mapping"), str):  # the file beside it
+            mapping = next(b for b in of_language("toml") if b.page == "docs/start.md")
+            renamed = mapping.text.replace("sold_at", "ordered_at").replace("price =", "amount =")
+            lines = renamed.replace('"order_lines"', '"orders"').splitlines(keepends=True)
+            kept = [one for one in lines if not one.startswith(("product_id", "quantity"))]
+            (folder / values["mapping"]).write_text("".join(kept), encoding="utf-8")
+        path = folder / "till.toml"
+        path.write_text(text, encoding="utf-8")
+        assert read_source(path).kind == values["kind"]
+    elif "columns" in values:
+        path = folder / "mapping.toml"
+        path.write_text(text, encoding="utf-8")
+        mapping = read_mapping(path)
+        headers = [header for rule in mapping.columns.values() for header in rule.headers]
+        check_mapping(mapping, mapping.table, headers)
+    else:
+        rules = parse_mapping({"source": "shop", "columns": values}, where="rules").columns
+        known = {name for table in LOADABLE for name in targets(table)}
+        assert set(rules) <= known, sorted(set(rules) - known)
+
+
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")  # Ibis sets it
+@pytest.mark.parametrize("block", of_language("python"), ids=str)
+def test_every_python_block_runs_against_a_workspace(block, tmp_path, monkeypatch):
+    settings = validate_settings({"name": "demo", "currency": "USD", "zone": "UTC"}, where="test")
+    Workspace.create(tmp_path / "demo", settings).close()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "example"}
+    exec(compile(block.text, str(block), "exec"), names)  # noqa: S102  the documentation's own
+    assigned = {
+        node.id
+        for node in ast.walk(ast.parse(block.text))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    assert assigned <= set(names)
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_five_lines_turn_a_file_into_a_report(page, tmp_path, monkeypatch):
+    """The lines under *your own data*, run as they stand on a small file."""
+    block = next(b for b in WHOLE if b.page == page and "zhiyin init shop" in b.text)
+    monkeypatch.chdir(tmp_path)
+    mapping = next(b for b in WHOLE if b.page == "docs/start.md" and b.language == "toml")
+    in_the_shops_currency = re.sub(r"currency = .*\n", "", mapping.text)
+    Path("mapping.toml").write_text(in_the_shops_currency, encoding="utf-8")
+    report = None
+    for line in shell_lines(block):
+        program, *arguments = shlex.split(line)
+        if program == "open":
+            report = Path(arguments[0])
+            continue
+        if "load" in arguments:
+            write_orders(Path(arguments[2]))
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, f"{line}: {result.output}"
+    assert report is not None
+    assert report.read_text("utf-8").startswith("<!doctype html>")
+
+
+def write_orders(path: Path) -> None:
+    """Two years of a few people's orders, in the columns that the mapping names."""
+    lines = ["InvoiceNo,CustomerID,StockCode,InvoiceDate,Quantity,UnitPrice"]
+    for number in range(480):
+        month, day, year = number // 2 % 12 + 1, number % 28 + 1, 10 + number // 240
+        lines.append(f"{number},{number % 40},{number % 9},{month}/{day}/{year} 10:00,1,2.50")
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def test_settings_in_a_sentence_exist():
+    ours = settings_names()
+    for block in BLOCKS:
+        if block.inline and (found := re.match(r"([a-z_]+) = ", block.text)):
+            assert found[1] in ours, f"{block}: {found[1]} is no setting"
+            tomllib.loads(block.text)
+
+
+def test_variables_in_a_sentence_exist():
+    folders = (ROOT / "src", ROOT / "tests")
+    code = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
+    code.append((ROOT / "Makefile").read_text("utf-8"))
+    for block in BLOCKS:
+        for variable in re.findall(r"ZHIYIN_[A-Z_]*[A-Z](?!\w)", block.text):
+            known = SECRETS if variable.startswith(SECRETS) else variable
+            assert any(known in text for text in code), f"{block}: {variable}"
+
+
+def settings_names() -> set[str]:
+    names = set(Settings.model_fields)
+    for field in Settings.model_fields.values():
+        names |= set(getattr(type(field.get_default()), "model_fields", ()))
+    return names.union(*(kind.model_fields for kind in (Mapping, Rule, KindRule)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "zhiyin lod order_lines f.csv",
+        "zhiyin load order_lnes f.csv",
+        "zhiyin load order_lines f.csv --mapp m.toml",
+        "zhiyin run --as-of yesterday",
+        "make dmeo",
+        "python -m bench.nothing",
+        "curl localhost",
+    ],
+)
+def test_a_line_that_would_not_work_is_caught(line):
+    with pytest.raises(BaseException) as caught:  # noqa: PT011  of the command line's own kinds
+        check_line(line)
+    assert not isinstance(caught.value, KeyboardInterrupt | SystemExit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['kind = "sql"\nurll = "sqlite:///x"\n', '[columns]\norder_id = "a"\n', 'amoun = "x"\n'],
+)
+def test_a_block_that_the_reader_refuses_is_caught(text, tmp_path):
+    with pytest.raises((ZhiyinError, AssertionError)):
+        check_toml(text, tmp_path)
