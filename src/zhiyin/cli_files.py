@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhiyin.cli_progress import progress_bar
 from zhiyin.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,9 +60,12 @@ def load(
             plan = plan_load(shop.folder, file, wish, store=shop.store)
             for line in plan.words(language):
                 typer.echo(line, err=as_json)
-            for report in load_plan(
-                shop.store, shop.vault, shop.settings, shop.clock, plan, dry_run=dry_run
-            ):
+            with progress_bar() as progress:
+                reports = load_plan(
+                    shop.store, shop.vault, shop.settings, shop.clock, plan, dry_run=dry_run,
+                    progress=progress,
+                )  # fmt: skip
+            for report in reports:
                 text = render_reconciliation(report, language=language)
                 typer.echo(_json(report.to_json()) if as_json else text)
                 if errors_to is not None and report.quarantined:

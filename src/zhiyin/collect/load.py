@@ -146,7 +146,8 @@ def _quiet(what: str, share: float) -> None:
 
 def load_id_of(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
     """The id of a load: a hash of what is loaded, and how."""
-    parts = [raw.digest, mapping.model_dump_json(), table, *([rates] if rates else [])]
+    said = mapping.model_dump_json(exclude_defaults=True)  # keys added later change no id
+    parts = [raw.digest, said, table, *([rates] if rates else [])]
     return "l_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 

@@ -30,9 +30,33 @@ from zhiyin.core import columns as c
 from zhiyin.core.config import Section
 from zhiyin.core.errors import InputError, NotFound
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.identifiers import EMAIL, KINDS, PHONE, SCOPED, USER_ID
 
-USER_ID, EMAIL, PHONE = "user_id", "email", "phone"
-IDENTIFIERS = (USER_ID, EMAIL, PHONE)
+__all__ = [
+    "CONSENTS",
+    "EMAIL",
+    "GRANTED",
+    "IDENTIFIERS",
+    "KINDS",
+    "LOADABLE",
+    "MONEY",
+    "PHONE",
+    "PURPOSE",
+    "TEXT_VERSION",
+    "USER_ID",
+    "WITH_PARTY",
+    "KindRule",
+    "Mapping",
+    "Rule",
+    "check_mapping",
+    "default_mapping",
+    "parse_mapping",
+    "read_mapping",
+    "targets",
+]
+
+IDENTIFIERS = (USER_ID, *KINDS)
+"""Columns that name a person; the first that a row fills is its record."""
 CONSENTS = "consents"
 PURPOSE, GRANTED, TEXT_VERSION = "purpose", "granted", "text_version"
 LOADABLE = (
@@ -152,6 +176,8 @@ class Mapping(Section):
     draft: bool = Field(False, description="a guess: read it and delete this line")
     user_namespace: str = Field(USER_ID, pattern=r"^[a-z0-9_.-]{1,32}$",
                                 description="name of the id space of user_id")  # fmt: skip
+    identifier_scope: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+                                  description="WeChat app of openid, or shop of ouid")  # fmt: skip
     calling_code: str = Field("", pattern=r"^\d{0,3}$",
                               description="of phone numbers without one: 86, 44, 1 …")  # fmt: skip
     revision: int = Field(1, ge=1, description="raise it to load the same file once more")
@@ -240,7 +266,11 @@ def default_mapping(table: str, headers: Sequence[str], *, source: str = "shop")
     """
     known = targets(table)
     named = {name.strip().lower(): name for name in headers}
-    columns = {target: {"column": named[target]} for target in known if target in named}
+    columns = {
+        target: {"column": named[target]}
+        for target in known
+        if target in named and target not in SCOPED
+    }
     if not columns:
         raise InputError(
             f"no header of the file is a column of {table}",
@@ -270,6 +300,12 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
             raise InputError(
                 f"{table} has no column {target!r} to fill", hint=f"columns: {', '.join(known)}"
             )
+    for target in SCOPED:
+        if target in mapping.columns and not mapping.identifier_scope:
+            raise InputError(
+                f"the mapping fills {target} and does not say of which app or shop",
+                hint='identifier_scope = "…"',
+            )
     rules = [h for rule in mapping.columns.values() for h in rule.headers]
     other = [r.column for r in mapping.kinds if r.column not in known]
     more = [*mapping.multiple, *([mapping.delete] if mapping.delete else [])]
@@ -278,8 +314,12 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
             raise InputError(
                 f"the file has no column {header!r}", hint=f"it has: {', '.join(headers)}"
             )
-    if mapping.delete and (table not in TABLES or not TABLES[table].revisions):
-        raise InputError(f"rows of {table} cannot be deleted by a file")
+    ended = table in TABLES and TABLES[table].revisions and table != "order_lines"
+    if mapping.delete and not ended:
+        raise InputError(
+            f"rows of {table} cannot be deleted by a file",
+            hint="orders, customers, products, stores, offers and campaigns can",
+        )
     for need in needs_of(table):
         if mapping.from_orders and need == (c.SOLD_AT,):
             continue

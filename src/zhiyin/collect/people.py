@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect.lines import codes_of
-from zhiyin.collect.mapping import EMAIL, IDENTIFIERS, PHONE, USER_ID, Mapping
-from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
+from zhiyin.collect.mapping import IDENTIFIERS, USER_ID, Mapping
 from zhiyin.collect.validate import ORDER_PARTY
 from zhiyin.collect.values import Checked, as_text
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Vault
+from zhiyin.govern.identifiers import namespace_of, normalise, normalise_user_id
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,20 @@ class People:
 
 
 def find_people(checked: Checked, *, mapping: Mapping, vault: Vault) -> People:
-    """The party of each row: the one that is known, else of its user id, its e-mail, its phone."""
+    """The party of each row: the one that is known, else of its user id, its e-mail, its
+    phone number, its unionid …"""
     known = checked.raw.parties
     party: pa.Array = pa.nulls(checked.count, pa.string()) if known is None else known
     seen: dict[str, tuple[np.ndarray, list[str]]] = {}
     for name in IDENTIFIERS:
         if name not in checked.columns:
             continue
-        codes, values = _normalised(checked.columns[name], _normaliser(name, mapping))
-        namespace = mapping.user_namespace if name == USER_ID else name
+        namespace = (
+            mapping.user_namespace
+            if name == USER_ID
+            else namespace_of(name, mapping.identifier_scope)
+        )
+        codes, values = _normalised(checked.columns[name], _normaliser(name, namespace, mapping))
         ids = pa.array(vault.party_ids(namespace, values), pa.string())
         own = ids.take(pa.array(codes, mask=codes < 0))
         party = pc.coalesce(party, own)
@@ -57,12 +62,10 @@ def find_people(checked: Checked, *, mapping: Mapping, vault: Vault) -> People:
     return People(party, _known(party, seen))
 
 
-def _normaliser(name: str, mapping: Mapping) -> Callable[[str], str | None]:
-    if name == EMAIL:
-        return normalise_email
-    if name == PHONE:
-        return lambda value: normalise_phone(value, calling_code=mapping.calling_code)
-    return normalise_user_id
+def _normaliser(name: str, namespace: str, mapping: Mapping) -> Callable[[str], str | None]:
+    if name == USER_ID:
+        return normalise_user_id
+    return lambda value: normalise(namespace, value, calling_code=mapping.calling_code)
 
 
 def _normalised(

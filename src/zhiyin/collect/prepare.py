@@ -32,6 +32,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.config import Settings
 from zhiyin.core.protocols import Vault
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.identifiers import calling_code_of
 
 _NEED_PARTY = frozenset({"customers", "touches", CONSENTS})
 
@@ -268,7 +269,12 @@ def first_seen(prepared: Prepared) -> pd.Series:
 
 
 def with_static(mapping: Mapping, settings: Settings, table: str) -> Mapping:
-    """The mapping, static where the workspace says so of customers."""
+    """The mapping with what the workspace says where it says nothing: customers' attributes are
+    static, and phone numbers are of a country.
+    """
+    changes: dict[str, object] = {}
     if table == "customers" and settings.demographics_static and not mapping.static:
-        return mapping.model_copy(update={"static": True})
-    return mapping
+        changes["static"] = True
+    if settings.identity.country and not mapping.calling_code:
+        changes["calling_code"] = calling_code_of(settings.identity.country)
+    return mapping.model_copy(update=changes) if changes else mapping

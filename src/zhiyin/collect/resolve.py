@@ -85,8 +85,8 @@ def resolve(
 
     Returns
     -------
-    At most one merge per party: into the stronger of two records (a user id before a card, a phone
-    number, an e-mail …, then the one known first), `at` = when both had been seen.
+    At most one merge per party: into the stronger of two records (a user id before an
+    e-mail, a phone number, a unionid …, then the one known first), `at` = when both had been seen.
     """
     limits = limits or Limits()
     held, apart = sorted(set(held)), sorted(set(apart))

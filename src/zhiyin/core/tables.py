@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiyin.core import columns as c
-from zhiyin.core.data_tables import DUPLICATES, QUALITY
+from zhiyin.core.data_tables import DUPLICATES, QUALITY, QUARANTINE
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
@@ -210,7 +210,7 @@ IDENTITIES = Table(
     (
         req(c.IDENTITY_ID, "string", "keyed hash of namespace and value", pii="pseudonym"),
         req(c.NAMESPACE, "string", "a source's user ids, email, phone, unionid, openid:<app>, "
-            "ouid:<shop>, card, device_id or anonymous_id"), A_PARTY,
+            "ouid:<shop>, card_id, device_id or anonymous_id"), A_PARTY,
         req(c.VALID_AT, "timestamp", "since when it is known"), *LOADED,
     ),
     time=c.VALID_AT,
@@ -302,22 +302,6 @@ RATES = Table(
     (
         req(c.CURRENCY, "string", "ISO 4217"), req(c.RATE_ON, "date", "local day"),
         req(c.RATE, "string", "exact decimal"), *LOADED,
-    ),
-)  # fmt: skip
-
-QUARANTINE = Table(
-    "quarantine", "fact", "Every refused row, with its reason.", "collect.facts",
-    (c.LOAD_ID, c.LINE_NO, c.REASON),
-    (
-        req(c.SOURCE, "string", "source"), req(c.LOAD_ID, "string", "load"),
-        req(c.TABLE, "string", "table it was meant for"),
-        req(c.LINE_NO, "int64", "line of the file, header = 1"),
-        req(c.REASON, "string", "code, for example unknown_currency"),
-        req(c.MESSAGE, "string", "sentence without personal data"),
-        req(c.PARTY_IDS, "json", "parties named in the row", pii="pseudonym"),
-        req(c.KEY_ID, "string", "key of the content"),
-        req(c.CONTENT, "binary", "the raw row, encrypted", pii="encrypted"),
-        req(c.QUARANTINED_AT, "timestamp", "when", volatile=True),
     ),
 )  # fmt: skip
 

@@ -12,15 +12,16 @@ import unicodedata
 
 import idna
 
+from zhiyin.core.errors import ConfigError
 from zhiyin.govern.calling_codes import COUNTRIES, NATIONAL_LENGTHS
 
 USER_ID, ANONYMOUS_ID, EMAIL, PHONE = "user_id", "anonymous_id", "email", "phone"
 UNIONID, OPENID, OUID = "unionid", "openid", "ouid"
-DEVICE_ID, CARD, OAID = "device_id", "card", "oaid"
+DEVICE_ID, CARD, OAID = "device_id", "card_id", "oaid"
 SCOPED = (OPENID, OUID)
 """Kinds that mean something within one WeChat app, or one shop: only `unionid` joins apps."""
-KINDS = (UNIONID, CARD, PHONE, EMAIL, OUID, OPENID, DEVICE_ID, ANONYMOUS_ID)
-"""Kinds other than user ids, the one that stands best for a person first."""
+KINDS = (EMAIL, PHONE, UNIONID, CARD, OUID, OPENID, DEVICE_ID, ANONYMOUS_ID)
+"""Kinds other than user ids; a row with several is the record of the first."""
 NEVER = (OAID,)
 """Kinds that never identify: the owner resets them, and devices are shared."""
 MAX_LENGTH = 256
@@ -154,10 +155,14 @@ def calling_code_of(country: str) -> str:
 
     Raises
     ------
-    KeyError
+    ConfigError
         If it is not known.
     """
-    return COUNTRIES[country.upper()] if country else ""
+    if country and country not in COUNTRIES:
+        raise ConfigError(
+            f"the calling code of country {country!r} is not known", hint="ISO 3166: CN, US, GB …"
+        )
+    return COUNTRIES[country] if country else ""
 
 
 def mask_namespace(namespace: str) -> str:

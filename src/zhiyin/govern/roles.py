@@ -13,6 +13,8 @@ PERMISSIONS: dict[str, str] = {
     "people:read": "look up one customer's profile, scores and decisions",
     "people:read_personal": "see personal data",
     "people:erase": "erase a customer",
+    "identity:read": "see which records are one person, what a merge would join, conflicts",
+    "identity:write": "merge two customers, or undo a merge",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -25,9 +27,11 @@ _READ = {"report:read", "table:read", "job:read"}
 
 ROLES: dict[str, frozenset[str]] = {
     "admin": frozenset(PERMISSIONS),
-    "marketer": frozenset(_READ | {"people:read", "campaign:plan", "job:run", "data:load"}),
+    "marketer": frozenset(
+        _READ | {"people:read", "identity:read", "campaign:plan", "job:run", "data:load"}
+    ),
     "approver": frozenset(_READ | {"people:read", "campaign:approve"}),
-    "analyst": frozenset(_READ | {"people:read", "job:run"}),
+    "analyst": frozenset(_READ | {"people:read", "identity:read", "job:run"}),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),
     "service": frozenset({"decision:ask", "event:write"}),

@@ -119,9 +119,10 @@ def _namespaces(store: WorkspaceStore) -> list[str]:
 def _readings(text: str, namespaces: Iterable[str]) -> Iterable[tuple[str, str]]:
     """What `text` may be: namespace and normalised value, as a load writes them."""
     known = list(namespaces)
-    named, _, rest = text.partition(":")
-    if rest and named in {*known, EMAIL, PHONE}:
-        known, text = [named], rest
+    for named in sorted({*known, EMAIL, PHONE}, key=len, reverse=True):  # openid:<app> first
+        if text.startswith(f"{named}:") and len(text) > len(named) + 1:
+            known, text = [named], text[len(named) + 1 :]
+            break
     for namespace in known:
         if namespace == EMAIL:
             value = normalise_email(text)

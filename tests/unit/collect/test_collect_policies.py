@@ -96,6 +96,15 @@ def test_a_word_that_is_neither_yes_nor_no_deletes_nothing(load, store):
     assert len(rows_of(store, "stores")) == 1
 
 
+def test_lines_are_not_deleted_behind_the_back_of_their_order(load):
+    columns = {n: n for n in ("order_id", "sold_at", "quantity", "price", "line_id")}
+    with pytest.raises(InputError, match="order_lines cannot be deleted"):
+        load(
+            "order_lines", "order_id,sold_at,quantity,price,line_id,d\n1,2026-01-05,1,1,1,1\n",
+            mapping={"source": "s", "delete": "d", "columns": columns},
+        )  # fmt: skip
+
+
 def test_rows_of_events_cannot_be_deleted(load):
     mapping = {
         "source": "s",

@@ -12,6 +12,7 @@ from zhiyin.collect import identity
 from zhiyin.collect.merge_guards import CONFLICTS, Limits
 from zhiyin.collect.resolve import resolve
 from zhiyin.core.clock import naive_utc
+from zhiyin.core.errors import InputError
 
 START = datetime(2026, 1, 1)
 
@@ -102,7 +103,7 @@ def test_one_person_has_a_limited_number_of_addresses():
 
 @pytest.mark.parametrize(
     ("namespace", "merges"),
-    [("unionid", 1), ("openid:app-a", 1), ("ouid:shop", 1), ("device_id", 1), ("card", 1)],
+    [("unionid", 1), ("openid:app-a", 1), ("ouid:shop", 1), ("device_id", 1), ("card_id", 1)],
 )
 def test_each_kind_of_identifier_joins(namespace, merges):
     rows = [user("ann"), ("x", namespace, "p_ann", 1), ("x", namespace, "p_other", 2)]
@@ -148,8 +149,8 @@ def test_people_declared_two_are_not_joined_again_nor_through_others():
     assert joined(*rows, apart=[("p_mail", "p_ann")]) == []
     assert conflicts(*rows, apart=[("p_mail", "p_ann")]) == [("apart", "p_ann", "p_mail", None)]
     through = [*rows, ("t", "phone", "p_mail", 3), ("t", "phone", "p_tel", 3),
-               ("d", "card", "p_tel", 4), ("d", "card", "p_ann", 4)]  # fmt: skip
-    assert joined(*through, apart=[("p_mail", "p_ann")]) == [("p_mail", "p_tel", 3)]
+               ("d", "card_id", "p_tel", 4), ("d", "card_id", "p_ann", 4)]  # fmt: skip
+    assert joined(*through, apart=[("p_mail", "p_ann")]) == [("p_tel", "p_mail", 3)]
 
 
 def test_only_fresh_identifiers_are_looked_at():
@@ -206,3 +207,27 @@ def test_joining_all_records_at_once_gives_what_the_loads_gave(load, store):
     before = rows_of(store, "merges")
     assert len(before) == 1
     assert identity.join_records(store, app="all") == (0, 0)
+
+
+def test_files_name_people_by_wechat_and_tmall_ids_within_an_app_or_a_shop(load, store, vault):
+    columns = {"openid": "o", "unionid": "u", "occurred_at": "at", "kind": "kind"}
+    rows = {
+        "wx1": "A,U,2026-01-05,open\nB,,2026-01-05",
+        "wx2": "A,,2026-01-06,open\nC,U,2026-01-06",
+    }
+    for app, text in rows.items():
+        text = f"o,u,at,kind\n{text},open\n"
+        mapping = {"source": app, "identifier_scope": app, "columns": columns}
+        load("touches", text, mapping=mapping, name=f"{app}.csv")
+    (union,) = vault.party_ids("unionid", ["U"])
+    first, second = (vault.party_ids(f"openid:{app}", ["A"])[0] for app in ("wx1", "wx2"))
+    assert first != second
+    assert union in {row["party_id"] for row in rows_of(store, "touches")}
+    assert second in {row["party_id"] for row in rows_of(store, "touches")}
+    assert rows_of(store, "merges") == []
+
+
+def test_an_openid_without_its_app_is_refused_in_a_mapping(load):
+    mapping = {"source": "wx", "columns": {"openid": "o", "occurred_at": "at", "kind": "kind"}}
+    with pytest.raises(InputError, match="openid"):
+        load("touches", "o,at,kind\nA,2026-01-05,open\n", mapping=mapping)
