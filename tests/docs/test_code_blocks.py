@@ -38,9 +38,11 @@ PAGES = [
 ]
 COMMANDS = typer.main.get_command(app).commands
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines"}
+PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines", "…": "FILE"}
 """What stands in a sentence for a value that the command line reads more closely."""
 SECRETS = "ZHIYIN_SOURCE_"  # a source's name follows
+SCRIPTS = ("js", "html")
+OF_A_FILE = {"tags"}  # an example of a file's own column, where a setting could stand
 PICTURE = re.compile(r"[→↑│─└]")
 
 
@@ -120,7 +122,7 @@ def check_line(line: str) -> None:
 def parse_command(arguments: list[str]) -> None:
     """Let the real command line read the arguments; nothing is called."""
     command = typer.main.get_command(app)
-    words = [one.strip("[]").removesuffix("…") for one in arguments if one != "…"]
+    words = [one.strip("[]") for one in arguments]
     words = [PLACES.get(one, one) for one in words]
     path = []
     while children := getattr(command, "commands", None):
@@ -133,7 +135,7 @@ def parse_command(arguments: list[str]) -> None:
 
 
 def test_no_block_goes_unchecked():
-    known = {"python", "toml"}
+    known = {"python", "toml", *SCRIPTS}
     assert [
         str(block)
         for block in WHOLE
@@ -208,6 +210,21 @@ def test_every_python_block_runs_against_a_workspace(block, tmp_path, monkeypatc
     assert assigned <= set(names)
 
 
+@pytest.mark.parametrize("block", [b for b in WHOLE if b.language in SCRIPTS], ids=str)
+def test_every_call_of_the_tracker_exists(block):
+    calls = re.findall(r"zhiyin\('(\w+)'", block.text)
+    assert calls
+    assert [name for name in calls if name not in tracker_calls()] == []
+
+
+def tracker_calls() -> set[str]:
+    script = (ROOT / "src" / "zhiyin" / "api" / "static" / "zhiyin.js").read_text("utf-8")
+    named = re.search(r"const commands = \{([\w, ]+)\}", script)
+    assert named, "where does zhiyin.js list its commands?"
+    events = re.findall(r"^ +(\w+): \([\w, ]*\) => \{", script, re.MULTILINE)
+    return {*events, *re.findall(r"\w+", named[1])}
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
 def test_the_five_lines_turn_a_file_into_a_report(page, tmp_path, monkeypatch):
     """The lines under *your own data*, run as they stand on a small file."""
@@ -243,7 +260,7 @@ def test_settings_in_a_sentence_exist():
     ours = settings_names()
     for block in BLOCKS:
         if block.inline and (found := re.match(r"([a-z_]+) = ", block.text)):
-            assert found[1] in ours, f"{block}: {found[1]} is no setting"
+            assert found[1] in ours | OF_A_FILE, f"{block}: {found[1]} is no setting"
             tomllib.loads(block.text)
 
 
