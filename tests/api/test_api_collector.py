@@ -131,8 +131,9 @@ def test_a_revoked_key_writes_nothing(call, tracked):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"\x1f\x8b\x08", gzip.compress(b"{}", mtime=0)[:-6],
-     b'{"batch": {}}', b'{"batch": 1}', b"{}", b'{"batch":' + b"[" * 5_000],
+    [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"\x1f\x8b\x08",
+     gzip.compress(b"{}", mtime=0)[:-6], b'{"batch": {}}', b'{"batch": 1}', b"{}",
+     b'{"batch":' + b"[" * 5_000],
 )  # fmt: skip
 def test_what_can_never_succeed_is_a_400(call, tracked, body):
     answer, kept = call("POST", "/v1/batch", content=body, headers=basic(tracked.key))

@@ -11,14 +11,13 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import msgspec
-
 from zhiyin.app import Workspace
-from zhiyin.collect.received import unpack
+from zhiyin.collect.compact import compact
 from zhiyin.collect.write_keys import make_write_key
+from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import validate_settings
-from zhiyin.store.journal import finished_segments, read_segment
+from zhiyin.store.journal import Frame, finished_segments, read_segment
 from zhiyin.store.vault import open_segment_keys
 
 START_S = 60
@@ -59,16 +58,17 @@ class Collector:
             self._process.communicate(timeout=START_S)
 
     def stored(self) -> Counter[str]:
-        """How often each message id is stored; only after `stop`."""
+        """Compact the journal; how often each message id is in the lake. Only after `stop`."""
         keys = open_segment_keys(self.folder / "keys")
-        return Counter(
-            event["messageId"]
-            for segment in finished_segments(self.folder / "journal")
-            for frame in read_segment(segment.path, keys)
-            for event in _events(unpack(frame.payload).body)
-        )
-
-
-def _events(body: bytes) -> list[dict]:
-    read = msgspec.json.decode(body)
-    return read.get("batch", [read])
+        with Workspace.open(self.folder, write=True) as shop:
+            frames = [
+                frame
+                for segment in finished_segments(self.folder / "journal")
+                for frame in read_segment(segment.path, keys)
+            ]
+            numbered = [Frame(one.kind, place, one.payload) for place, one in enumerate(frames)]
+            compact(shop.store, shop.vault, shop.settings, shop.clock, unit="u", frames=numbered)
+            events = shop.store.read("events")
+            rows = events.select(c.PARTY_ID, c.PERSONAL).to_pyarrow().to_pydict()
+            personal = shop.vault.unseal(rows[c.PARTY_ID], rows[c.PERSONAL])
+        return Counter(one["message_id"] for one in personal)
