@@ -49,13 +49,22 @@ class Collector:
         watchdog.start()
         line = self._process.stderr.readline()
         watchdog.cancel()
-        self.url = re.search(r"http://\S+", line)[0]
+        # What it says later is read and dropped: a full pipe would stop it.
+        self._drain = threading.Thread(target=self._process.stderr.read)
+        self._drain.start()
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            self.stop()
+            raise AssertionError(f"the server did not start: {line}")
+        self.url = found[0]
 
     def stop(self) -> None:
         """Stop the server; doing it again changes nothing."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.communicate(timeout=START_S)
+            self._process.wait(START_S)
+            self._drain.join(START_S)
+            self._process.stderr.close()
 
     def stored(self) -> Counter[str]:
         """Compact the journal; how often each message id is in the lake. Only after `stop`."""
