@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from zhiyin.collect.mapping import LOADABLE, Mapping, Rule, needs_of, targets
 from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
@@ -102,6 +103,29 @@ def _default(value: object) -> str:
     return "" if value is None or value == "" else f"`{value}`"
 
 
+def mappings_page() -> str:
+    """Every key of a mapping, and what each table can be given."""
+    lines = [
+        "# Mappings · 映射",
+        "",
+        NOTE,
+        "",
+        "How one file reads, as TOML: [files](../collect.md).",
+        "",
+    ]
+    for title, kind in (("Keys", Mapping), ("Rules: where a value comes from", Rule)):
+        lines += [f"## {title}", "", row("key", "default", "meaning"), row(*["---"] * 3)]
+        for key, field in kind.model_fields.items():
+            shown = "(required)" if field.is_required() else _default(field.get_default())
+            lines.append(row(f"`{key}`", shown, field.description))
+        lines.append("")
+    lines += ["## Tables", "", row("table", "columns to fill", "needed"), row(*["---"] * 3)]
+    for table in LOADABLE:
+        needs = ", ".join(" or ".join(need) for need in needs_of(table))
+        lines.append(row(f"`{table}`", ", ".join(targets(table)), needs))
+    return "\n".join([*lines, ""])
+
+
 def catalog_page() -> str:
     """Every table and column in Chinese: 数据目录."""
     lines = ["# Catalogue · 数据目录", "", NOTE, ""]
@@ -126,6 +150,7 @@ PAGES = {
     "features.md": features_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
+    "mappings.md": mappings_page,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from zhiyin.act.letters import sender_address
 from zhiyin.act.review import SendPlan
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping
+from zhiyin.compaction import CompactReport, compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
 from zhiyin.core.config import (
@@ -30,7 +32,7 @@ from zhiyin.core.config import (
     render_settings,
 )
 from zhiyin.core.context import Context
-from zhiyin.core.errors import ConfigError, NotEnoughData, WorkspaceError
+from zhiyin.core.errors import ConfigError, LeaseHeld, NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
 from zhiyin.loop import Turn, last_turn, run_turn
@@ -38,11 +40,13 @@ from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
+from zhiyin.store.journal import open_segments
 from zhiyin.store.leases import hold_lease
-from zhiyin.store.vault import LocalVault, open_vault
+from zhiyin.store.vault import LocalVault, open_segment_keys, open_vault
 from zhiyin.store.workspace import WorkspaceStore, open_store
 from zhiyin.summary import summarise
 
+JOURNAL_WAIT_S, JOURNAL_STEP_S = 30.0, 0.2
 FOLDERS = ("lake", "keys", "outbox", "reports")
 REPORT, PLANNED, SUMMARY = "report.html", "planned.html", "summary.json"
 
@@ -136,6 +140,7 @@ class Workspace:
         progress: Progress = quiet,
     ) -> Turn:
         """Turn the loop for a day (none: the day after the last data). Delivers in a demo only."""
+        self.compact()
         day = as_of or self.default_day()
         with self._demo_channel() as channel:
 
@@ -203,6 +208,19 @@ class Workspace:
         )
         return summary, summary_text(data, "zh" if language == "zh" else "en"), path
 
+    def compact(self, *, progress: Progress = quiet) -> list[CompactReport]:
+        """Move what was tracked from the journal to the lake; a report for each unit moved.
+
+        Raises
+        ------
+        LeaseHeld
+            If a turn or an erasure is under way.
+        """
+        return compact_journal(
+            self.store, self.vault, self.settings, folder=self.folder / "journal",
+            keys=open_segment_keys(self.folder / "keys"), clock=self.clock, progress=progress,
+        )  # fmt: skip
+
     def send_plan(self, campaign: str) -> SendPlan:
         """What sending the campaign's planned messages now would do, rule by rule."""
         return act.plan(self._context_now(), campaign)
@@ -232,12 +250,27 @@ class Workspace:
         LeaseHeld
             If a turn or another erasure is under way.
         """
+        self._empty_journal()
         proof = erase_customer(
             self.store, self.vault, customer, folder=self.folder, clock=self.clock,
             render=self.report, progress=progress,
         )  # fmt: skip
         shown = language or self.settings.languages[0]
         return {"text": proof.text(shown, currency=self.settings.currency), **proof.as_dict()}
+
+    def _empty_journal(self) -> None:
+        """Bring all that was acknowledged up to now into the lake, where an erasure finds it."""
+        journal, patience = self.folder / "journal", threading.Event()
+        waited, open_now = 0.0, open_segments(self.folder / "journal")
+        while open_now & open_segments(journal):
+            if waited > JOURNAL_WAIT_S:
+                raise LeaseHeld(
+                    "a server still writes events that came before this erasure",
+                    hint="stop `zhiyin serve`, or try again",
+                )
+            patience.wait(JOURNAL_STEP_S)
+            waited += JOURNAL_STEP_S
+        self.compact()
 
     def _context_now(self, channel: Channel | None = None) -> Context:
         """A context of this moment: what a real delivery works with."""

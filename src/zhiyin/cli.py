@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zhiyin import cli_files, cli_sources
+from zhiyin.cli_progress import progress_bar
 from zhiyin.core.errors import ZhiyinError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def demo(
     """Build a demonstration shop from The Complete Journey and turn the loop once."""
     from zhiyin.demo import AS_OF, build_demo
 
-    with _progress() as progress, build_demo(folder, progress=progress) as workspace:
+    with progress_bar() as progress, build_demo(folder, progress=progress) as workspace:
         workspace.run(as_of=AS_OF, progress=progress)
         _finish(workspace, as_json=as_json, as_of=AS_OF)
 
@@ -85,7 +85,7 @@ def pull(
     """Bring what is new in a database, a folder or a webhook's inbox into the lake."""
     from zhiyin.intake import pull_source
 
-    with _open(workspace, write=True) as shop, _progress() as progress:
+    with _open(workspace, write=True) as shop, progress_bar() as progress:
         made = pull_source(
             shop.store, shop.vault, shop.settings, shop.clock, shop.folder, source,
             dry_run=dry_run, from_start=from_start, progress=progress,
@@ -110,7 +110,7 @@ def run(
 ) -> None:
     """Turn the loop once for a day. Nothing is sent to anybody: messages stop at *planned*."""
     day = as_of.date() if as_of else None
-    with _open(workspace, write=True) as shop, _progress() as progress:
+    with _open(workspace, write=True) as shop, progress_bar() as progress:
         turn = shop.run(as_of=day, only=only, again=again, progress=progress)
         if turn.resumed:
             _note("this turn had run already, or was resumed; --again starts a new one")
@@ -131,7 +131,7 @@ def quality(
     from zhiyin.catalog import find_duplicates, read_quality
 
     if duplicates:
-        with _open(workspace, write=True) as shop, _progress() as progress:
+        with _open(workspace, write=True) as shop, progress_bar() as progress:
             rows = find_duplicates(shop.context(shop.default_day(), progress=progress))
     else:
         with _open(workspace) as shop:
@@ -183,7 +183,7 @@ def send(
         if not yes and not typer.confirm(f"Send {plan.ready} messages now?"):
             _say("Nothing was sent.")
             return
-        with _progress() as progress:
+        with progress_bar() as progress:
             counts = shop.send(campaign, progress=progress)
         _say(", ".join(f"{state} {count}" for state, count in sorted(counts.items())))
 
@@ -242,7 +242,7 @@ def erase(
     with _open(workspace, write=True) as shop:
         if not yes and not typer.confirm("Erase this customer for good?"):
             raise typer.Exit(1)
-        with _progress() as progress:
+        with progress_bar() as progress:
             proof = shop.erase(customer, language=language, progress=progress)
         _say(_json(proof) if as_json else proof["text"])
 
@@ -334,21 +334,6 @@ def _finish(
     else:
         _say(text)
         _say(f"\nReport:  {path}\nSummary: {path.with_name('summary.json')}")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A bar on stderr, only where somebody looks."""
-    if not sys.stderr.isatty():
-        yield lambda what, share: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
 
 
 def _json(value: Any) -> str:

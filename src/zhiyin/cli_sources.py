@@ -56,6 +56,23 @@ def list_sources(
 
 
 @app.command()
+def compact(workspace: Folder = HERE) -> None:
+    """Bring the events of the journal into the lake now; a running worker does it by itself."""
+    from zhiyin.app import Workspace
+
+    with Workspace.open(workspace, write=True) as shop:
+        reports = shop.compact()
+    for one in reports:
+        refused = sum(one.refused.values())
+        typer.echo(
+            f"{one.frames} requests: {one.events} events, {one.duplicates} known before, "
+            f"{refused} in quarantine"
+        )
+    if not reports:
+        typer.echo("The journal is empty.")
+
+
+@app.command()
 def revoke(
     write_key: Annotated[str, typer.Argument(help="The key.")], workspace: Folder = HERE
 ) -> None:

@@ -20,7 +20,7 @@ from zhiyin.app import Workspace
 from zhiyin.core.config import load_settings
 from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.extras import lightgbm_or_none
-from zhiyin.core.ledger import jobs, leases, loads, messages, turns
+from zhiyin.core.ledger import jobs, leases, loads, messages, pulls, turns
 from zhiyin.person.erase import pending_erasures
 from zhiyin.store.leases import LAKE, is_dead
 from zhiyin.store.ledger import reading
@@ -67,7 +67,8 @@ def examine(folder: Path) -> list[Finding]:
         found.append(Finding(True, "the ledger has the schema of this version"))
         found += check_tables(shop.store)
         checks: tuple[Callable[[WorkspaceStore], Finding], ...] = (
-            check_turns, check_loads, check_quarantine, check_messages, check_jobs, check_erasures,
+            check_turns, check_loads, check_sources, check_quarantine, check_messages, check_jobs,
+            check_erasures,
         )  # fmt: skip
         found += [check(shop.store) for check in checks]
     return found
@@ -185,6 +186,17 @@ def check_loads(store: WorkspaceStore) -> Finding:
         count = connection.execute(query).scalar_one()
     hint = "load the same files again: what is there is not loaded twice"
     return Finding(not count, f"{count} loads were cut off", hint if count else "")
+
+
+def check_sources(store: WorkspaceStore) -> Finding:
+    """Whether a source could not be pulled the last time."""
+    query = sa.select(pulls.c.source).where(pulls.c.error.is_not(None)).order_by(pulls.c.source)
+    with reading(store.ledger) as connection:
+        failed = list(connection.execute(query).scalars())
+    if not failed:
+        return Finding(True, "no source failed when it was pulled last")
+    names = ", ".join(failed)
+    return Finding(False, f"sources failed: {names}", f"see why: zhiyin pull {failed[0]}")
 
 
 def check_quarantine(store: WorkspaceStore) -> Finding:

@@ -79,6 +79,7 @@ def work(
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
                     looked = shop.clock.monotonic()
+                _compact(shop)
                 job = take_job(shop.store, holder=holder, clock=shop.clock)
                 if job is None:
                     if once:
@@ -93,6 +94,17 @@ def work(
         except Stopped:
             pass
     return taken
+
+
+def _compact(shop: Workspace) -> None:
+    """Bring tracked events into the lake; where that cannot be done now, the next look does it."""
+    try:
+        for report in shop.compact():
+            get_logger().info("journal: %s events of %s requests", report.events, report.frames)
+    except (LeaseHeld, ConcurrentWrite):
+        pass
+    except ZhiyinError as error:
+        get_logger().error("the journal waits: %s: %s", error.code, error.message)
 
 
 def take_job(

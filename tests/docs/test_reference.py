@@ -22,9 +22,12 @@ def test_the_reference_is_what_the_code_says(page):
 
 def test_every_command_is_described():
     from zhiyin.cli import app
+    from zhiyin.cli_files import app as files
 
     text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
-    commands = [one.name or one.callback.__name__ for one in app.registered_commands]
+    commands = [one.name or one.callback.__name__ for one in (
+        *app.registered_commands, *files.registered_commands,
+    )]  # fmt: skip
     assert [name for name in commands if f"`zhiyin {name}" not in text] == []
 
 

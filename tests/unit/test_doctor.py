@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from zhiyin import doctor
 from zhiyin.app import Workspace
 from zhiyin.core.config import validate_settings
-from zhiyin.core.ledger import jobs, leases, loads, messages, turns
+from zhiyin.core.ledger import jobs, leases, loads, messages, pulls, turns
 from zhiyin.store.leases import this_process
 
 AT = datetime(2024, 6, 1)
@@ -94,6 +94,8 @@ def test_a_turn_that_was_cut_off_is_found_and_one_that_runs_is_not(shop):
         (loads, {"load_id": "l", "table_name": "orders", "source": "s", "file": "f",
                  "state": "done", "rows_read": 98, "rows_quarantined": 10, "started_at": AT},
          "10 of 100 loaded"),
+        (pulls, {"source": "till", "stream": "", "pulled_at": AT, "error": "input: x"},
+         "sources failed: till"),
         (messages, {"message_id": "m", "campaign_id": "c", "turn_id": "t", "party_id": "p",
                     "customer_id": "p", "channel": "email", "language": "en", "state": "unknown",
                     "planned_at": AT}, "1 messages may or may not"),

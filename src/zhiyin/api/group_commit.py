@@ -89,6 +89,8 @@ class GroupCommit:
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._timer is None:  # also under a load that never pauses
+            self._timer = loop.call_later(self._seal_after_s, self._seal_later)
         try:
             while self._waiting:
                 await asyncio.sleep(LINGER_S)
@@ -102,8 +104,6 @@ class GroupCommit:
                 self._settle(group, error)
         finally:
             self._task = None
-        if self._writer is not None and self._timer is None:
-            self._timer = loop.call_later(self._seal_after_s, self._seal_later)
 
     def _settle(
         self,

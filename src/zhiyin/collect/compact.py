@@ -26,6 +26,7 @@ from zhiyin.collect.event_people import ANONYMOUS, People, Writer
 from zhiyin.collect.event_rows import Kept, Shaper
 from zhiyin.collect.event_words import REASONS
 from zhiyin.collect.load import read_rates
+from zhiyin.collect.merge_guards import limits_of
 from zhiyin.collect.received import Received, unpack
 from zhiyin.collect.shape import lake_rows
 from zhiyin.collect.tracking import PLACES, Event, Refused, read_request
@@ -277,7 +278,8 @@ def _party(run: _Unit, event: Event) -> str:
 
 def _finish(run: _Unit) -> None:
     """Write what follows from the events of the unit."""
-    run.rows.update(Writer(run.store, run.vault, run.unit, run.now).write(run.people))
+    limits = limits_of(run.settings.identity)
+    run.rows.update(Writer(run.store, run.vault, run.unit, run.now, limits).write(run.people))
     loader = Loader(run.store, run.vault, run.settings, run.clock, run.unit)
     for report in loader.load(run.shop):
         run.rows.update(report.written)

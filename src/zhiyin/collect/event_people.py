@@ -15,13 +15,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from zhiyin.collect.event_fields import clean_fields
 from zhiyin.collect.event_rows import Kept
+from zhiyin.collect.identity import join_records
 from zhiyin.collect.mapping import EMAIL, PHONE, USER_ID
+from zhiyin.collect.merge_guards import Limits
 from zhiyin.collect.personal import normalise_email, normalise_phone
 from zhiyin.collect.shape import lake_rows
 from zhiyin.core import columns as c
@@ -29,7 +29,6 @@ from zhiyin.core.protocols import Store, Vault
 from zhiyin.core.tables import TABLES
 
 ANONYMOUS = "anonymous_id"
-SAME_EVENT = "same_event"
 _LOOSE = (EMAIL, PHONE, ANONYMOUS)
 """Namespaces of identifiers that belong to the one user who was seen with them."""
 _COLUMNS = {
@@ -137,27 +136,30 @@ class Writer:
     vault: Vault
     load_id: str
     now: datetime
+    limits: Limits
 
     def write(self, people: People) -> dict[str, int]:
         """Identities, merges and customers of the unit, in this order; rows by table."""
-        tokens = self._identities(people)
-        return {
-            "identities": len(tokens[1]),
-            "merges": self._merges(tokens[0]),
-            "customers": self._customers(people),
-        }
+        fresh = self._identities(people)
+        made = {"identities": len(fresh), "merges": 0}
+        if fresh:
+            ids = pa.array(sorted({*fresh}), pa.string())
+            made["merges"], made["identity_conflicts"] = join_records(
+                self.store, app=self.load_id, limits=self.limits, fresh=ids
+            )
+        return {**made, "customers": self._customers(people)}
 
     def _append(self, table: str, rows: pa.Table) -> int:
         if rows.num_rows:
             self.store.append(table, rows, app=f"{self.load_id}:{table}")
         return rows.num_rows
 
-    def _identities(self, people: People) -> tuple[list[str], list[int]]:
-        """Append sightings that the lake does not hold; the identity ids seen, and the new."""
+    def _identities(self, people: People) -> list[str]:
+        """Append sightings that the lake does not hold; their identity ids."""
         seen = sorted(people.sightings.items())
         tokens = [self.vault.token("identity", f"{n}|{v}") for (n, v, _), _ in seen]
         if not seen:
-            return [], []
+            return []
         parties = [party for (_, _, party), _ in seen]
         held = self.held("identities", c.IDENTITY_ID, tokens, [c.IDENTITY_ID, c.PARTY_ID])
         there = set(zip(held.column(0).to_pylist(), held.column(1).to_pylist(), strict=True))
@@ -173,38 +175,7 @@ class Writer:
             columns, TABLES["identities"], len(new), load_id=self.load_id, loaded_at=self.now
         )
         self._append("identities", rows)
-        return tokens, new
-
-    def _merges(self, tokens: list[str]) -> int:
-        """Append the merges that the evidence of these identities calls for and are new."""
-        if not tokens:
-            return 0
-        names = [c.IDENTITY_ID, c.NAMESPACE, c.PARTY_ID, c.VALID_AT]
-        known = self.held("identities", c.IDENTITY_ID, tokens, names, mine=True).to_pandas()
-        shared = known[known.duplicated(c.IDENTITY_ID, keep=False)]
-        if shared.empty:
-            return 0
-        theirs = self.held("identities", c.PARTY_ID, shared[c.PARTY_ID].tolist(), names, mine=True)
-        own = theirs.filter(pc.invert(pc.is_in(theirs.column(c.NAMESPACE), pa.array(_LOOSE))))
-        proposed = propose_same_event(shared, users={*own.column(c.PARTY_ID).to_pylist()})
-        if proposed.empty:
-            return 0
-        held = self.held("merges", c.PARTY_ID, proposed[c.PARTY_ID].tolist(), [c.PARTY_ID, c.INTO],
-                         mine=True)  # fmt: skip
-        there = set(zip(held.column(0).to_pylist(), held.column(1).to_pylist(), strict=True))
-        pairs = zip(proposed[c.PARTY_ID], proposed[c.INTO], strict=True)
-        fresh = proposed[[pair not in there for pair in pairs]]
-        columns = {
-            c.PARTY_ID: pa.array(fresh[c.PARTY_ID].tolist(), pa.string()),
-            c.INTO: pa.array(fresh[c.INTO].tolist(), pa.string()),
-            c.AT: pa.array(fresh[c.AT].to_numpy().astype("datetime64[us]")),
-            c.EVIDENCE: pa.array(
-                [json.dumps({c.NAMESPACE: one}) for one in fresh[c.NAMESPACE]], pa.string()
-            ),
-        }
-        return self._append(
-            "merges", lake_rows(columns, TABLES["merges"], len(fresh), rule=SAME_EVENT)
-        )
+        return [tokens[i] for i in new]
 
     def held(
         self, table: str, key: str, values: Sequence[str], names: list[str], *, mine: bool = False
@@ -287,33 +258,6 @@ class Writer:
             columns, TABLES["customers"], len(made), op="upsert", recorded_at=self.now,
             undated=False, load_id=self.load_id, loaded_at=self.now,
         )  # fmt: skip
-
-
-def propose_same_event(identities: pd.DataFrame, *, users: set[str]) -> pd.DataFrame:
-    """Parties known by an anonymous id, e-mail or telephone alone that one user was seen with.
-
-    Parameters
-    ----------
-    identities
-        All rows of some identity ids: `identity_id`, `namespace`, `party_id`, `valid_at`.
-    users
-        Parties with an identifier of their own.
-
-    Returns
-    -------
-    `party_id`, `into`, `at`, `namespace`, sorted; nothing where two users share an identifier.
-    """
-    made: dict[tuple[str, str], tuple[Any, str]] = {}
-    loose = identities[identities[c.NAMESPACE].isin(_LOOSE)]
-    for _, group in loose.groupby(c.IDENTITY_ID, sort=True):
-        into = sorted({*group[c.PARTY_ID]} & users)
-        if len(into) != 1:
-            continue
-        found = group[c.VALID_AT].max(), min(group[c.NAMESPACE])
-        for party in sorted({*group[c.PARTY_ID]} - users):
-            made[party, into[0]] = min(made.get((party, into[0]), found), found)
-    rows = [(party, into, *made[party, into]) for party, into in sorted(made)]
-    return pd.DataFrame(rows, columns=[c.PARTY_ID, c.INTO, c.AT, c.NAMESPACE])
 
 
 def _names(people: People) -> dict[str, dict[str, str]]:

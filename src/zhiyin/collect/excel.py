@@ -1,4 +1,4 @@
-"""Workbooks (.xlsx, .xlsm, .xlsb, .xls, .ods) become tables of texts, as they were typed.
+"""Workbooks (.xlsx, .xlsm and the old .xls) become tables of texts, as they were typed.
 
 Read by python-calamine: values only, formulas are never evaluated (their last shown result is
 taken). A number of more than 15 digits was rounded by Excel: its row is refused, since an order

@@ -39,13 +39,7 @@ _MAGIC = {
 }
 _OLE = b"\xd0\xcf\x11\xe0"
 _ZIP = b"PK\x03\x04"
-_WORKBOOK = (
-    b"xl/",
-    b"[Content_Types].xml",
-    b"mimetypeapplication/vnd.oasis",
-    b"_rels/",
-    b"docProps/",
-)
+_WORKBOOK = (b"xl/", b"[Content_Types].xml", b"_rels/", b"docProps/")
 _PREAMBLE = 20  # lines looked at for the header
 _GUARDED = re.compile(
     rb"""(?:^|[,;\t|"\n])(?:="|'\d)"""
@@ -112,7 +106,8 @@ def read_raw(path: Path, *, encoding: str = "", delimiter: str = "", sheet: str 
     if head.startswith(_OLE) or (head.startswith(_ZIP) and any(m in head for m in _WORKBOOK)):
         return _read_workbook(path, digest if not sheet else f"{digest}:{sheet}", sheet)
     if head.startswith(_ZIP):
-        raise InputError(f"{path.name} is a ZIP archive", hint="unpack it first: unzip FILE")
+        hint = "unpack it first: unzip FILE (or save the sheet as .xlsx)"
+        raise InputError(f"{path.name} is a ZIP archive", hint=hint)
     for magic, (what, hint) in _MAGIC.items():
         if head.startswith(magic):
             raise InputError(f"{path.name} is {what}", hint=hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from zhiyin.collect.quality import (
     rules_of,
 )
 from zhiyin.collect.quality_words import Finding
+from zhiyin.collect.reconcile import UNKNOWN_MONTH
 from zhiyin.core import columns as c
 from zhiyin.core.schema import Table
 
@@ -91,19 +93,27 @@ def _completeness(table: str, source: str, name: str, rows: Counts) -> Finding:
     return Finding(table, source, name, "completeness", value, usual - 0.1, status, now)
 
 
-def judge_loads(loads: Iterable[Mapping[str, object]]) -> list[Finding]:
+def judge_loads(loads: Iterable[Mapping[str, Any]], *, month: str) -> list[Finding]:
     """Validity of a source's files: the share of their rows that were not refused.
 
     Parameters
     ----------
     loads
-        Reconciliations of loads: `table`, `source`, `read`, `quarantined`.
+        Reconciliations of loads: `table`, `source` and, by month, `read` and `quarantined`.
+    month
+        YYYY-MM of the day; what has business time in later months is not looked at.
     """
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for one in loads:
         key = (str(one["table"]), str(one["source"]))
+        parts = [
+            part
+            for part in one.get("months") or [one]
+            if part.get("month", UNKNOWN_MONTH) == UNKNOWN_MONTH or part["month"] <= month
+        ]
         read, refused = sums.get(key, (0, 0))
-        sums[key] = (read + _int(one["read"]), refused + _int(one["quarantined"]))
+        read += sum(_int(part["read"]) for part in parts)
+        sums[key] = (read, refused + sum(_int(part["quarantined"]) for part in parts))
     return [
         Finding(table, source, "", "validity", 1 - refused / read, 0.98,
                 grade(1 - refused / read, 0.98, 0.9), read)

@@ -13,6 +13,7 @@ from pathlib import Path
 from zhiyin.collect.files import Raw, read_raw
 from zhiyin.collect.load import load_raw
 from zhiyin.collect.mapping import LOADABLE, Mapping, default_mapping, read_mapping, targets
+from zhiyin.collect.mend import is_error_file, recall, restore
 from zhiyin.collect.presets import Preset, Step, find_preset, recognise, steps_of
 from zhiyin.collect.reconcile import LoadReport
 from zhiyin.collect.reshape import Left
@@ -42,7 +43,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be loaded, and how that was found out: `by` is named, kept, preset or headers."""
+    """What will be loaded, and how that was found out: `by` is named, kept, preset,
+    mended or headers."""
 
     steps: tuple[Step, ...]
     by: str
@@ -66,6 +68,8 @@ class Plan:
             made.append(
                 f"使用已保存的映射：{source}" if zh else f"read by the kept mapping {source}"
             )
+        elif self.by == "mended":
+            made.append("已修改的错误文件" if zh else "a mended error file")
         for one in self.left:
             made.append(
                 f"未计入 {one.count:,} 行：{one.why_zh}" if zh
@@ -74,8 +78,10 @@ class Plan:
         return made
 
 
-def plan_load(workspace: Path, path: Path, wish: Wish) -> Plan:
+def plan_load(workspace: Path, path: Path, wish: Wish, *, store: Store | None = None) -> Plan:
     """How the file `path` will be loaded.
+
+    With `store`, an error file of one of its loads is read as that load's file was.
 
     Raises
     ------
@@ -93,6 +99,11 @@ def plan_load(workspace: Path, path: Path, wish: Wish) -> Plan:
         delimiter=named.delimiter if named else "",
         sheet=wish.sheet or (named.sheet if named else ""),
     )
+    if is_error_file(raw.rows.column_names):
+        known = recall(store, raw) if store is not None and named is None else None
+        raw = restore(raw)
+        if known is not None:
+            return _one(raw, *known, "mended", wish)
     headers = raw.rows.column_names
     if named is not None:
         table = wish.table or named.table

@@ -39,6 +39,13 @@ def begin_load(
     )  # fmt: skip
 
 
+def note_progress(connection: sa.Connection, load_id: str, done: Mapping) -> None:
+    """Note how far a running load came; `finish_load` puts its reconciliation in the place."""
+    connection.execute(
+        sa.update(loads).where(loads.c.load_id == load_id).values(reconciliation=dict(done))
+    )
+
+
 def finish_load(
     connection: sa.Connection,
     load_id: str,

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect.mapping import Mapping
-from zhiyin.collect.validate import Checked, as_text
+from zhiyin.collect.values import Checked, as_text
 from zhiyin.core import columns as c
 from zhiyin.core.config import RevenueSettings
 from zhiyin.core.tables import ORDERS

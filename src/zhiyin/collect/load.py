@@ -3,9 +3,9 @@
 """Load a file into the lake: exactly once, resumable, nothing silently dropped.
 
 A load's id is the hash of the file's content, the mapping and the table. Rows are appended by
-slices of the file, each once per (load, table, slice), so a load that was cut off goes on where
-it stopped, and the same file again changes nothing. A changed row of a table of revisions
-becomes its next revision (update policy: overwrite).
+slices of the file, each once per (load, table, slice), and the ledger notes how far it came: a
+load that was cut off goes on behind its last slice, and the same file again changes nothing. A
+changed row of a table of revisions becomes its next revision, unless the policy says otherwise.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def load_raw(
     look = partial(_orders_of, store) if lines else None
     terms = make_terms(settings, mapping, now=now, rates=rates, orders_of=look)
     prepared = prepare(raw, table, terms=terms, settings=settings, vault=vault)
-    load = Load(store, vault, settings, prepared, table, load_id, say)
+    done = (begun["reconciliation"] or {}) if begun is not None and not dry_run else {}
+    load = Load(store, vault, settings, prepared, table, load_id, say, done=done)
     report = _run(load, state=state, dry_run=dry_run)
     if not dry_run:
         with store.begin() as connection:
@@ -145,7 +146,8 @@ def _quiet(what: str, share: float) -> None:
 
 def load_id_of(raw: Raw, mapping: Mapping, table: str, rates: str = "") -> str:
     """The id of a load: a hash of what is loaded, and how."""
-    parts = [raw.digest, mapping.model_dump_json(), table, *([rates] if rates else [])]
+    said = mapping.model_dump_json(exclude_defaults=True)  # keys added later change no id
+    parts = [raw.digest, said, table, *([rates] if rates else [])]
     return "l_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
@@ -179,6 +181,8 @@ def _run(load: Load, *, state: str, dry_run: bool) -> LoadReport:
         unchanged=written.unchanged, suspects=suspects or 0, written=written.rows,
         reasons=reasons, months=months, total=total, problems=problems, notes=tuple(notes),
         dry_run=dry_run, rates=state if "no_rate" in reasons else "",
+        headers=tuple(checked.raw.rows.column_names) if reasons else (),
+        mapping=prepared.terms.mapping.model_dump(exclude_defaults=True) if reasons else {},
     )  # fmt: skip
 
 
@@ -186,12 +190,14 @@ def _list_problems(
     prepared: Prepared, loaded: np.ndarray
 ) -> tuple[tuple[Problem, ...], dict[str, int]]:
     checked = prepared.checked
-    kinds = checked.problems.kinds
+    kinds, mapping = checked.problems.kinds, prepared.terms.mapping
     places = np.flatnonzero(~loaded)
-    found = [
-        Problem(int(checked.raw.line_no[place]), *kinds[checked.problems.index[place]])
-        for place in places[:SHOWN].tolist()
-    ]
+    header = {name: ", ".join(rule.headers) for name, rule in mapping.columns.items()}
+    found = []
+    for place in places[:SHOWN].tolist():
+        code, message, column = kinds[checked.problems.index[place]]
+        line = int(checked.raw.line_no[place])
+        found.append(Problem(line, code, message, header.get(column) or column))
     found += [Problem(r.line_no, r.reason, r.message) for r in checked.raw.refused[:SHOWN]]
     codes = [kinds[index][0] for index in checked.problems.index[places].tolist()]
     counts = pd.Series([*codes, *(r.reason for r in checked.raw.refused)], dtype=object)

@@ -141,7 +141,7 @@ class Mapping(Section):
         "overwrite", description="a known key that differs: new revision, fill blanks, leave alone"
     )
     values: dict[str, dict[str, str]] = Field(
-        {}, description="our column = text of the file to ours; * for any other"
+        {}, description="our column = text of the file to ours; * for any other and none"
     )
     multiple: dict[str, str] = Field({}, description="header of a list = mark between its values")
     delete: str = Field("", description="header that is true on rows that are deleted")
@@ -278,9 +278,13 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
             raise InputError(
                 f"the file has no column {header!r}", hint=f"it has: {', '.join(headers)}"
             )
-    if mapping.delete and (table not in TABLES or not TABLES[table].revisions):
-        raise InputError(f"rows of {table} cannot be deleted by a file")
-    for need in _needs(table):
+    ended = table in TABLES and TABLES[table].revisions and table != "order_lines"
+    if mapping.delete and not ended:
+        raise InputError(
+            f"rows of {table} cannot be deleted by a file",
+            hint="orders, customers, products, stores, offers and campaigns can",
+        )
+    for need in needs_of(table):
         if mapping.from_orders and need == (c.SOLD_AT,):
             continue
         if not any(target in mapping.columns for target in need):
@@ -290,7 +294,8 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
             )
 
 
-def _needs(table: str) -> list[tuple[str, ...]]:
+def needs_of(table: str) -> list[tuple[str, ...]]:
+    """What a mapping for `table` has to fill: one of each tuple."""
     money = [(name, f"{name}_minor") for name in ("amount", "gross")]
     either = tuple(n for pair in money for n in pair)
     who = [IDENTIFIERS]

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from zhiyin.collect.lines import codes_of
 from zhiyin.collect.mapping import EMAIL, IDENTIFIERS, PHONE, USER_ID, Mapping
 from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
-from zhiyin.collect.validate import ORDER_PARTY, Checked, as_text
+from zhiyin.collect.validate import ORDER_PARTY
+from zhiyin.collect.values import Checked, as_text
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Vault
 

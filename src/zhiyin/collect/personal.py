@@ -1,12 +1,14 @@
-"""What is personal: identifiers are normalised, personal-looking fields found, texts masked."""
+"""What is personal: personal-looking fields are found, texts masked."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 from zhiyin.collect.classify import classify
+from zhiyin.govern.identifiers import normalise_email, normalise_phone, normalise_user_id
+
+__all__ = ["looks_personal", "mask", "normalise_email", "normalise_phone", "normalise_user_id"]
 
 _HEADER = re.compile(
     r"e-?mail|phone|mobile|\btel\b|fax|first_?name|last_?name|full_?name|surname|customer_?name|"
@@ -17,7 +19,7 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"name", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+'-]+[@＠][\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.+'-]{1,64}[@＠][\w-]+(?:\.[\w-]+)+")  # 64: RFC 5321, and no long search
 _ID_NUMBER = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|\d{3}-\d{2}-\d{4})(?![\dXx])")
 _CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
 _PHONE = re.compile(
@@ -27,34 +29,6 @@ _PHONE = re.compile(
 _MASKS = (
     (_EMAIL, "[email]"), (_ID_NUMBER, "[id]"), (_CARD, "[number]"), (_PHONE, "[phone]"),
 )  # fmt: skip
-
-
-def normalise_user_id(value: str) -> str:
-    """The source's customer id without space around it, in one Unicode form."""
-    return unicodedata.normalize("NFKC", value).strip()
-
-
-def normalise_email(value: str) -> str | None:
-    """The address in lower case, None if it is none."""
-    address = unicodedata.normalize("NFKC", value).strip().lower()
-    return address if _EMAIL.fullmatch(address) else None
-
-
-def normalise_phone(value: str, *, calling_code: str = "") -> str | None:
-    """The number as E.164 (+8613800138000), None if it is none.
-
-    A number without `+` or `00` gets `calling_code`, its leading trunk zero is dropped; without a
-    calling code it stays national, digits only.
-    """
-    text = unicodedata.normalize("NFKC", value).strip()
-    digits = re.sub(r"\D", "", text)
-    if re.search(r"[A-Za-z]", text) or not 5 <= len(digits) <= 17:
-        return None
-    if text.startswith("+"):
-        return f"+{digits}"
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    return f"+{calling_code}{digits.lstrip('0')}" if calling_code else digits
 
 
 def looks_personal(header: str, samples: Iterable[str], *, of_people: bool) -> bool:

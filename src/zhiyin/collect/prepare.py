@@ -26,7 +26,8 @@ from zhiyin.collect.shape import (
     properties_of,
     sort_headers,
 )
-from zhiyin.collect.validate import Checked, Terms, check_rows
+from zhiyin.collect.validate import check_rows
+from zhiyin.collect.values import DELETED, Checked, Terms
 from zhiyin.core import columns as c
 from zhiyin.core.config import Settings
 from zhiyin.core.protocols import Vault
@@ -156,7 +157,7 @@ def shape_rows(
     if c.PROPERTIES in schema.names:
         raw = checked.raw.rows.select(list(prepared.headers.properties)).take(take)
         columns[c.PROPERTIES] = (
-            properties_of(raw, prepared.headers.properties)
+            properties_of(raw, prepared.headers.properties, terms.mapping.multiple)
             if prepared.headers.properties
             else pa.nulls(len(rows), pa.string())
         )
@@ -170,6 +171,11 @@ def shape_rows(
     if schema.name == "spend":
         columns[c.OCCURRED_AT] = _midnights(columns[c.SPENT_ON], terms.zone)
     columns[c.VALID_AT] = _valid_at(prepared, columns, len(rows))
+    if DELETED in checked.columns:
+        flags = part(checked.columns[DELETED])
+        columns[c.OP] = pc.if_else(flags, "delete", "upsert")
+        now = pa.scalar(terms.now, pa.timestamp("us"))
+        columns[c.VALID_AT] = pc.if_else(flags, now, columns[c.VALID_AT])
     made = lake_rows(
         columns, schema, len(rows), revision=1, op="upsert", recorded_at=terms.now,
         undated=c.VALID_AT not in checked.columns, suspect=False, source=terms.mapping.source,

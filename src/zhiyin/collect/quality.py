@@ -35,7 +35,6 @@ _FREE_TEXT = frozenset(
 )  # fmt: skip
 _SHAPES = {
     c.CURRENCY: "^[A-Z]{3}$", c.COUNTRY: "^[A-Za-z]{2,}$", c.LANGUAGE: "^[A-Za-z]{2,3}([-_].*)?$",
-    c.MONTH: "^[0-9]{4}-[0-9]{2}$",
 }  # fmt: skip
 
 
@@ -46,17 +45,21 @@ def is_judged(table: Table) -> bool:
 
 def filled_columns(table: Table) -> list[str]:
     """Columns that may be empty, so that their completeness says something."""
-    return [one.name for one in table.columns if not one.required and one.name not in _PLUMBING]
+    return [one.name for one in _looked_at_columns(table) if not one.required]
 
 
 def number_columns(table: Table) -> list[str]:
     """Columns whose distribution is looked at; of money, that in the workspace currency."""
+    return [one.name for one in _looked_at_columns(table) if one.type in ("int64", "float64")]
+
+
+def _looked_at_columns(table: Table) -> list[Column]:
+    """All but the plumbing; of money as received and in the workspace currency, the latter."""
     names = set(table.names)
     return [
-        one.name
+        one
         for one in table.columns
-        if one.type in ("int64", "float64")
-        and one.name not in _PLUMBING
+        if one.name not in _PLUMBING
         and one.name.replace("_minor", "_base_minor") not in names - {one.name}
     ]
 

@@ -35,7 +35,7 @@ def run(ctx: Context, config: object = None) -> JobReport:
     until = naive_utc(start_of_day(ctx.as_of, ctx.settings.zone))
     with ctx.store.begin() as connection:
         loads = [one for one in list_reconciliations(connection) if "read" in one]
-    found = find.judge_loads(loads)
+    found = find.judge_loads(loads, month=f"{ctx.as_of:%Y-%m}")
     judged = [table for table in TABLES.values() if q.is_judged(table)]
     for place, table in enumerate(judged):
         ctx.progress(JOB, place / len(judged))

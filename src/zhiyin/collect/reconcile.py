@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from zhiyin.collect import times
 from zhiyin.collect.lines import PAID, codes_of
 from zhiyin.collect.money import EXPONENTS
-from zhiyin.collect.validate import Checked
+from zhiyin.collect.values import Checked
 from zhiyin.core import columns as c
 from zhiyin.core.tables import TABLES
 
@@ -66,11 +66,12 @@ class Month:
 
 @dataclass(frozen=True)
 class Problem:
-    """One refused row: where and why, without its content."""
+    """One refused row: where and why, without its content; `column` is the file's header."""
 
     line_no: int
     reason: str
     message: str
+    column: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class LoadReport:
     already: bool = False
     dry_run: bool = False
     rates: str = ""  # state of the rates, where rows were refused for want of one
+    headers: tuple[str, ...] = ()  # of the file, where rows were refused
+    mapping: Mapping = field(default_factory=dict)  # how it was read, where rows were refused
 
     def to_json(self) -> dict:
         """The report as JSON values."""
@@ -115,6 +118,7 @@ class LoadReport:
         made["total"] = Month(**made["total"]) if made.get("total") else None
         made["problems"] = tuple(Problem(**one) for one in made.get("problems", ()))
         made["notes"] = tuple(made.get("notes", ()))
+        made["headers"] = tuple(made.get("headers", ()))
         return cls(**made)
 
 
@@ -228,7 +232,8 @@ _WORDS = {
         "done": "loaded before: nothing changed", "dry": "dry run: nothing was written",
         "reasons": "refused rows", "repeated": "exact duplicates", "suspects": "suspects",
         "unchanged": "unchanged", "file": "file", "money": "money in",
-        "paid": "paid in {in_}, paid back {back} ({share:.1%})",
+        "paid": "paid in {in_}, paid back {back} ({share:.1%})", "line": "line {0}",
+        "more": "mend and load again: zhiyin errors {0} --to FILE",
     },
     "zh": {
         "month": "月份", "read": "读入", "loaded": "入库", "quarantined": "隔离",
@@ -238,9 +243,11 @@ _WORDS = {
         "done": "此文件已加载过，没有变化", "dry": "试运行：没有写入任何数据",
         "reasons": "被隔离的行", "repeated": "完全重复", "suspects": "疑似重复",
         "unchanged": "未变化", "file": "文件", "money": "金额单位",
-        "paid": "收入 {in_}，退回 {back}（{share:.1%}）",
+        "paid": "收入 {in_}，退回 {back}（{share:.1%}）", "line": "第 {0} 行",
+        "more": "修改后重新加载：zhiyin errors {0} --to FILE",
     },
 }  # fmt: skip
+_SHOWN = 5  # refused rows shown after a load; a dry run shows all that the report has
 _MONEY = ("gross", "discounts", "coupons", "returns", "other", "net", "left_out")
 
 
@@ -266,6 +273,11 @@ def render_reconciliation(report: LoadReport, *, language: str = "en") -> str:
     if report.reasons:
         parts = (f"{reason} {count:,}" for reason, count in sorted(report.reasons.items()))
         lines.append(f"{words['reasons']}: {', '.join(parts)}")
+    for one in report.problems[: len(report.problems) if report.dry_run else _SHOWN]:
+        where = " · ".join(filter(None, (words["line"].format(one.line_no), one.column)))
+        lines.append(f"  {where} · {one.reason}: {one.message}")
+    if report.reasons and not report.dry_run:
+        lines.append(words["more"].format(report.load_id))
     lines += [words[key] for key, so in (("done", report.already), ("dry", report.dry_run)) if so]
     return "\n".join([*lines, *report.notes])
 

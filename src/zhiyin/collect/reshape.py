@@ -24,7 +24,7 @@ from pydantic import Field
 from zhiyin.collect import money
 from zhiyin.collect.files import Raw
 from zhiyin.collect.lines import codes_of, combine_codes
-from zhiyin.collect.validate import as_text
+from zhiyin.collect.values import as_text
 from zhiyin.core.config import Section
 from zhiyin.core.errors import InputError
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from zhiyin.collect.mapping import IDENTIFIERS, Mapping
-from zhiyin.collect.validate import Checked
+from zhiyin.collect.values import Checked
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Vault
 

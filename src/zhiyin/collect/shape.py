@@ -1,21 +1,25 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Checked rows become rows of the lake, and rows of the lake become revisions."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping as Mapping_
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from zhiyin.collect import times
 from zhiyin.collect.classify import classify
 from zhiyin.collect.lines import codes_of, combine_codes
 from zhiyin.collect.mapping import Mapping
 from zhiyin.collect.personal import looks_personal
-from zhiyin.collect.validate import Checked, as_text
+from zhiyin.collect.values import Checked, as_text
 from zhiyin.core import columns as c
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.schema import Table
@@ -23,7 +27,7 @@ from zhiyin.core.tables import TABLES
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the lake keeps naive UTC
 _OF_PEOPLE = frozenset({"customers", "orders", "order_lines", "touches", "texts"})
-_SAMPLE = 1000
+_SAMPLE, _LOOKED_AT = 1000, 1000  # values, and characters of each
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def sort_headers(checked: Checked, mapping: Mapping) -> Headers:
     """Where the other headers go: personal-looking ones are encrypted, or dropped where the
     table has no place for them; the rest become properties."""
     used = {h for rule in mapping.columns.values() for h in rule.headers} | set(mapping.ignore)
+    used |= {mapping.delete} - {""}
     names = [] if checked.table not in TABLES else TABLES[checked.table].names
     properties, personal, dropped = list(mapping.properties), list(mapping.personal), []
     rows = checked.raw.rows
@@ -59,11 +64,15 @@ def sort_headers(checked: Checked, mapping: Mapping) -> Headers:
 
 
 def _sample(rows: pa.Table, header: str) -> list[str]:
-    return as_text(rows.column(header).slice(0, _SAMPLE)).drop_null().to_pylist()
+    sample = as_text(rows.column(header).slice(0, _SAMPLE)).drop_null()
+    return pc.utf8_slice_codeunits(sample, 0, _LOOKED_AT).to_pylist()
 
 
-def properties_of(rows: pa.Table, headers: Sequence[str]) -> pa.Array:
-    """One JSON object per row from `headers`, null where all are empty."""
+def properties_of(
+    rows: pa.Table, headers: Sequence[str], multiple: Mapping_[str, str] | None = None
+) -> pa.Array:
+    """One JSON object per row from `headers`, null where all are empty; headers of `multiple`
+    give a list, split at their mark."""
     if not headers:
         return pa.nulls(rows.num_rows, pa.string())
     texts = [as_text(rows.column(header)) for header in headers]
@@ -72,7 +81,12 @@ def properties_of(rows: pa.Table, headers: Sequence[str]) -> pa.Array:
     values = zip(*(text.take(pa.array(first)).to_pylist() for text in texts), strict=True)
     made = []
     for value in values:
-        fields = {h: v for h, v in zip(headers, value, strict=True) if v is not None}
+        fields: dict[str, object] = {
+            h: v for h, v in zip(headers, value, strict=True) if v is not None
+        }
+        for header, mark in (multiple or {}).items():
+            if isinstance(text := fields.get(header), str):
+                fields[header] = [one.strip() for one in text.split(mark) if one.strip()]
         made.append(json.dumps(fields, ensure_ascii=False, sort_keys=True) if fields else None)
     return pa.array(made, pa.string()).take(pa.array(inverse[: rows.num_rows]))
 

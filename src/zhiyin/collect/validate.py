@@ -11,19 +11,26 @@ import hashlib
 import json
 from collections.abc import Callable
 from collections.abc import Mapping as Mapping_
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect import money, times
-from zhiyin.collect.cleaning import clean_column
 from zhiyin.collect.files import Raw
+from zhiyin.collect.guards import MAX_CELL_BYTES
 from zhiyin.collect.mapping import CONSENTS, GRANTED, MONEY, Mapping, Rule
 from zhiyin.collect.personal import mask
+from zhiyin.collect.values import (
+    DELETED,
+    Checked,
+    Problems,
+    Terms,
+    as_text,
+    source_column,
+    source_numbers,
+)
 from zhiyin.core import columns as c
 from zhiyin.core.schema import Column, req
 from zhiyin.core.tables import TABLES
@@ -52,109 +59,6 @@ _WORDS = {
 _FIRST_DAY = np.datetime64("1970-01-02")
 
 
-@dataclass
-class Problems:
-    """The first thing wrong with each row: `index` (n,) into `kinds`; 0 = nothing."""
-
-    index: np.ndarray
-    kinds: list[tuple[str, str]] = field(default_factory=lambda: [("", "")])
-
-    def flag(self, rows: np.ndarray, code: str, message: str) -> None:
-        """Note `code` on `rows` (n,) bool that have nothing noted yet."""
-        fresh = rows & (self.index == 0)
-        if fresh.any():
-            self.kinds.append((code, message))
-            self.index[fresh] = len(self.kinds) - 1
-
-    @property
-    def ok(self) -> np.ndarray:
-        """(n,) bool: nothing wrong."""
-        return self.index == 0
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Typed columns of all rows, right and wrong ones; read only the rows that are `ok`."""
-
-    table: str
-    raw: Raw
-    columns: dict[str, pa.Array]
-    problems: Problems
-
-    @property
-    def count(self) -> int:
-        """Rows."""
-        return self.raw.rows.num_rows
-
-    def array(self, name: str) -> np.ndarray:
-        """A numeric, bool or time column as numpy."""
-        return self.columns[name].to_numpy(zero_copy_only=False)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What values are measured by: currency and zone of the source and the workspace, the time."""
-
-    mapping: Mapping
-    zone: str
-    currency: str
-    base: str
-    now: datetime  # naive UTC
-    rates: money.Rates
-    orders_of: Callable[[pa.Array], pa.Table] | None = None  # order ids → their orders in the lake
-
-
-def as_text(column: pa.ChunkedArray) -> pa.Array:
-    """Trimmed texts; empty ones are null; whole floats lose their `.0`."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    if pa.types.is_floating(kind):
-        column = pc.if_else(pc.is_nan(column), None, column)
-        whole = pc.all(pc.equal(pc.floor(column), column), min_count=0).as_py()
-        column = column.cast(pa.int64() if whole else pa.string())
-    if not pa.types.is_string(column.type):
-        column = column.cast(pa.string())
-    made = pc.utf8_trim_whitespace(column)
-    if pc.min(pc.binary_length(made)).as_py() == 0:
-        made = pc.if_else(pc.equal(made, ""), None, made)
-    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
-
-
-def source_column(rows: pa.Table, rule: Rule) -> pa.ChunkedArray:
-    """The raw values that `rule` names (for sums and products use `source_numbers`)."""
-    if rule.constant is not None:
-        return pa.chunked_array([pa.repeat(pa.scalar(rule.constant), rows.num_rows)])
-    if rule.join:
-        parts = [as_text(clean_column(rows.column(name), rule.clean)) for name in rule.join]
-        return pa.chunked_array([pc.binary_join_element_wise(*parts, rule.separator)])
-    if rule.suffix:
-        text = as_text(clean_column(rows.column(rule.headers[0]), rule.clean))
-        return pa.chunked_array([pc.binary_join_element_wise(text, rule.suffix, "")])
-    return clean_column(rows.column(rule.headers[0]), rule.clean)
-
-
-def source_numbers(rows: pa.Table, rule: Rule, *, mark: str) -> money.Numbers:
-    """The exact numbers that `rule` names."""
-    if rule.constant is not None:
-        value = money.parse_decimal(rule.constant, mark=mark) or Decimal(0)
-        made = money.constant(value, rows.num_rows)
-    elif rule.sum or rule.product:
-        names = rule.sum or rule.product
-        cleaned = [clean_column(rows.column(name), rule.clean) for name in names]
-        parts = [money.numbers(column, mark=mark) for column in cleaned]
-        made = parts[0]
-        for part in parts[1:]:
-            made = money.add(made, part) if rule.sum else money.multiply(made, part)
-        for name in rule.minus:
-            made = money.add(made, money.negate(money.numbers(rows.column(name), mark=mark)))
-    else:
-        made = money.numbers(source_column(rows, rule), mark=mark)
-    if rule.scale:
-        made = money.scale(made, Decimal(rule.scale))
-    return money.negate(made) if rule.negate else made
-
-
 def check_rows(raw: Raw, table: str, *, terms: Terms) -> Checked:
     """Type every mapped value of `raw` for `table`.
 
@@ -166,6 +70,8 @@ def check_rows(raw: Raw, table: str, *, terms: Terms) -> Checked:
     """
     problems = Problems(np.zeros(raw.rows.num_rows, np.int16))
     made = Checked(table, raw, {}, problems)
+    _check_lengths(made)
+    _find_deleted(made, terms.mapping)
     for target, rule in terms.mapping.columns.items():
         if target in MONEY or target in _MINOR_NAMES:
             continue
@@ -178,6 +84,26 @@ def check_rows(raw: Raw, table: str, *, terms: Terms) -> Checked:
     _check_time(made, terms)
     _add_money(made, terms)
     return made
+
+
+def _check_lengths(made: Checked) -> None:
+    """No field, mapped or not, is longer than `MAX_CELL_BYTES`."""
+    for header, column in zip(made.raw.rows.column_names, made.raw.rows.columns, strict=True):
+        if not pa.types.is_string(column.type):
+            continue
+        length = pc.binary_length(column)
+        if (pc.max(length).as_py() or 0) > MAX_CELL_BYTES:
+            long = pc.fill_null(pc.greater(length, MAX_CELL_BYTES), False).to_numpy()
+            made.problems.flag(
+                long.astype(bool), "too_long", f"more than {MAX_CELL_BYTES:,} bytes", header
+            )
+
+
+def _find_deleted(made: Checked, mapping: Mapping) -> None:
+    """Which rows delete their key (blank: no)."""
+    if mapping.delete:
+        flags = _boolean(made, mapping.delete, as_text(made.raw.rows.column(mapping.delete)), {})
+        made.columns[DELETED] = pc.fill_null(flags, False)
 
 
 _MINOR_NAMES = {minor: name for name, (minor, _) in MONEY.items()}
@@ -203,11 +129,13 @@ def _typed(made: Checked, target: str, rule: Rule, terms: Terms) -> pa.Array:
     raw = source_column(rows, rule)
     if column.type == "timestamp":
         moments, given = times.parse_times(raw, zone=terms.zone, formats=formats)
-        problems.flag(given & np.isnat(moments), "wrong_type", f"{target} is no date and time")
+        problems.flag(
+            given & np.isnat(moments), "wrong_type", f"{target} is no date and time", target
+        )
         return pa.array(moments, pa.timestamp("us"))
     if column.type == "date":
         days, given = times.parse_days(raw, formats=formats)
-        problems.flag(given & np.isnat(days), "wrong_type", f"{target} is no date")
+        problems.flag(given & np.isnat(days), "wrong_type", f"{target} is no date", target)
         return pa.array(days, pa.date32())
     text = as_text(raw)
     if column.type == "bool":
@@ -218,7 +146,7 @@ def _typed(made: Checked, target: str, rule: Rule, terms: Terms) -> pa.Array:
     length = pc.utf8_length(text)
     if (pc.max(length).as_py() or 0) > limit:
         long = pc.fill_null(pc.greater(length, limit), False).to_numpy(zero_copy_only=False)
-        problems.flag(long, "too_long", f"{target} has more than {limit} characters")
+        problems.flag(long, "too_long", f"{target} has more than {limit} characters", target)
     if words := terms.mapping.values.get(target):
         text = _in_our_words(text, words)
     if target == c.CURRENCY:
@@ -229,16 +157,16 @@ def _typed(made: Checked, target: str, rule: Rule, terms: Terms) -> pa.Array:
         text = pc.utf8_lower(text)
         strange = pc.invert(pc.is_in(text, value_set=pa.array(allowed)))
         strange = pc.and_(strange, pc.is_valid(text)).to_numpy(zero_copy_only=False)
-        problems.flag(strange, "unknown_value", f"{target} is none of {', '.join(allowed)}")
+        problems.flag(strange, "unknown_value", f"{target} is none of {', '.join(allowed)}", target)
     return text
 
 
 def _in_our_words(text: pa.Array, words: Mapping_[str, str]) -> pa.Array:
-    """Texts of the file as ours; `*` is what any other one means, otherwise it stays."""
+    """Texts of the file as ours; `*` is what any other or none means, otherwise it stays."""
     known = pa.array([key for key in words if key != "*"], pa.string())
     ours = pa.array([words[key] for key in known.to_pylist()], pa.string())
     made = ours.take(pc.index_in(text, value_set=known))
-    rest = pc.if_else(pc.is_valid(text), words["*"], None) if "*" in words else text
+    rest = pa.scalar(words["*"]) if "*" in words else text
     return pc.if_else(pc.is_in(text, value_set=known), made, rest)
 
 
@@ -249,23 +177,25 @@ def _boolean(made: Checked, target: str, text: pa.Array, ours: Mapping_[str, str
     values = pa.array(list(_WORDS.values()))
     place = pc.index_in(pc.utf8_lower(text), value_set=words)
     strange = pc.and_(pc.is_null(place), pc.is_valid(text)).to_numpy(zero_copy_only=False)
-    made.problems.flag(strange, "wrong_type", f"{target} is neither yes nor no")
+    made.problems.flag(strange, "wrong_type", f"{target} is neither yes nor no", target)
     return values.take(place)
 
 
 def _number(made: Checked, target: str, rule: Rule, terms: Terms, *, whole: bool) -> pa.Array:
     read = source_numbers(made.raw.rows, rule, mark=terms.mapping.decimal)
-    made.problems.flag(read.wrong, "wrong_type", f"{target} is no number")
+    made.problems.flag(read.wrong, "wrong_type", f"{target} is no number", target)
     if whole:
         values = [None if v is None or v != int(v) else int(v) for v in read.values]
         bad = np.asarray([v is None for v in values] + [False])[read.codes]
-        made.problems.flag(bad, "wrong_type", f"{target} is no whole number")
+        made.problems.flag(bad, "wrong_type", f"{target} is no whole number", target)
         table = np.asarray([v or 0 for v in values], np.int64)
         return pa.array(read.take(table, 0), mask=read.empty | bad)
     table = np.asarray([np.nan if v is None else float(v) for v in read.values], np.float64)
     values = read.take(table, np.nan)
     if target == c.RATING:
-        made.problems.flag((values < 1) | (values > 5), "out_of_range", "rating is not in 1..5")
+        made.problems.flag(
+            (values < 1) | (values > 5), "out_of_range", "rating is not in 1..5", c.RATING
+        )
     return pa.array(values, mask=np.isnan(values))
 
 
@@ -307,8 +237,9 @@ def _require(made: Checked) -> None:
         if needed and name != c.CURRENCY and column.null_count:
             missing = pc.is_null(column).to_numpy(zero_copy_only=False)
             key = name == c.LINE_ID or (made.table in TABLES and name in TABLES[made.table].key)
+            missing &= key | ~made.deleted
             code = "missing_key" if key else "missing_value"
-            made.problems.flag(missing, code, f"{name} is empty")
+            made.problems.flag(missing, code, f"{name} is empty", name)
 
 
 def _check_time(made: Checked, terms: Terms) -> None:
@@ -321,8 +252,10 @@ def _check_time(made: Checked, terms: Terms) -> None:
         moments = made.array(one).astype("datetime64[us]")
         limit = np.datetime64(terms.now + AHEAD, "us")
         with np.errstate(invalid="ignore"):
-            made.problems.flag(moments > limit, "date_ahead", f"{one} is over 24 hours ahead")
-            made.problems.flag(moments < _FIRST_DAY, "out_of_range", f"{one} is before 1970-01-02")
+            made.problems.flag(moments > limit, "date_ahead", f"{one} is over 24 hours ahead", one)
+            made.problems.flag(
+                moments < _FIRST_DAY, "out_of_range", f"{one} is before 1970-01-02", one
+            )
 
 
 def _take_from_orders(made: Checked, orders_of: Callable[[pa.Array], pa.Table]) -> None:
@@ -380,12 +313,14 @@ def _add_money(made: Checked, terms: Terms) -> None:
             rule = terms.mapping.columns[c.QUANTITY]
             units = source_numbers(made.raw.rows, rule, mark=terms.mapping.decimal)
             name, read = "gross", money.multiply(read, units)
-        made.problems.flag(read.wrong, "wrong_type", f"{target} is no number")
+        made.problems.flag(read.wrong, "wrong_type", f"{target} is no number", target)
         power = np.zeros_like(exponents) if target in _MINOR_NAMES else exponents
         minor, right = money.minor_units(read, power)
-        made.problems.flag(~right & ~read.empty, "out_of_range", f"{target} is too large")
+        made.problems.flag(~right & ~read.empty, "out_of_range", f"{target} is too large", target)
         if name in ("amount", "gross", "cost") and made.table in ("orders", "order_lines", "spend"):
-            made.problems.flag(read.empty, "missing_value", f"{target} is empty")
+            made.problems.flag(
+                read.empty & ~made.deleted, "missing_value", f"{target} is empty", target
+            )
         base = money.to_base(minor, rate, exponents, base_exponent=base_exponent)
         for column, values in zip(MONEY[name], (minor, base), strict=True):
             made.columns[column] = pa.array(values, mask=read.empty)
@@ -398,7 +333,9 @@ def _known_currency(made: Checked, texts: pa.Array) -> tuple[np.ndarray, list[st
     names = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     unknown = np.asarray([name not in money.EXPONENTS for name in names] or [False])
-    made.problems.flag(unknown[codes], "unknown_currency", "currency is no code of ISO 4217")
+    made.problems.flag(
+        unknown[codes], "unknown_currency", "currency is no code of ISO 4217", c.CURRENCY
+    )
     return codes, names
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -15,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.collect import identity, ledger, lines
-from zhiyin.collect.mapping import CONSENTS, EMAIL, GRANTED, PHONE, PURPOSE, TEXT_VERSION, USER_ID
+from zhiyin.collect.mapping import CONSENTS, GRANTED, PURPOSE, TEXT_VERSION, USER_ID
+from zhiyin.collect.merge_guards import limits_of
 from zhiyin.collect.prepare import Prepared, first_seen, seen_identifiers, shape_rows
 from zhiyin.collect.revise import Held, compare, look_at
 from zhiyin.collect.shape import lake_rows, month_of
@@ -23,7 +25,9 @@ from zhiyin.core import columns as c
 from zhiyin.core.config import Settings
 from zhiyin.core.protocols import Progress, Store, Vault
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.identifiers import strength
 
+PLACE = "zhiyin_place"  # of a refused line in its order, kept with its content
 SLICE = 200_000  # rows an append writes: bounds the memory of the writer
 _FACTS = frozenset({"orders", "order_lines", "touches", "texts"})
 
@@ -39,6 +43,7 @@ class Load:
     table: str
     load_id: str
     progress: Progress
+    done: Mapping = field(default_factory=dict)  # how far the load came before it was cut off
 
     @property
     def source(self) -> str:
@@ -77,32 +82,51 @@ def write_load(load: Load) -> Written:
 def _write_rows(load: Load, held: Held) -> tuple[int, int, int]:
     """Append new and changed rows; (written, unchanged, rows with personal fields lost)."""
     prepared, table = load.prepared, TABLES[load.table]
-    written = unchanged = lost = 0
-    starts = range(0, prepared.checked.count, SLICE)
-    for seq, start in enumerate(starts):
-        load.progress("write", 0.3 + 0.5 * start / max(prepared.checked.count, 1))
-        end = min(start + SLICE, prepared.checked.count)
-        rows = start + np.flatnonzero(prepared.accept[start:end])
+    count = prepared.checked.count
+    done = load.done if load.done.get("slice") == SLICE else {}
+    made = {name: done.get(name, 0) for name in ("slices", "written", "unchanged", "lost")}
+    clashes: list[int] = list(done.get("clashes", ()))
+    _refuse(prepared, clashes)
+    for seq, start in enumerate(range(0, count, SLICE)):
+        if seq < made["slices"]:
+            continue  # committed before the load was cut off
+        load.progress("write", 0.3 + 0.5 * start / max(count, 1))
+        rows = start + np.flatnonzero(prepared.accept[start : start + SLICE])
         if not len(rows):
             continue
-        made, missed = shape_rows(prepared, rows, vault=load.vault, load_id=load.load_id)
+        shaped, missed = shape_rows(prepared, rows, vault=load.vault, load_id=load.load_id)
         if load.table == "order_lines":
-            made = _with_returns(load, made, held)
-        compared = compare(held, made, vault=load.vault, load_id=load.load_id)
-        if compared.conflict.any():
-            clash = np.zeros(prepared.checked.count, bool)
-            clash[rows[compared.conflict]] = True
-            prepared.checked.problems.flag(
-                clash, "conflicting_duplicate", "an earlier load has this key and differs"
-            )
-            prepared.accept[clash] = False
+            shaped = _with_returns(load, shaped, held)
+        compared = compare(
+            held, shaped, vault=load.vault, load_id=load.load_id,
+            policy=prepared.terms.mapping.policy,
+        )  # fmt: skip
+        clash = rows[compared.conflict].tolist()
+        _refuse(prepared, clash)
         fresh = compared.rows.filter(pa.array(compared.write))
-        unchanged += int((~compared.write & ~compared.conflict).sum())
-        lost += missed
         if fresh.num_rows:
             load.store.append(table.name, fresh, app=f"{load.load_id}:{table.name}", seq=seq)
-            written += fresh.num_rows
-    return written, unchanged, lost
+        clashes += clash
+        made["slices"] = seq + 1
+        made["written"] += fresh.num_rows + compared.mine
+        made["unchanged"] += len(rows) - len(clash) - fresh.num_rows - compared.mine
+        made["lost"] += missed
+        with load.store.begin() as connection:
+            ledger.note_progress(
+                connection, load.load_id, {**made, "slice": SLICE, "clashes": clashes}
+            )
+    return made["written"], made["unchanged"], made["lost"]
+
+
+def _refuse(prepared: Prepared, places: Sequence[int]) -> None:
+    """Refuse rows that clash with what an earlier load brought."""
+    if places:
+        clash = np.zeros(prepared.checked.count, bool)
+        clash[list(places)] = True
+        prepared.checked.problems.flag(
+            clash, "conflicting_duplicate", "an earlier load has this key and differs"
+        )
+        prepared.accept[clash] = False
 
 
 def _with_returns(load: Load, rows: pa.Table, held: Held) -> pa.Table:
@@ -137,13 +161,16 @@ def _write_rest(load: Load, held: Held | None) -> dict[str, int]:
     if load.prepared.people.known.empty:
         return made
     known = seen_identifiers(load.prepared)
-    made["identities"] = identity.record_identities(
+    made["identities"], fresh = identity.record_identities(
         load.store, load.vault, known, source=load.source, load_id=load.load_id, now=load.now
     )
     if load.table in _FACTS:
         made["customers"] = _write_new_customers(load, known)
-    if {EMAIL, PHONE} & {*known[c.NAMESPACE]}:
-        made["merges"] = identity.merge_same_rows(load.store)
+    if len(fresh) and any(strength(one) for one in known[c.NAMESPACE].unique()):
+        limits = limits_of(load.settings.identity)
+        made["merges"], made["identity_conflicts"] = identity.join_records(
+            load.store, app=load.load_id, limits=limits, fresh=fresh
+        )
     return made
 
 
@@ -210,9 +237,12 @@ def _write_quarantine(load: Load) -> int:
     if not len(places) and not raw.refused:
         return 0
     kinds = [checked.problems.kinds[i] for i in checked.problems.index[places].tolist()]
+    named = raw.rows.take(pa.array(places))
+    if load.table == "order_lines" and c.LINE_ID not in prepared.terms.mapping.columns:
+        own = checked.columns[c.LINE_ID].take(pa.array(places))  # so that it keeps its place
+        named = named.append_column(PLACE, pc.replace_substring_regex(own, "^.*:", ""))
     contents = [
-        json.dumps(row, ensure_ascii=False, default=str).encode()
-        for row in raw.rows.take(pa.array(places)).to_pylist()
+        json.dumps(row, ensure_ascii=False, default=str).encode() for row in named.to_pylist()
     ]
     people = prepared.people.party.take(pa.array(places)).to_pylist()
     numbers = raw.line_no[places].tolist()

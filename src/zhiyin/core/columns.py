@@ -11,6 +11,7 @@ INTO = "into"
 RULE = "rule"
 EVIDENCE = "evidence"
 UNDONE_AT = "undone_at"
+CONFLICT_ID = "conflict_id"
 
 # where a row came from
 SOURCE = "source"

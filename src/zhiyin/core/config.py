@@ -36,6 +36,24 @@ class RevenueSettings(Section):
     include_shipping: bool = Field(default=False, description="count shipping and fees as revenue")
 
 
+class IdentitySettings(Section):
+    """Which records are one person."""
+
+    country: str = Field(
+        default="",
+        pattern="^([A-Z]{2})?$",
+        description="of phone numbers without a calling code, ISO 3166; empty: unknown",
+    )
+    emails: int = Field(default=5, ge=1, description="most e-mail addresses of one person")
+    phones: int = Field(default=5, ge=1, description="most phone numbers of one person")
+    devices: int = Field(default=20, ge=1, description="most devices of one person")
+    anonymous_ids: int = Field(default=100, ge=1, description="most browsers of one person")
+    cards: int = Field(default=5, ge=1, description="most loyalty cards of one person")
+    parties_per_identifier: int = Field(
+        default=5, ge=2, description="an identifier of more records (a till) joins nobody"
+    )
+
+
 class ProfileSettings(Section):
     """Features and tags."""
 
@@ -172,6 +190,7 @@ class Settings(Section):
         default=False, description="customer attributes without history hold for all days"
     )
     revenue: RevenueSettings = RevenueSettings()
+    identity: IdentitySettings = IdentitySettings()
     profile: ProfileSettings = ProfileSettings()
     understand: UnderstandSettings = UnderstandSettings()
     decide: DecideSettings = DecideSettings()

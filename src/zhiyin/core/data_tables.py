@@ -7,6 +7,22 @@ from zhiyin.core.schema import Table, col, req
 
 _DAY = req(c.AS_OF_ON, "date", "the day the row is for")
 
+QUARANTINE = Table(
+    "quarantine", "fact", "Every refused row, with its reason.", "collect.facts",
+    (c.LOAD_ID, c.LINE_NO, c.REASON),
+    (
+        req(c.SOURCE, "string", "source"), req(c.LOAD_ID, "string", "load"),
+        req(c.TABLE, "string", "table it was meant for"),
+        req(c.LINE_NO, "int64", "line of the file, header = 1"),
+        req(c.REASON, "string", "code, for example unknown_currency"),
+        req(c.MESSAGE, "string", "sentence without personal data"),
+        req(c.PARTY_IDS, "json", "parties named in the row", pii="pseudonym"),
+        req(c.KEY_ID, "string", "key of the content"),
+        req(c.CONTENT, "binary", "the raw row, encrypted", pii="encrypted"),
+        req(c.QUARANTINED_AT, "timestamp", "when", volatile=True),
+    ),
+)  # fmt: skip
+
 QUALITY = Table(
     "quality", "derived", "How good the data of each table and source is, as of a day.",
     "collect.quality", (c.AS_OF_ON, c.TABLE, c.SOURCE, c.COLUMN, c.METRIC),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiyin.core import columns as c
-from zhiyin.core.data_tables import DUPLICATES, QUALITY
+from zhiyin.core.data_tables import DUPLICATES, QUALITY, QUARANTINE
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
@@ -209,7 +209,8 @@ IDENTITIES = Table(
     (c.IDENTITY_ID, c.PARTY_ID),
     (
         req(c.IDENTITY_ID, "string", "keyed hash of namespace and value", pii="pseudonym"),
-        req(c.NAMESPACE, "string", "user_id, email, phone"), A_PARTY,
+        req(c.NAMESPACE, "string", "a source's user ids, email, phone, unionid, openid:<app>, "
+            "ouid:<shop>, card, device_id or anonymous_id"), A_PARTY,
         req(c.VALID_AT, "timestamp", "since when it is known"), *LOADED,
     ),
     time=c.VALID_AT,
@@ -223,6 +224,22 @@ MERGES = Table(
         req(c.AT, "timestamp", "from when"), req(c.RULE, "string", "rule or person"),
         col(c.EVIDENCE, "json", "what the rule saw, without personal data"),
         col(c.UNDONE_AT, "timestamp", "from when it no longer holds"),
+    ),
+    time=c.AT,
+)  # fmt: skip
+
+IDENTITY_CONFLICTS = Table(
+    "identity_conflicts", "dimension", "Records that an identifier would have joined, and why not.",
+    "collect.identity", (c.CONFLICT_ID,),
+    (
+        req(c.CONFLICT_ID, "string", "hash of reason, identifier and records"), A_PARTY,
+        req(c.INTO, "string", "the other record, or the second of several", pii="pseudonym"),
+        req(c.IDENTITY_ID, "string", "the identifier they share", pii="pseudonym"),
+        req(c.NAMESPACE, "string", "its kind"),
+        req(c.AT, "timestamp", "when both had been seen with it"),
+        req(c.REASON, "string", "shared, ambiguous, apart, two_ids or too_many"),
+        col(c.N, "int64", "records that share it, where it joins none of them"),
+        req(c.SOURCE, "string", "source of the later row"),
     ),
     time=c.AT,
 )  # fmt: skip
@@ -285,22 +302,6 @@ RATES = Table(
     (
         req(c.CURRENCY, "string", "ISO 4217"), req(c.RATE_ON, "date", "local day"),
         req(c.RATE, "string", "exact decimal"), *LOADED,
-    ),
-)  # fmt: skip
-
-QUARANTINE = Table(
-    "quarantine", "fact", "Every refused row, with its reason.", "collect.facts",
-    (c.LOAD_ID, c.LINE_NO, c.REASON),
-    (
-        req(c.SOURCE, "string", "source"), req(c.LOAD_ID, "string", "load"),
-        req(c.TABLE, "string", "table it was meant for"),
-        req(c.LINE_NO, "int64", "line of the file, header = 1"),
-        req(c.REASON, "string", "code, for example unknown_currency"),
-        req(c.MESSAGE, "string", "sentence without personal data"),
-        req(c.PARTY_IDS, "json", "parties named in the row", pii="pseudonym"),
-        req(c.KEY_ID, "string", "key of the content"),
-        req(c.CONTENT, "binary", "the raw row, encrypted", pii="encrypted"),
-        req(c.QUARANTINED_AT, "timestamp", "when", volatile=True),
     ),
 )  # fmt: skip
 
@@ -417,9 +418,9 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
-        IDENTITIES, MERGES, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES, QUARANTINE, QUALITY,
-        DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, SCORES,
-        RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
+        IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES,
+        QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS,
+        MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from zhiyin.core.protocols import Vault
+from zhiyin.govern.identifiers import normalise_email
 
 IDENTITY, SUPPRESSION = "identity", "suppression"
 
@@ -37,5 +38,6 @@ def address_token(vault: Vault, channel: str, address: str) -> str:
 
 
 def normalise_address(address: str) -> str:
-    """An e-mail address as a load normalises it: one Unicode form, lower case, no space around."""
-    return unicodedata.normalize("NFKC", address).strip().lower()
+    """An e-mail address as a load normalises it; what is none stays, in one form."""
+    alike = unicodedata.normalize("NFKC", address).strip().lower()
+    return normalise_email(address) or alike

@@ -182,6 +182,14 @@ def finished_segments(folder: Path) -> list[Segment]:
     return found
 
 
+def open_segments(folder: Path) -> set[str]:
+    """Ids of segments that a living process still writes."""
+    if not folder.is_dir():
+        return set()
+    there = {path.stem for path in folder.glob(f"*{ENDING}")}
+    return there - {segment.segment_id for segment in finished_segments(folder)}
+
+
 def read_segment(path: Path, keys: SegmentKeys) -> Iterator[Frame]:
     """The frames of a finished segment, in order; a torn tail is left out.
 

@@ -156,6 +156,26 @@ def test_a_bomb_that_lies_about_its_size_is_refused_too(tmp_path):
         read_raw(path)
 
 
+def test_a_stray_cell_far_away_is_refused_before_room_is_made_for_it(tmp_path):
+    path = tmp_path / "stray.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet("a")
+        sheet.write_row(0, 0, ["x", "y"])
+        sheet.write_row(1, 0, ["1", "2"])
+        sheet.write_string(1_048_575, 16_383, "stray")
+    with pytest.raises(InputError, match="17,179,869,184 cells") as error:
+        read_raw(path)
+    assert "stray cells" in error.value.hint
+
+
+def test_an_archive_that_is_no_workbook_is_refused(tmp_path):
+    path = tmp_path / "book.xlsb"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.bin", b"x")
+    with pytest.raises(InputError, match=r"no \.xlsx workbook"):
+        read_raw(path)
+
+
 def test_a_workbook_over_the_whole_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(guards, "MAX_SHEET_BYTES", 1000)
     path = workbook(tmp_path / "b.xlsx", {"a": [["x", "y"], ["1", "2"]]})

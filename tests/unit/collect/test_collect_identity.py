@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pandas as pd
 import pytest
 
 from tests.unit.collect.fakes import naive, rows_of, stored
@@ -33,13 +32,3 @@ def test_wrong_merges_are_errors(store):
         identity.merge(store, "p_a", into="p_a", at=AT, rule="person")
     with pytest.raises(NotFound):
         identity.undo(store, "p_a", into="p_b", undone_at=AT)
-
-
-def test_only_a_party_known_by_the_identifier_alone_is_merged():
-    columns = ["identity_id", "namespace", "party_id", "valid_at"]
-    rows = [
-        ("u1", "user_id", "p_ann", 1), ("e1", "email", "p_ann", 1), ("e1", "email", "p_mail", 3),
-        ("u2", "user_id", "p_bob", 1), ("e2", "email", "p_bob", 1),
-    ]  # fmt: skip
-    made = identity.propose_merges(pd.DataFrame(rows, columns=columns))
-    assert made.values.tolist() == [["p_mail", "p_ann", 3, "email"]]

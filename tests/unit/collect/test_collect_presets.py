@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import date
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from tests.unit.collect.fakes import naive, rows_of
 from zhiyin.collect.intake import Wish, load_plan, plan_load
@@ -91,6 +93,22 @@ def test_the_same_export_again_changes_nothing(bring, store):
     ((_, again),) = bring("shopify_orders.csv")
     assert all(report.already for report in again)
     assert len(rows_of(store, "order_lines")) == before
+
+
+def test_the_same_export_as_a_workbook_is_recognised_and_gives_the_same_sums(
+    bring, store, vault, clock, tmp_path
+):
+    path = tmp_path / "orders.xlsx"
+    text = (FIXTURES / "shopify_orders.csv").read_text()
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet("orders")
+        for place, row in enumerate(csv.reader(text.splitlines())):
+            sheet.write_row(place, 0, row)
+    plan = plan_load(tmp_path, path, Wish())
+    reports = load_plan(store, vault, Settings(name="shop", zone="UTC"), clock, plan)
+    assert plan.preset.name == "shopify_orders"
+    assert sums(reports[1]) == (66_95, 74_91, 0)
+    assert sums(reports[2]) == (-19_99, 0, -20_79)
 
 
 def test_woocommerce_lines_of_an_order_need_no_order_number(bring, store):

@@ -122,8 +122,17 @@ def test_the_job_writes_words_in_two_languages_once_a_day(vault, clock):
 
 def test_refused_rows_make_a_source_less_valid():
     loads = [{"table": "orders", "source": "s", "read": 100, "quarantined": q} for q in (0, 30)]
-    (found,) = judge_loads(loads)
+    (found,) = judge_loads(loads, month="2026-03")
     assert (found.value, found.status, found.n) == (0.85, "bad", 200)
+
+
+def test_refused_rows_of_later_months_are_not_seen():
+    months = [{"month": f"2026-0{n}", "read": 10, "quarantined": n} for n in (2, 3, 4)]
+    load = {"table": "orders", "source": "s", "read": 30, "quarantined": 9, "months": months}
+    (found,) = judge_loads([load], month="2026-03")
+    assert (found.n, found.value) == (20, 0.75)
+    undated = load | {"months": [months[0] | {"month": "?"}]}
+    assert judge_loads([undated], month="2026-01")[0].n == 10
 
 
 def test_the_population_stability_index():

@@ -28,7 +28,7 @@ from zhiyin.collect.sources.config import (
 from zhiyin.collect.sources.folder import take_files
 from zhiyin.collect.sources.hooks import drain
 from zhiyin.collect.sources.intake import Intake, Pulled
-from zhiyin.collect.sources.seen import Seen
+from zhiyin.collect.sources.seen import Pair, Seen
 from zhiyin.collect.sources.values import text_of, text_table
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import source_secrets
@@ -103,13 +103,15 @@ def _pull_database(
 Texts = list[str | None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Keyed:
-    """A row with the texts of its key and of everything else."""
+    """A row: its cursor, the texts of its key, and those of its cursor and columns. `pair` are
+    its hashes, once they were needed."""
 
-    row: sql.Row
+    cursor: Any
     key: Texts
     texts: Texts
+    pair: Pair | None = None
 
 
 class _Pulling:
@@ -137,47 +139,49 @@ class _Pulling:
             state = ledger.read_pull(mine, self.name, self.wanted.stream)
         if from_start:
             state = replace(state, position=None, seen=None)
-        self.position = sql.from_position(self.stream, state.position)
+        begun = self.position = sql.from_position(self.stream, state.position)
         self.count, self.seen = state.rows_read, Seen(self.secret, state.seen)
         if without := sql.count_unread(connection, self.stream):
             notes = (f"{without} rows have no {self.wanted.cursor} and are never read",)
             self.made = replace(self.made, notes=notes)
-        rows = self.wanted.batch_rows
-        fresh: list[_Keyed] = []
         read = again = 0
-        batches = sql.read_batches(connection, self.stream, after=self.position, batch_rows=rows)
+        fresh: list[_Keyed] = []
+        batches = sql.read_batches(
+            connection, self.stream, after=begun, batch_rows=self.wanted.batch_rows
+        )
         with closing(batches):
             for one in map(self._keyed, chain.from_iterable(batches)):
-                known = self.seen.has(one.key, one.texts)
+                in_window = begun is not None and one.cursor <= begun
+                known = in_window and self.seen.has(self._pair(one))
                 read, again = read + 1, again + known
                 self.window.append(one)
                 if not known:
                     fresh.append(one)
-                if len(fresh) == rows:
+                if len(fresh) == self.wanted.batch_rows:
                     self._load(fresh)
                     fresh = []
         if fresh:
             self._load(fresh)
         if self.window:
-            ends = Seen(self.secret).after([(one.key, one.texts, True) for one in self.window])
-            self._commit(ends)
+            self._commit(Seen(self.secret))
         return self.made.plus(read, again, None)
 
     def _keyed(self, row: sql.Row) -> _Keyed:
-        texts = [text_of(row.cursor), *(text_of(one) for one in row.values)]
-        return _Keyed(row, [text_of(one) for one in row.key], texts)
+        texts = [text_of(row.cursor), *map(text_of, row.values)]
+        return _Keyed(row.cursor, [*map(text_of, row.key)], texts)
+
+    def _pair(self, one: _Keyed) -> Pair:
+        if one.pair is None:
+            one.pair = self.seen.pair(one.key, one.texts)
+        return one.pair
 
     def _load(self, fresh: list[_Keyed]) -> None:
-        parts = [
-            self.name,
-            self.wanted.stream,
-            str(self.count),
-            *(json.dumps(one.texts) for one in fresh),
-        ]
+        digest = hashlib.sha256(f"{self.name}\n{self.wanted.stream}\n{self.count}".encode())
+        for one in fresh:
+            digest.update(json.dumps(one.texts).encode())
         raw = raw_from_table(
-            text_table([one.row.values for one in fresh], self.stream.headers),
-            name=f"{self.wanted.origin} ({self.count + 1}…)",
-            digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            text_table([one.texts[1:] for one in fresh], self.stream.headers),
+            name=f"{self.wanted.origin} ({self.count + 1}…)", digest=digest.hexdigest(),
         )  # fmt: skip
         report = load_raw(
             self.intake.store, self.intake.vault, self.intake.settings, self.intake.clock, raw,
@@ -185,18 +189,18 @@ class _Pulling:
         )  # fmt: skip
         self.made = self.made.plus(0, 0, report)
         self.count += len(fresh)
-        self.position = sql.newest([one.row for one in fresh], self.position)
+        self.position = sql.newest([one.cursor for one in fresh], self.position)
         floor = sql.floor_of(self.stream, self.position)
-        self.window = [one for one in self.window if one.row.cursor >= floor]
-        self.seen = self.seen.after([(one.key, one.texts, True) for one in fresh])
+        self.window = [one for one in self.window if one.cursor >= floor]
         self._commit(self.seen)
         self.intake.progress(f"{self.name}: {self.wanted.origin}", 0.5)
 
-    def _commit(self, seen: Seen) -> None:
+    def _commit(self, held: Seen) -> None:
+        """Note how far the lake is; `held` are rows of the window that were not read again yet."""
         if self.dry_run:
             return
         state = ledger.PullState(
-            sql.to_position(self.position), seen.to_bytes(), self.count,
+            sql.to_position(self.position), held.after(map(self._pair, self.window)), self.count,
             naive_utc(self.intake.clock.now()),
         )  # fmt: skip
         with self.intake.store.begin() as connection:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 MAX_DEPTH = 32
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 def value_at(document: Any, path: str) -> Any:
@@ -62,20 +64,10 @@ def depth_of(text: bytes) -> int:
     """The deepest nesting of brackets in JSON text, those in strings not counted: a cheap guard
     before it is parsed."""
     depth = deepest = 0
-    quoted = escaped = False
-    for mark in text:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif mark == 0x5C:
-                escaped = True
-            elif mark == 0x22:
-                quoted = False
-        elif mark == 0x22:
-            quoted = True
-        elif mark in b"[{":
+    for token in _TOKEN.findall(text):
+        if token in (b"[", b"{"):
             depth += 1
             deepest = max(deepest, depth)
-        elif mark in b"]}":
+        elif token in (b"]", b"}"):
             depth -= 1
     return deepest

@@ -243,9 +243,9 @@ def from_position(stream: Stream, position: str | int | None) -> Any | None:
         ) from error
 
 
-def newest(rows: Sequence[Row], before: Any | None) -> Any | None:
-    """The larger of the last row's cursor and the one before."""
-    if not rows:
+def newest(cursors: Sequence[Any], before: Any | None) -> Any | None:
+    """The larger of the last of the cursors and the one before."""
+    if not cursors:
         return before
-    last = rows[-1].cursor
+    last = cursors[-1]
     return last if before is None or last > before else before

@@ -1,0 +1,163 @@
+"""From the journal to the lake: finished segments become rows, exactly once, then are destroyed.
+
+A unit is a set of segments, noted in the ledger before anything of it is written. A compactor
+that dies leaves it `running`, and the next one does the same unit again, which writes only what
+is missing. Segments and their keys are destroyed only after the unit is noted `done`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from zhiyin.collect.compact import CompactReport, Plans, compact
+from zhiyin.collect.received import EVENT
+from zhiyin.core.clock import Clock, naive_utc
+from zhiyin.core.config import Settings
+from zhiyin.core.errors import JournalError, KeyDestroyed
+from zhiyin.core.ledger import compactions
+from zhiyin.core.log import get_logger
+from zhiyin.core.protocols import Progress
+from zhiyin.store.journal import Frame, Segment, destroy_segment, finished_segments, read_segment
+from zhiyin.store.leases import hold_lease
+from zhiyin.store.ledger import reading, transaction
+from zhiyin.store.vault import LocalVault, SegmentKeys
+from zhiyin.store.workspace import WorkspaceStore
+
+UNIT_BYTES = 128 * 1024 * 1024
+SMALL_FILES = 48
+"""A table that events are written to is compacted when it has so many files."""
+LEASE_S = 3600.0
+_RUNNING, _DONE = "running", "done"
+
+
+@dataclass(frozen=True)
+class _Unit:
+    unit: str
+    segments: tuple[str, ...]
+
+
+def compact_journal(
+    store: WorkspaceStore,
+    vault: LocalVault,
+    settings: Settings,
+    *,
+    folder: Path,
+    keys: SegmentKeys,
+    clock: Clock,
+    plans: Plans | None = None,
+    progress: Progress | None = None,
+) -> list[CompactReport]:
+    """Move every finished segment of the journal in `folder` to the lake; a report a unit.
+
+    Raises
+    ------
+    LeaseHeld
+        If a turn, an erasure or another compactor has the lake.
+    JournalError
+        If a unit that was begun can no longer be read. A damaged segment that was not begun is
+        left where it is and logged; the others are moved.
+    """
+    if not finished_segments(folder):
+        return []
+    reports: list[CompactReport] = []
+    with hold_lease(store.ledger, clock=clock, ttl_s=LEASE_S) as lease:
+        _destroy_done(store, folder, keys)
+        while (chosen := _next_unit(store, folder, keys, clock)) is not None:
+            unit, frames = chosen
+            report = compact(
+                store, vault, settings, clock, unit=unit.unit, frames=frames, plans=plans,
+                progress=progress,
+            )  # fmt: skip
+            _note_done(store, unit, report, clock)
+            _destroy_done(store, folder, keys)
+            _join_small_files(store, report)
+            reports.append(report)
+            lease.renew()
+    return reports
+
+
+def _next_unit(
+    store: WorkspaceStore, folder: Path, keys: SegmentKeys, clock: Clock
+) -> tuple[_Unit, list[Frame]] | None:
+    """The unit that was begun, otherwise a new one of the oldest segments; with its frames."""
+    begun = _begun(store)
+    if begun is not None:
+        paths = [Segment(name, folder / f"{name}.zyj", 0) for name in begun.segments]
+        return begun, list(_numbered(paths, keys))
+    segments, frames, size = [], [], 0
+    for segment in finished_segments(folder):
+        if segments and size + segment.size > UNIT_BYTES:
+            break
+        try:
+            read = [frame for frame in read_segment(segment.path, keys) if frame.kind == EVENT]
+        except (JournalError, KeyDestroyed) as error:
+            get_logger().error("%s", error)
+            continue
+        segments.append(segment.segment_id)
+        size += segment.size
+        frames += read
+    if not segments:
+        return None
+    named = "u_" + hashlib.sha256("\n".join(segments).encode()).hexdigest()[:24]
+    unit = _Unit(named, tuple(segments))
+    with transaction(store.ledger) as connection:
+        connection.execute(
+            compactions.insert().values(
+                compaction_id=unit.unit, segments=list(unit.segments), state=_RUNNING,
+                started_at=naive_utc(clock.now()),
+            )
+        )  # fmt: skip
+    return unit, [Frame(f.kind, number, f.payload) for number, f in enumerate(frames)]
+
+
+def _numbered(segments: Sequence[Segment], keys: SegmentKeys) -> Iterator[Frame]:
+    number = 0
+    for segment in segments:
+        for frame in read_segment(segment.path, keys):
+            if frame.kind == EVENT:
+                yield Frame(frame.kind, number, frame.payload)
+                number += 1
+
+
+def _begun(store: WorkspaceStore) -> _Unit | None:
+    query = sa.select(compactions).where(compactions.c.state == _RUNNING)
+    with reading(store.ledger) as connection:
+        row = connection.execute(query.order_by(compactions.c.started_at).limit(1)).one_or_none()
+    return None if row is None else _Unit(row.compaction_id, tuple(row.segments))
+
+
+def _note_done(store: WorkspaceStore, unit: _Unit, report: CompactReport, clock: Clock) -> None:
+    values: dict[str, Any] = asdict(report)
+    with transaction(store.ledger) as connection:
+        connection.execute(
+            compactions.update()
+            .where(compactions.c.compaction_id == unit.unit)
+            .values(state=_DONE, report=values, finished_at=naive_utc(clock.now()))
+        )
+
+
+def _destroy_done(store: WorkspaceStore, folder: Path, keys: SegmentKeys) -> None:
+    """Destroy segments of units that are done: a compactor may have died before it did."""
+    there = {segment.segment_id: segment.path for segment in finished_segments(folder)}
+    if not there:
+        return
+    query = sa.select(compactions.c.segments).where(compactions.c.state == _DONE)
+    recent = query.order_by(compactions.c.started_at.desc()).limit(100)
+    with reading(store.ledger) as connection:
+        done = {name for row in connection.execute(recent) for name in row.segments}
+    for name in sorted(done & there.keys()):
+        destroy_segment(there[name], keys)
+
+
+def _join_small_files(store: WorkspaceStore, report: CompactReport) -> None:
+    for name in report.rows:
+        handle = store.lake.open(name) if name in store.lake.tables else None
+        if handle is not None and len(handle.file_uris()) > SMALL_FILES:
+            store.lake.compact(name)
+            store.lake.vacuum(name)
