@@ -12,12 +12,12 @@ from collections import Counter
 from pathlib import Path
 
 from zhiyin.app import Workspace
-from zhiyin.collect.compact import compact
 from zhiyin.collect.write_keys import make_write_key
+from zhiyin.compaction import compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import validate_settings
-from zhiyin.store.journal import Frame, finished_segments, read_segment
+from zhiyin.store.journal import finished_segments
 from zhiyin.store.vault import open_segment_keys
 
 START_S = 60
@@ -70,13 +70,11 @@ class Collector:
         """Compact the journal; how often each message id is in the lake. Only after `stop`."""
         keys = open_segment_keys(self.folder / "keys")
         with Workspace.open(self.folder, write=True) as shop:
-            frames = [
-                frame
-                for segment in finished_segments(self.folder / "journal")
-                for frame in read_segment(segment.path, keys)
-            ]
-            numbered = [Frame(one.kind, place, one.payload) for place, one in enumerate(frames)]
-            compact(shop.store, shop.vault, shop.settings, shop.clock, unit="u", frames=numbered)
+            compact_journal(
+                shop.store, shop.vault, shop.settings,
+                folder=self.folder / "journal", keys=keys, clock=shop.clock,
+            )  # fmt: skip
+            assert finished_segments(self.folder / "journal") == []
             events = shop.store.read("events")
             rows = events.select(c.PARTY_ID, c.PERSONAL).to_pyarrow().to_pydict()
             personal = shop.vault.unseal(rows[c.PARTY_ID], rows[c.PERSONAL])
