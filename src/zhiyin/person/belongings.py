@@ -126,7 +126,14 @@ def unseal_rows(
 
 
 def _flat(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Names and texts of the fields, those inside lists and objects one by one."""
     for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+            continue
+        if isinstance(value, list):
+            yield from _flat({f"{name}.{place}": one for place, one in enumerate(value)})
+            continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if text.strip():
             yield name, text.strip()

@@ -2,10 +2,10 @@
 # (Ibis knows the type of a column when it runs)
 """New ids for the facts of a person who is erased, where the old ones say whose they are.
 
-An id of a touch, a text, a decision or a message is, or may be, a hash of her own; an order's id
-is the shop's, and changes only where it holds one of her identifiers. The new id is a hash with a
-nonce that the caller keeps until the erasure is done and then forgets: a run that was killed gives
-the same new ids again, and afterwards nobody can tell which was which.
+An id of an event, a touch, a text, a decision or a message is, or may be, a hash of her own; an
+order's id is the shop's, and changes only where it holds one of her identifiers. The new id is a
+hash with a nonce that the caller keeps until the erasure is done and then forgets: a run that was
+killed gives the same new ids again, and afterwards nobody can tell which was which.
 """
 
 from __future__ import annotations
@@ -26,9 +26,18 @@ from zhiyin.store.ledger import transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 ERASED = "[erased]"
-_OWN = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID, "decisions": c.DECISION_ID}
-_FREE = {"orders": (c.PROPERTIES,), "order_lines": (c.PROPERTIES,), "touches": (c.PROPERTIES,),
-         "texts": (c.PROPERTIES, c.BODY)}  # fmt: skip
+_OWN = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID, "decisions": c.DECISION_ID,
+        "item_events": c.ITEM_EVENT_ID}  # fmt: skip
+_FREE = {
+    "orders": (c.PROPERTIES,), "order_lines": (c.PROPERTIES,), "touches": (c.PROPERTIES,),
+    "texts": (c.PROPERTIES, c.BODY),
+    "events": (
+        c.PROPERTIES, c.NAME, c.QUERY, c.PAGE, c.CART_ID, c.UTM_SOURCE, c.UTM_MEDIUM,
+        c.UTM_CAMPAIGN, c.UTM_CONTENT, c.UTM_TERM,
+    ),
+    "item_events": (c.CART_ID, c.LIST_ID),
+}  # fmt: skip
+_WITH_ORDERS = ("orders", "order_lines", "events", "item_events")
 _NEW = re.compile(r"(?:^|:)x_[0-9a-f]{32}(?:$|:)")
 
 
@@ -73,6 +82,7 @@ def rekey_person(
         own = {one: _fresh(nonce, one) for one in _old_ids(store, table, column, wanted)}
         _put(store, table, column, own)
         counts[column] = len(own)
+    counts[c.EVENT_ID] = _rekey_events(store, wanted, nonce)
     counts |= _rekey_orders(store, wanted, needles, nonce)
     counts[c.MESSAGE_ID] = _rekey_messages(store, wanted, nonce)
     for table, columns in _FREE.items():
@@ -148,10 +158,7 @@ def _rekey_orders(
     store: WorkspaceStore, wanted: Sequence[str], needles: Needles, nonce: bytes
 ) -> dict[str, int]:
     """Orders and lines whose ids hold an identifier: the same new id in both tables."""
-    held = {
-        *_old_ids(store, "orders", c.ORDER_ID, wanted),
-        *_old_ids(store, "order_lines", c.ORDER_ID, wanted),
-    }
+    held = {one for table in _WITH_ORDERS for one in _old_ids(store, table, c.ORDER_ID, wanted)}
     orders = {one: _fresh(nonce, one) for one in sorted(held) if needles.found_in(_own_part(one))}
     lines: dict[str, str] = {}
     for one in _old_ids(store, "order_lines", c.LINE_ID, wanted):
@@ -163,9 +170,22 @@ def _rekey_orders(
             lines[one] = _fresh(nonce, one)
     _put(store, "order_lines", c.LINE_ID, lines)
     _put(store, "order_lines", c.RETURNS_LINE_ID, lines)
-    _put(store, "order_lines", c.ORDER_ID, orders)
-    _put(store, "orders", c.ORDER_ID, orders)
+    for table in _WITH_ORDERS:
+        _put(store, table, c.ORDER_ID, orders)
     return {c.ORDER_ID: len(orders), c.LINE_ID: len(lines)}
+
+
+def _rekey_events(store: WorkspaceStore, wanted: Sequence[str], nonce: bytes) -> int:
+    """The same new id in both tables of events."""
+    held = {
+        one
+        for table in ("events", "item_events")
+        for one in _old_ids(store, table, c.EVENT_ID, wanted)
+    }
+    fresh = {one: _fresh(nonce, one) for one in sorted(held)}
+    _put(store, "events", c.EVENT_ID, fresh)
+    _put(store, "item_events", c.EVENT_ID, fresh)
+    return len(fresh)
 
 
 def _own_part(id_: str) -> str:
