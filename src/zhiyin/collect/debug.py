@@ -14,7 +14,6 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import msgspec
-import sqlalchemy as sa
 
 from zhiyin.collect.event_fields import OF_PRODUCTS
 from zhiyin.collect.event_words import say
@@ -24,13 +23,13 @@ from zhiyin.collect.plan_draft import draft_schema
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.ledger import compactions
 from zhiyin.core.protocols import Store
 
 MAX_EVENTS = 200
 _MAX_DRAFT = 50_000  # events that a draft of one source looks at
 _CODES = r"plan:[^\s,]+"
-_WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+"""Of the counts, back from now."""
 _STEPS = (timedelta(days=1), timedelta(days=31), None)
 _SHOWN = (
     c.EVENT_ID, c.PARTY_ID, c.RECEIVED_AT, c.OCCURRED_AT, c.KIND, c.NAME, c.CHANNEL, c.PAGE,
@@ -209,20 +208,25 @@ def _readable(raw: bytes) -> Any:
 
 
 def count_events(
-    store: Store, *, now: datetime, source: str | None = None
+    store: Store,
+    *,
+    now: datetime,
+    duplicates: Mapping[str, Mapping[str, int]],
+    source: str | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Source → `hour` or `day` → `received`, `events`, `duplicates`, `refused`, `findings`.
 
-    `received` is the sum of the three others. Events count by when they were received, refused
+    `duplicates`: window → source → count, of `duplicates_since`. `received` is the sum of events,
+    duplicates and refused ones. Events count by when they were received, refused
     ones and duplicates by when they were moved to the lake.
     """
     made: dict[str, dict[str, dict[str, Any]]] = {}
 
     def of(name: str, window: str) -> dict[str, Any]:
-        windows = made.setdefault(name, {key: _nothing() for key in _WINDOWS})
+        windows = made.setdefault(name, {key: _nothing() for key in WINDOWS})
         return windows[window]
 
-    for window, span in _WINDOWS.items():
+    for window, span in WINDOWS.items():
         for name, count in _by(_since(_events(store, source), c.RECEIVED_AT, now - span)):
             of(name, window)["events"] = count
         rows = _since(_events(store, source), c.RECEIVED_AT, now - span)
@@ -232,7 +236,7 @@ def count_events(
         rows = _since(_refused(store, source), c.QUARANTINED_AT, now - span)
         for name, reason, count in _by(rows, c.REASON):
             of(name, window)["refused"][reason] = count
-        for name, count in _duplicates(store, now - span).items():
+        for name, count in duplicates[window].items():
             if source in (None, name):
                 of(name, window)["duplicates"] = count
     for windows in made.values():
@@ -262,15 +266,6 @@ def _by(rows: ir.Table, *columns: str) -> Iterator[tuple]:
     counted = rows.group_by(keys).aggregate(rows=rows.count()).order_by(keys)
     for row in counted.to_pyarrow().to_pylist():
         yield tuple(row.values())
-
-
-def _duplicates(store: Store, since: datetime) -> Counter[str]:
-    query = sa.select(compactions.c.report).where(compactions.c.finished_at >= since)
-    made: Counter[str] = Counter()
-    with store.begin() as connection:
-        for report in connection.execute(query).scalars():
-            made.update((report or {}).get("again", {}))
-    return made
 
 
 def unknown_events(store: Store, plans: Sequence[Plan], source: str) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zhiyin.core.errors import InvalidParameter
+
 REASONS: dict[str, tuple[str, str]] = {
     "against_plan": ("the event does not fit its tracking plan", "事件不符合埋点方案"),
     "bad_frame": ("the journal's frame is no request", "日志帧不是一个请求"),
@@ -73,7 +75,14 @@ def say(code: str, language: str) -> str:
     ----------
     language
         `en` or `zh`.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is another.
     """
+    if language not in LANGUAGES:
+        raise InvalidParameter(f"there is no language {language!r}", hint=", ".join(LANGUAGES))
     at = LANGUAGES.index(language)
     head, _, rest = code.partition(":")
     if head == "plan" and rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from zhiyin.collect.plan import Plan, check_mode, check_names, check_schema
 from zhiyin.core.errors import NotFound
-from zhiyin.core.ledger import audit, tracking_plans
+from zhiyin.core.ledger import audit, compactions, tracking_plans
 
 REMOVED = "removed"
 """Mode of a version that takes the event out of the plan."""
@@ -146,3 +147,18 @@ def _read(connection: sa.Connection, pins: Iterable[Pin]) -> Iterable[Plan]:
         row = connection.execute(query).mappings().one_or_none()
         if row is not None:
             yield Plan(**row)
+
+
+def duplicates_since(connection: sa.Connection, since: datetime) -> Counter[str]:
+    """Source → events that were known before, in what was compacted since (naive UTC)."""
+    query = sa.select(compactions.c.report).where(compactions.c.finished_at >= since)
+    made: Counter[str] = Counter()
+    for report in connection.execute(query).scalars():
+        made.update((report or {}).get("again", {}))
+    return made
+
+
+def note_reading(connection: sa.Connection, source: str | None, *, by: str, now: datetime) -> None:
+    """Note in the audit log that somebody saw the content of refused events."""
+    row = {"at": now, "actor": by[:80], "action": "events.read_refused"}
+    connection.execute(audit.insert().values(**row, detail={"source": source}))
