@@ -309,11 +309,16 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port.")] = 8000,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no jobs here.")] = False,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the report and the API of a workspace, with a worker beside it."""
     from zhiyin.api.server import serve_workspace
 
-    serve_workspace(workspace, host=host, port=port, with_worker=not no_worker, announce=_note)
+    serve_workspace(
+        workspace, host=host, port=port, with_worker=not no_worker, processes=processes,
+        listening=fd, announce=_note,
+    )  # fmt: skip
 
 
 @app.command()
