@@ -9,6 +9,7 @@ export ZHIYIN_SHARED := $(abspath $(SHARED))
 # LightGBM needs libgomp.so.1: where the system has none, scikit-learn's own copy serves
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/gomp:$(LD_LIBRARY_PATH)
 ROUNDS ?= 10
+KILLS ?= 200
 # JUNIT=FILE: the tests also write their results there
 PYTEST := $(BIN)/python -m pytest $(if $(JUNIT),--junitxml=$(JUNIT))
 
@@ -72,8 +73,9 @@ check: lint types test ## everything a commit must pass
 bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables of the docs
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10)
-	for round in $$(seq $(ROUNDS)); do ZHIYIN_TORTURE_SEED=$$round $(BIN)/python -m pytest -q \
+torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10), collectors KILLS=200 times
+	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
+	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round $(BIN)/python -m pytest -q \
 		tests/loop/test_turn_resumes.py tests/loop/test_messages_kill.py \
 		tests/unit/store/test_killed_writers.py || exit 1; done
 

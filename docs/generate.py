@@ -186,8 +186,8 @@ PAGES = {
     "features.md": features_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
-    "mappings.md": mappings_page,
     "commands.md": commands_page,
+    "mappings.md": mappings_page,
 }
 
 

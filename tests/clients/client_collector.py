@@ -11,14 +11,13 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import msgspec
-
 from zhiyin.app import Workspace
-from zhiyin.collect.received import unpack
 from zhiyin.collect.write_keys import make_write_key
+from zhiyin.compaction import compact_journal
+from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import validate_settings
-from zhiyin.store.journal import finished_segments, read_segment
+from zhiyin.store.journal import finished_segments
 from zhiyin.store.vault import open_segment_keys
 
 START_S = 60
@@ -50,25 +49,33 @@ class Collector:
         watchdog.start()
         line = self._process.stderr.readline()
         watchdog.cancel()
-        self.url = re.search(r"http://\S+", line)[0]
+        # What it says later is read and dropped: a full pipe would stop it.
+        self._drain = threading.Thread(target=self._process.stderr.read)
+        self._drain.start()
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            self.stop()
+            raise AssertionError(f"the server did not start: {line}")
+        self.url = found[0]
 
     def stop(self) -> None:
         """Stop the server; doing it again changes nothing."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.communicate(timeout=START_S)
+            self._process.wait(START_S)
+            self._drain.join(START_S)
+            self._process.stderr.close()
 
     def stored(self) -> Counter[str]:
-        """How often each message id is stored; only after `stop`."""
+        """Compact the journal; how often each message id is in the lake. Only after `stop`."""
         keys = open_segment_keys(self.folder / "keys")
-        return Counter(
-            event["messageId"]
-            for segment in finished_segments(self.folder / "journal")
-            for frame in read_segment(segment.path, keys)
-            for event in _events(unpack(frame.payload).body)
-        )
-
-
-def _events(body: bytes) -> list[dict]:
-    read = msgspec.json.decode(body)
-    return read.get("batch", [read])
+        with Workspace.open(self.folder, write=True) as shop:
+            compact_journal(
+                shop.store, shop.vault, shop.settings,
+                folder=self.folder / "journal", keys=keys, clock=shop.clock,
+            )  # fmt: skip
+            assert finished_segments(self.folder / "journal") == []
+            events = shop.store.read("events")
+            rows = events.select(c.PARTY_ID, c.PERSONAL).to_pyarrow().to_pydict()
+            personal = shop.vault.unseal(rows[c.PARTY_ID], rows[c.PERSONAL])
+        return Counter(one["message_id"] for one in personal)

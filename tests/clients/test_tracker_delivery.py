@@ -235,9 +235,10 @@ def test_a_batch_that_can_never_succeed_does_not_block_the_next(visitor, gate):
 
 
 def test_events_of_a_time_without_network_are_sent_when_it_is_back(visitor, gate):
-    page = visitor.open(**QUIET)
+    page = visitor.open(**{**QUIET, "retryMs": 600_000})  # only the news of a network helps
     visitor.context.set_offline(True)
     track(page, "Offline", 30)
+    page.wait_for_function("localStorage['zhiyin.wait']")
     assert page.evaluate(QUEUED) == 30
     visitor.context.set_offline(False)
     gate.wait_for_events(30)

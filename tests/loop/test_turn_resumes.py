@@ -67,7 +67,7 @@ def test_a_turn_killed_at_random_moments_ends_in_the_same_tables(shop_folder):
     assert process.wait() == 0, errors_of(whole)
     expected = contents(whole)
     assert len(expected["decisions"]) > 50
-    rng = np.random.default_rng(int(os.environ.get("ZHIYIN_TORTURE_SEED", "5")))
+    rng = np.random.default_rng(int(os.environ.get("TORTURE_SEED", "5")))
     kills, finished = 0, False
     while not finished:
         process = start_run(broken)

@@ -35,7 +35,8 @@ from zhiyin.api.tracking_request import (
 from zhiyin.collect.received import EVENT, Received, pack
 from zhiyin.collect.write_keys import SERVER, WriteKey
 from zhiyin.core.clock import Clock
-from zhiyin.core.errors import NotAuthenticated, TooLarge, ZhiyinError
+from zhiyin.core.errors import Busy, NotAuthenticated, TooLarge, ZhiyinError
+from zhiyin.core.log import get_logger
 from zhiyin.store.vault import SegmentKeys
 
 _SETTINGS, _SETTINGS_END = "/v1/projects/", "/settings"
@@ -108,6 +109,9 @@ class Collector:
                 await _answer(send, HTTPStatus.METHOD_NOT_ALLOWED, _JSON, b"{}")
         except ZhiyinError as error:
             await _refuse(send, error)
+        except Exception as error:  # noqa: BLE001 - the outermost shell: the sender keeps its events
+            get_logger().error("a tracking request failed: %s", type(error).__name__)
+            await _refuse(send, Busy("something went wrong here", hint="send it again later"))
 
     async def _keep(self, scope: Scope, call: Call, name: str) -> None:
         """Append the call to the journal."""

@@ -24,6 +24,7 @@ from zhiyin.api.collector import Collector
 from zhiyin.api.errors import handle_errors
 from zhiyin.api.keys import has_keys
 from zhiyin.api.shell import Shell
+from zhiyin.api.tracking_openapi import describe_tracking
 from zhiyin.app import Workspace
 from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.errors import ConfigError
@@ -69,6 +70,7 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     app.state.workspace = shop
     handle_errors(app)
     add_routes(app, ROUTES)
+    describe_tracking(app)
     return Front(app, collector)
 
 

@@ -75,7 +75,8 @@ def read_body(body: bytes, call: str) -> Call:
     """
     body = unpack_body(body)
     try:
-        body.isascii() or body.decode()
+        if not body.isascii():
+            body.decode()
         return _read_json(body, call)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
@@ -181,9 +182,10 @@ def read_pixel(query: bytes, call: str) -> Call:
     if "data" in found:
         data = found["data"][0].replace("-", "+").replace("_", "/").replace(" ", "+")
         try:
-            return read_body(base64.b64decode(data + "=" * (-len(data) % 4), validate=True), call)
-        except binascii.Error as error:
+            body = base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
+        except ValueError as error:  # binascii.Error is one; text that is not ASCII another
             raise InvalidParameter("`data` of the address is no base64") from error
+        return read_body(body, call)
     event = {name: _field(values[0]) for name, values in found.items()}
     return read_body(msgspec.json.encode(event), call)
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zhiyin.collect import identity
-from zhiyin.collect.guards import CONFLICTS
+from zhiyin.collect.merge_guards import CONFLICTS
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
 from zhiyin.core.clock import Clock, naive_utc
