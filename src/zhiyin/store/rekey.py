@@ -27,17 +27,15 @@ from zhiyin.store.workspace import WorkspaceStore
 
 ERASED = "[erased]"
 _OWN = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID, "decisions": c.DECISION_ID,
-        "item_events": c.ITEM_EVENT_ID}  # fmt: skip
+        "events": c.EVENT_ID}  # fmt: skip
+_ORDERED = ("order_lines", "orders", "events", "item_events")
 _FREE = {
     "orders": (c.PROPERTIES,), "order_lines": (c.PROPERTIES,), "touches": (c.PROPERTIES,),
     "texts": (c.PROPERTIES, c.BODY),
-    "events": (
-        c.PROPERTIES, c.NAME, c.QUERY, c.PAGE, c.CART_ID, c.UTM_SOURCE, c.UTM_MEDIUM,
-        c.UTM_CAMPAIGN, c.UTM_CONTENT, c.UTM_TERM,
-    ),
+    "events": (c.PROPERTIES, c.FINDINGS, c.NAME, c.QUERY, c.PAGE, c.REFERRER, c.CART_ID,
+               c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_CONTENT, c.UTM_TERM),
     "item_events": (c.CART_ID, c.LIST_ID),
 }  # fmt: skip
-_WITH_ORDERS = ("orders", "order_lines", "events", "item_events")
 _NEW = re.compile(r"(?:^|:)x_[0-9a-f]{32}(?:$|:)")
 
 
@@ -82,7 +80,7 @@ def rekey_person(
         own = {one: _fresh(nonce, one) for one in _old_ids(store, table, column, wanted)}
         _put(store, table, column, own)
         counts[column] = len(own)
-    counts[c.EVENT_ID] = _rekey_events(store, wanted, nonce)
+    counts[c.ITEM_EVENT_ID] = _rekey_items(store, wanted, nonce)
     counts |= _rekey_orders(store, wanted, needles, nonce)
     counts[c.MESSAGE_ID] = _rekey_messages(store, wanted, nonce)
     for table, columns in _FREE.items():
@@ -157,8 +155,8 @@ def _put(store: WorkspaceStore, table: str, column: str, fresh: Mapping[str, str
 def _rekey_orders(
     store: WorkspaceStore, wanted: Sequence[str], needles: Needles, nonce: bytes
 ) -> dict[str, int]:
-    """Orders and lines whose ids hold an identifier: the same new id in both tables."""
-    held = {one for table in _WITH_ORDERS for one in _old_ids(store, table, c.ORDER_ID, wanted)}
+    """Orders and lines whose ids hold an identifier: the same new id in all tables."""
+    held = {one for table in _ORDERED for one in _old_ids(store, table, c.ORDER_ID, wanted)}
     orders = {one: _fresh(nonce, one) for one in sorted(held) if needles.found_in(_own_part(one))}
     lines: dict[str, str] = {}
     for one in _old_ids(store, "order_lines", c.LINE_ID, wanted):
@@ -170,22 +168,21 @@ def _rekey_orders(
             lines[one] = _fresh(nonce, one)
     _put(store, "order_lines", c.LINE_ID, lines)
     _put(store, "order_lines", c.RETURNS_LINE_ID, lines)
-    for table in _WITH_ORDERS:
+    for table in _ORDERED:
         _put(store, table, c.ORDER_ID, orders)
     return {c.ORDER_ID: len(orders), c.LINE_ID: len(lines)}
 
 
-def _rekey_events(store: WorkspaceStore, wanted: Sequence[str], nonce: bytes) -> int:
-    """The same new id in both tables of events."""
-    held = {
-        one
-        for table in ("events", "item_events")
-        for one in _old_ids(store, table, c.EVENT_ID, wanted)
-    }
-    fresh = {one: _fresh(nonce, one) for one in sorted(held)}
-    _put(store, "events", c.EVENT_ID, fresh)
-    _put(store, "item_events", c.EVENT_ID, fresh)
-    return len(fresh)
+def _rekey_items(store: WorkspaceStore, wanted: Sequence[str], nonce: bytes) -> int:
+    """The products of the person's events follow the new ids of the events."""
+    events = {one: _fresh(nonce, one) for one in _old_ids(store, "item_events", c.EVENT_ID, wanted)}
+    items: dict[str, str] = {}
+    for one in _old_ids(store, "item_events", c.ITEM_EVENT_ID, wanted):
+        event, _, place = one.rpartition(":")
+        items[one] = f"{_fresh(nonce, event)}:{place}"
+    _put(store, "item_events", c.ITEM_EVENT_ID, items)
+    _put(store, "item_events", c.EVENT_ID, events)
+    return len(items)
 
 
 def _own_part(id_: str) -> str:
@@ -251,7 +248,24 @@ def _without(text: str, needles: Needles, *, json_: bool) -> str:
         return needles.blank(text)
     if not isinstance(values, dict):
         return json.dumps(ERASED)
-    kept = {
-        k: v for k, v in values.items() if not needles.found_in(json.dumps(v, ensure_ascii=False))
-    }
-    return json.dumps(kept, ensure_ascii=False, sort_keys=True)
+    return json.dumps(_pruned(values, needles), ensure_ascii=False, sort_keys=True)
+
+
+def _pruned(value: Any, needles: Needles) -> Any:
+    """JSON without the innermost fields that hold one of the needles, in key or value."""
+    if isinstance(value, dict):
+        return {
+            key: _pruned(one, needles)
+            for key, one in value.items()
+            if not needles.found_in(key) and not _is_found(one, needles)
+        }
+    if isinstance(value, list):
+        return [_pruned(one, needles) for one in value if not _is_found(one, needles)]
+    return value
+
+
+def _is_found(value: Any, needles: Needles) -> bool:
+    """Whether a value without parts holds one of the needles."""
+    if isinstance(value, dict | list):
+        return False
+    return needles.found_in(value if isinstance(value, str) else json.dumps(value))

@@ -1,4 +1,4 @@
-"""Tracked events of a person: all are exported, and nothing is left when she is erased."""
+"""What was tracked of a person is exported whole, and after an erasure no file names her."""
 
 import json
 from datetime import UTC, datetime
@@ -9,112 +9,147 @@ from zhiyin.app import Workspace
 from zhiyin.collect.received import Received, pack
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.config import validate_settings
-from zhiyin.person import export_customer
+from zhiyin.person.erase import erase_customer
+from zhiyin.person.export import export_customer
 from zhiyin.store.journal import SegmentWriter
 from zhiyin.store.traces import find_traces
 from zhiyin.store.vault import open_segment_keys
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PEOPLE = {
-    "lea": {
-        "user": "customer-lea-4711", "email": "lea.sommer@example.org", "phone": "+4915112345678",
-        "anonymous": "anon-lea-0c0ffee", "device": "device-lea-99887766", "name": "Lea Sommerfeld",
-        "ip": "203.0.113.77", "street": "Lindenallee 17 b", "message": "message-lea-",
-    },
-    "bo": {
-        "user": "customer-bo-0815", "email": "bo.winter@example.org", "phone": "+4915187654321",
-        "anonymous": "anon-bo-5ca1ab1e", "device": "device-bo-11223344", "name": "Bo Winterstein",
-        "ip": "203.0.113.88", "street": "Rosenweg 4 links", "message": "message-bo-",
-    },
-}  # fmt: skip
+ANA, BEA = "kunde-zq81734", "kunde-zq81735"
+MACHINE = "Mozilla/5.0 (X11; Linux x86_64) Shared/17"
+EVENTS = ("Product Viewed", "Order Completed", "Signed Up", "Account Seen")
 
 
-def events_of(one):
-    """What a shop's SDK would send of a person: a visit, an identify, a search, an order."""
+def hers(user):
+    """Everything that names a person in what is tracked of her."""
+    number = user[-5:]
+    return {
+        "user": user, "mail": f"zq.{number}@example.com", "ip": f"203.0.113.{number[-2:]}",
+        "device": f"device-zq-{number}-abcdef", "anonymous": f"anon-zq-{number}-abcdef",
+        "name": f"Zq{number} Surname", "order": f"R-{user}-1",
+    }  # fmt: skip
+
+
+def events_of(user):
+    one = hers(user)
+    page = {"url": f"https://shop.example/a/{one['mail']}?email={one['mail']}", "title": "Shop"}
     context = {
-        "ip": one["ip"], "device": {"id": one["device"]},
-        "page": {"url": f"https://shop.example/p/1?email={one['email']}", "path": "/p/1"},
+        "userAgent": MACHINE, "ip": one["ip"], "page": page,
+        "device": {"id": one["device"], "advertisingId": one["device"] + "-ad"},
     }  # fmt: skip
-    base = {"anonymousId": one["anonymous"], "timestamp": NOW.isoformat(), "context": context}
-    traits = {
-        "email": one["email"], "phone": one["phone"], "name": one["name"],
-        "address": {"street": one["street"], "city": "Berlin"},
+    shared = {"userId": user, "anonymousId": one["anonymous"], "context": context,
+              "timestamp": NOW.isoformat()}  # fmt: skip
+    order = {
+        "order_id": one["order"], "revenue": 12.5, "total": 12.5, "currency": "EUR",
+        "products": [{"product_id": "p1", "price": 12.5, "quantity": 1}],
     }  # fmt: skip
-    calls = [
-        {"type": "track", "event": "Product Viewed", "properties": {"product_id": "p1"}},
-        {"type": "identify", "userId": one["user"], "traits": traits},
-        {"type": "track", "event": "Products Searched", "userId": one["user"],
-         "properties": {"query": f"orders of {one['email']}"}},
-        {"type": "track", "event": "Note Left", "userId": one["user"],
-         "properties": {"note": f"call {one['phone']}", "order_hint": one["user"]}},
-        {"type": "track", "event": "Order Completed", "userId": one["user"],
-         "properties": {"order_id": f"{one['user']}-1", "revenue": 20, "currency": "EUR",
-                        "products": [{"product_id": "p1", "price": 10, "quantity": 2}]}},
+    seen = {"product_id": "p1", "price": 12.5, "note": {"by": [user]}, "cart_id": f"c-{user}"}
+    return [
+        {"type": "identify", "traits": {"email": one["mail"], "name": one["name"]}, **shared},
+        {"type": "track", "event": "Product Viewed", "properties": seen, **shared},
+        {"type": "track", "event": "Order Completed", "properties": order, **shared},
+        {"type": "track", "event": "Signed Up", "properties": {"ref": f"by {user}"}, **shared},
+        {"type": "track", "event": "Account Seen", "properties": {"query": user}, **shared},
+        {"type": "track", "event": ["odd"], **shared},
     ]  # fmt: skip
-    return [{**base, **c, "messageId": f"{one['message']}{i}"} for i, c in enumerate(calls)]
 
 
-@pytest.fixture
-def shop(tmp_path):
+def refused_of(shop):
+    return shop.table("quarantine").to_pyarrow().to_pylist()
+
+
+def make(folder):
     values = {"name": "shop", "currency": "EUR", "zone": "UTC"}
-    Workspace.create(tmp_path / "shop", validate_settings(values, where="test")).close()
-    with Workspace.open(tmp_path / "shop", write=True, clock=FrozenClock(NOW)) as made:
-        keys = open_segment_keys(made.folder / "keys")
-        writer = SegmentWriter(made.folder / "journal", keys, clock=made.clock)
-        for one in PEOPLE.values():
-            body = json.dumps({"batch": events_of(one), "sentAt": NOW.isoformat()}).encode()
-            micros = int(NOW.timestamp() * 1_000_000)
-            received = Received(
-                "web", "browser", "user_id", "batch", micros, body, one["ip"], "a browser"
-            )
-            writer.append([("event", pack(received))])
-        writer.close()
-        made.compact()
-        yield made
-
-
-def secrets(name):
-    """Everything that tells who the person is."""
-    return list(PEOPLE[name].values())
-
-
-def test_nothing_personal_of_an_event_lies_in_plain_text(shop):
-    columns = {
-        trace.where
-        for trace in find_traces(shop.folder / "lake", [*secrets("lea"), *secrets("bo")])
-        if trace.where != "bytes"
-    }
-    assert columns <= {"order_id", "line_id", "properties"}
-    left = [
-        trace
-        for name in PEOPLE
-        for trace in find_traces(shop.folder / "lake", [*PEOPLE[name].values()][1:])
-    ]  # the shop itself put the user id into an order's id
-    assert left == []
-
-
-def test_an_export_holds_all_events_of_the_person_and_none_of_others(shop, tmp_path):
-    paths = export_customer(
-        shop.store, shop.vault, PEOPLE["lea"]["email"], tmp_path / "out", clock=shop.clock
+    Workspace.create(folder / "shop", validate_settings(values, where="test")).close()
+    shop = Workspace.open(folder / "shop", write=True, clock=FrozenClock(NOW))
+    writer = SegmentWriter(
+        shop.folder / "journal", open_segment_keys(shop.folder / "keys"), clock=shop.clock
     )
-    text = paths[0].read_text("utf-8")
-    tables = json.loads(text)["tables"]
-    assert len(tables["events"]["rows"]) == 5
-    assert len(tables["item_events"]["rows"]) >= 1
-    for secret in secrets("lea"):
-        assert secret in text, secret
-    for secret in secrets("bo"):
-        assert secret not in text, secret
+    for user in (ANA, BEA):
+        items = [{"messageId": f"m-{user}-{n}", **one} for n, one in enumerate(events_of(user))]
+        body = json.dumps({"batch": items, "sentAt": NOW.isoformat()}).encode()
+        micros = int(NOW.timestamp() * 1_000_000)
+        writer.append([("event", pack(Received("web", "browser", "user_id", "batch", micros,
+                                                body)))])  # fmt: skip
+    writer.close()
+    shop.compact()
+    return shop
 
 
-def test_an_erasure_leaves_no_trace_and_the_other_person_whole(shop):
-    before = shop.table("events").count().to_pyarrow().as_py()
-    proof = shop.erase(PEOPLE["lea"]["email"])
-    assert proof["totals_equal"]
-    assert proof["traces"] == []
-    assert find_traces(shop.folder, secrets("lea")) == []
+def rows_of(shop, table, party):
+    rows = shop.table(table).to_pyarrow().to_pylist()
+    return sorted((row for row in rows if row["party_id"] == party), key=str)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events")
+    shop = make(folder)
+    paths = export_customer(shop.store, shop.vault, ANA, folder / "export", clock=shop.clock)
+    bea = shop.vault.party_ids("user_id", [BEA])[0]
+    tables = ("events", "item_events", "orders", "order_lines")
+    before = {table: rows_of(shop, table, bea) for table in tables}
+    assert len(refused_of(shop)) == 2
+    proof = erase_customer(
+        shop.store, shop.vault, ANA, folder=shop.folder, clock=shop.clock, render=lambda: None
+    )
+    yield shop, [path.read_text("utf-8") for path in paths], before, proof
+    shop.close()
+
+
+def test_the_export_holds_all_of_her_events_and_none_of_anothers(told):
+    _, (text, page), _, _ = told
+    values = json.loads(text)["tables"]
+    rows = values["events"]["rows"]
+    assert {row["name"] for row in rows} == {*EVENTS, None}
+    assert {row["personal"]["user_id"] for row in rows} == {ANA}
+    assert [row["product_id"] for row in values["item_events"]["rows"]] == ["web:p1"]
+    assert all(values["events"]["purpose"].values())
+    assert values["events"]["purpose"]["zh"] != values["events"]["purpose"]["en"]
+    for name, mine in hers(ANA).items():
+        assert mine in text, name
+    for name, others in hers(BEA).items():
+        assert others not in text + page, name
+
+
+def test_after_an_erasure_no_file_holds_what_was_tracked_of_her(told):
+    shop, _, _, proof = told
+    messages = [f"m-{ANA}-{n}" for n in range(6)]
+    party = shop.vault.party_ids("user_id", [ANA])[0]
+    assert find_traces(shop.folder, [*hers(ANA).values(), *messages, party]) == []
+    assert proof.traces == ()
+    assert proof.totals_equal
+    assert proof.before["events"].rows == 10
+
+
+def test_the_other_persons_rows_and_refused_events_are_untouched(told):
+    shop, _, before, _ = told
+    bea = shop.vault.party_ids("user_id", [BEA])[0]
+    assert {table: rows_of(shop, table, bea) for table in before} == before
+    (refused,) = refused_of(shop)
+    assert bea in refused["party_ids"]
+
+
+def test_her_facts_still_join_under_new_ids(told):
+    shop, _, _, _ = told
+    bea = shop.vault.party_ids("user_id", [BEA])[0]
+    events = [r for r in shop.table("events").to_pyarrow().to_pylist() if r["party_id"] != bea]
+    orders = {r["order_id"] for r in shop.table("orders").to_pyarrow().to_pylist()}
+    items = shop.table("item_events").to_pyarrow().to_pylist()
+    assert all(row["event_id"].startswith("web:x_") for row in events)
+    assert {r["order_id"] for r in events if r["order_id"]} <= orders
+    ids = {row["event_id"] for row in events}
+    mine = [row for row in items if row["event_id"] in ids]
+    assert [row["item_event_id"] for row in mine] == [f"{mine[0]['event_id']}:1"]
+    lines = shop.table("order_lines").to_pyarrow().to_pylist()
+    assert sum(line["amount_minor"] for line in lines) == 2500
+
+
+def test_what_does_not_name_her_stays_in_the_open_fields(told):
+    shop, _, _, _ = told
     rows = shop.table("events").to_pyarrow().to_pylist()
-    assert len(rows) == before
-    blobs = shop.vault.unseal([r["party_id"] for r in rows], [r["personal"] for r in rows])
-    assert sum(blob is not None for blob in blobs) == 5
-    assert PEOPLE["bo"]["email"] in json.dumps(blobs)
+    texts = [json.loads(row["properties"] or "{}") for row in rows if row["name"] in EVENTS]
+    assert len(texts) == 8
+    assert all(one["context"]["page"]["title"] == "Shop" for one in texts)
+    assert {one.get("properties", {}).get("price") for one in texts} == {None, 12.5}
