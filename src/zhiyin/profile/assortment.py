@@ -26,30 +26,24 @@ def summarise_assortment(facts: Facts, people: ibis.Table) -> tuple[ibis.Table, 
         Days and customers to compute: `k`, `who`.
     """
     spend = seen_by(facts.spend, people)
-    spend = spend.group_by("k", "who", "kind_no").agg(
-        amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
-    )
+    if len(facts.days.as_of) > 1:  # spend of one kind may be seen in part
+        spend = spend.group_by("k", "who", "kind_no").agg(
+            amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
+        )
     known = spend.inner_join(facts.kinds, "kind_no")
     known = known.filter(known.described <= known.k)
     return (
-        _variety(facts, people, spend),
+        _variety(seen_by(facts.variety, people)),
         _departments(_spend_by(known, _DEPARTMENT), _places(facts)),
         _categories(_spend_by(known, _CATEGORY)),
         _brands(_spend_by(known, _BRAND)),
     )
 
 
-def _variety(facts: Facts, people: ibis.Table, spend: ibis.Table) -> ibis.Table:
-    firsts = seen_by(facts.firsts, people)
-    products = firsts.group_by("k", "who").agg(products_count=_.products.sum())
-    lines = spend.group_by("k", "who").agg(product_lines=_.lines.sum())
-    both = products.inner_join(lines, ["k", "who"])
-    return both.select(
-        "k",
-        "who",
-        both.products_count,
-        repeat_share=1 - both.products_count / both.product_lines.nullif(0),
-    )
+def _variety(seen: ibis.Table) -> ibis.Table:
+    made = seen.group_by("k", "who").agg(products_count=_.products.sum(), lines=_.lines.sum())
+    repeated = 1 - made.products_count / made.lines.nullif(0)
+    return made.select("k", "who", made.products_count, repeat_share=repeated)
 
 
 def _places(facts: Facts) -> ibis.Table:

@@ -74,15 +74,17 @@ def build_campaigns(
     offers = _seen(facts.days.visible(tables, "offers"), days)
     campaigns = _seen(facts.days.visible(tables, "campaigns"), days)
     own = offers.filter(offers[c.CAMPAIGN_ID] == offers.asked).drop(c.CAMPAIGN_ID)
-    own = own.left_join(facts.products.select(c.PRODUCT_ID, "what"), c.PRODUCT_ID)
+    products = keep(_products(facts))
+    own = keep(own.left_join(products, c.PRODUCT_ID).drop(f"{c.PRODUCT_ID}_right"))
     people = planned(facts, shots)
+    lines = keep(_lines(facts, own, products))
     asked = days.select("shot", "k", asked=days[c.CAMPAIGN_ID])
     pairs = facts.pairs.inner_join(asked, "k")
     made = people.inner_join(days.select("shot", c.AS_OF_ON, c.CAMPAIGN_ID), "shot")
     made = made.inner_join(_facts(campaigns, own, people), "shot")
     made = made.left_join(_kind_rate(days, pairs, campaigns), "shot").drop("shot_right")
     parts = (
-        _affinity(facts, own, people, days),
+        _affinity(facts, lines, own, people, days),
         _same_products(facts, offers, own),
         _running(pairs, campaigns),
         _same_kind(pairs, campaigns),
@@ -144,9 +146,36 @@ def _facts(campaigns: ibis.Table, own: ibis.Table, people: ibis.Table) -> ibis.T
     return facts.inner_join(sizes, "shot").drop("shot_0")
 
 
-def _affinity(facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table) -> ibis.Table:
+def _products(facts: Facts) -> ibis.Table:
+    """Every product bought: `product_id` and `what`, a number that is quicker to join by."""
+    bought = facts.bought.select(c.PRODUCT_ID).distinct()
+    # in the order of the ids: an expression that is computed twice must number alike
+    place = ibis.row_number().over(order_by=bought[c.PRODUCT_ID])
+    return bought.mutate(what=place.cast("int32"))
+
+
+def _lines(facts: Facts, own: ibis.Table, products: ibis.Table) -> ibis.Table:
+    """Item lines that an offer is good for: `who`, `what`, `at`, `amount`, `coupon`, `since`."""
+    lines = facts.items.select(
+        c.CUSTOMER_ID,
+        c.PRODUCT_ID,
+        "since",
+        at=_[c.SOLD_AT],
+        amount=_[c.AMOUNT_BASE_MINOR],
+        coupon=_[c.COUPON_BASE_MINOR] > 0,
+    )
+    lines = lines.left_join(products, c.PRODUCT_ID)
+    anything = _anything(own).count().as_scalar() > 0
+    lines = lines.filter(lines.what.isin(own.what) | anything)
+    lines = lines.inner_join(facts.customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
+    return lines.select("who", "what", "at", "amount", "coupon", "since")
+
+
+def _affinity(
+    facts: Facts, lines: ibis.Table, own: ibis.Table, people: ibis.Table, days: ibis.Table
+) -> ibis.Table:
     """Spend on, and purchases of, what the offers are good for."""
-    bought = _bought(facts, own, people, days)
+    bought = _bought(lines, own, people, days)
     good = bought.group_by(*_KEYS).agg(
         offer_spend_minor=_.spend.sum(),
         offer_spend_90d_minor=_.spend_90d.sum(),
@@ -191,9 +220,12 @@ def _anything(own: ibis.Table) -> ibis.Table:
 
 def _totals(facts: Facts, people: ibis.Table) -> ibis.Table:
     """All purchases of each recipient, whatever the offers are good for."""
-    sold = facts.lines.group_by("who", "since").agg(
-        revenue=_.amount.sum().cast("int64"), first_at=_["at"].min(), latest_at=_["at"].max()
+    sold = facts.items.group_by(c.CUSTOMER_ID, "since").agg(
+        revenue=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"),
+        first_at=_[c.SOLD_AT].min(),
+        latest_at=_[c.SOLD_AT].max(),
     )
+    sold = sold.inner_join(facts.customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
     mine = people.select("shot", "k", who_of="who")
     seen = sold.inner_join(mine, [sold.who == mine.who_of, sold.since <= mine.k])
     return seen.group_by(*_KEYS).agg(
@@ -201,14 +233,12 @@ def _totals(facts: Facts, people: ibis.Table) -> ibis.Table:
     )
 
 
-def _bought(facts: Facts, own: ibis.Table, people: ibis.Table, days: ibis.Table) -> ibis.Table:
+def _bought(lines: ibis.Table, own: ibis.Table, people: ibis.Table, days: ibis.Table) -> ibis.Table:
     """What recipients bought of what the offers are good for, one row per product."""
     wanted = own.filter(own.what.notnull()).select(shot_of="shot", what_of="what").distinct()
     anything = _anything(own).select(shot_any="shot")
     mine = people.select("shot", "k", who_of="who")
-    lines = facts.lines.inner_join(
-        mine, [facts.lines.who == mine.who_of, facts.lines.since <= mine.k]
-    )
+    lines = lines.inner_join(mine, [lines.who == mine.who_of, lines.since <= mine.k])
     lines = lines.left_join(wanted, [lines.shot == wanted.shot_of, lines.what == wanted.what_of])
     lines = lines.left_join(anything, lines.shot == anything.shot_any)
     good = lines.filter(lines.what_of.notnull() | lines.shot_any.notnull())

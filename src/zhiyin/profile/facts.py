@@ -22,8 +22,8 @@ Keep = Callable[[ibis.Table], ibis.Table]
 class Facts:
     """Tables over the days of `days`; `since` is the first day that sees a row.
 
-    `who` and `what` are dense numbers of customers and products, of no meaning outside: grouping
-    a million lines by them costs a fraction of grouping by their ids.
+    `who` is a dense number of customers, of no meaning outside: grouping and joining by it costs
+    a fraction of doing so by their ids.
     """
 
     days: Days
@@ -31,12 +31,12 @@ class Facts:
     pairs: ibis.Table  # customers and campaigns planned for them, as each day saw it
     touches: ibis.Table  # the columns of `visible.COLUMNS`, `who`, `since`
     customers: ibis.Table  # `customer_id`, `who`, `since`: of lines, touches and customers
-    products: ibis.Table  # `product_id`, `what`, `kind_no` of every product bought
     kinds: ibis.Table  # `kind_no`, `described` (a day), numbers of `GROUPS`, null for none
-    lines: ibis.Table  # item lines: `who`, `what`, `at`, `amount`, `coupon` (bool), `since`
+    items: ibis.Table  # lines of kind `item` by `customer_id`, of the columns of `visible.COLUMNS`
+    bought: ibis.Table  # `who`, `product_id`, `since`, `amount`, `lines` of items
     receipts: ibis.Table  # what `gather_receipts` gives
-    spend: ibis.Table  # `who`, `kind_no`, `since`, `amount`, `lines`
-    firsts: ibis.Table  # `who`, `since`, `products` bought for the first time
+    spend: ibis.Table  # `who`, `kind_no`, `since`, `amount`, `lines` of described products
+    variety: ibis.Table  # `who`, `since`, `products` bought for the first time, `lines`
 
 
 def as_it_is(table: ibis.Table) -> ibis.Table:
@@ -69,22 +69,21 @@ def gather(
     customers = keep(_customers(known, touches, days.visible(tables, "customers")))
     touches = keep(_with_who(touches, customers))
     starts = days.table() if starts is None else starts
-    described = days.visible(tables, "products")
-    kinds = keep(_kinds(described))
-    products = keep(_products(known, described, kinds))
-    lines = keep(_lines(known, customers, products))
+    products = keep(_products(days.visible(tables, "products")))
+    items = known.filter(known[c.KIND] == "item")
+    bought = keep(_bought(items, customers))
     return Facts(
         days=days,
         starts=starts,
         pairs=keep(_by_campaign(touches, starts)),
         touches=touches,
         customers=customers,
-        products=products,
-        kinds=kinds,
-        lines=lines,
+        kinds=keep(_kinds(products)),
+        items=items,
+        bought=bought,
         receipts=keep(gather_receipts(known, customers)),
-        spend=keep(_spend(lines, products)),
-        firsts=keep(_firsts(lines)),
+        spend=keep(_spend(bought, products)),
+        variety=_variety(bought, days),
     )
 
 
@@ -128,20 +127,21 @@ def _customers(*tables: ibis.Table) -> ibis.Table:
     ids = ibis.union(*(table.select(c.CUSTOMER_ID, "since") for table in tables))
     ids = ids.filter(ids[c.CUSTOMER_ID].notnull())
     first = ids.group_by(c.CUSTOMER_ID).agg(since=_.since.min())
-    return first.mutate(who=_number(first[c.CUSTOMER_ID]))
-
-
-def _number(*columns: ibis.Value) -> ibis.Value:
     # in the order of the ids: an expression that is computed twice must number alike
-    return ibis.row_number().over(order_by=list(columns)).cast("int32")
+    return first.mutate(who=ibis.row_number().over(order_by=first[c.CUSTOMER_ID]).cast("int32"))
+
+
+def _products(described: ibis.Table) -> ibis.Table:
+    """The descriptions with `kind_no`, the same for what is described alike from the same day."""
+    order = [*(described[name] for name in GROUPS), described.since]
+    return described.mutate(kind_no=ibis.dense_rank().over(order_by=order).cast("int32"))
 
 
 def _kinds(products: ibis.Table) -> ibis.Table:
-    """What is described alike from the same day on; names as numbers in their order."""
-    kinds = products.select(*GROUPS, described=products.since).distinct()
-    order = [*(kinds[name] for name in GROUPS), kinds.described]
-    return kinds.mutate(
-        kind_no=_number(*order), **{f"{name}_no": _place(kinds[name]) for name in GROUPS}
+    """Every kind of product once; names as numbers in their order."""
+    kinds = products.select("kind_no", *GROUPS, described=products.since).distinct()
+    return kinds.select(
+        "kind_no", "described", **{f"{name}_no": _place(kinds[name]) for name in GROUPS}
     )
 
 
@@ -150,28 +150,15 @@ def _place(names: ibis.Value) -> ibis.Value:
     return ibis.ifelse(names.notnull(), place, ibis.null("int32"))
 
 
-def _products(known: ibis.Table, described: ibis.Table, kinds: ibis.Table) -> ibis.Table:
-    bought = known.filter(known[c.PRODUCT_ID].notnull(), known[c.KIND] == "item")
-    bought = bought.select(c.PRODUCT_ID).distinct()
-    bought = bought.mutate(what=_number(bought[c.PRODUCT_ID]))
-    same = [described[name].identical_to(kinds[name]) for name in GROUPS]
-    joined = described.inner_join(kinds, [*same, described.since == kinds.described])
-    kind_of = joined.select(c.PRODUCT_ID, "kind_no")
-    return bought.left_join(kind_of, c.PRODUCT_ID).select(c.PRODUCT_ID, "what", "kind_no")
-
-
-def _lines(known: ibis.Table, customers: ibis.Table, products: ibis.Table) -> ibis.Table:
-    items = known.filter(known[c.KIND] == "item").select(
-        c.CUSTOMER_ID,
-        c.PRODUCT_ID,
-        "since",
-        at=_[c.SOLD_AT],
-        amount=_[c.AMOUNT_BASE_MINOR],
-        coupon=_[c.COUPON_BASE_MINOR] > 0,
+def _bought(items: ibis.Table, customers: ibis.Table) -> ibis.Table:
+    """What each customer bought: `who`, `product_id`, `since`, `amount`, `lines`."""
+    bought = items.filter(items[c.PRODUCT_ID].notnull())
+    made = bought.group_by(c.CUSTOMER_ID, c.PRODUCT_ID, "since").agg(
+        amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"), lines=_.count()
     )
-    numbered = items.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
-    numbered = numbered.left_join(products.select(c.PRODUCT_ID, "what"), c.PRODUCT_ID)
-    return numbered.select("who", "what", "at", "amount", "coupon", "since")
+    return made.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID).drop(
+        c.CUSTOMER_ID
+    )
 
 
 def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
@@ -179,18 +166,28 @@ def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
     return numbered.select(*touches.columns, "who")
 
 
-def _spend(lines: ibis.Table, products: ibis.Table) -> ibis.Table:
-    """Spend and lines of each customer by kind of product; products without one have null."""
-    kept = lines.inner_join(products.select("what", "kind_no"), "what")
-    return kept.group_by("who", "kind_no", "since").agg(
-        amount=_.amount.sum().cast("int64"), lines=_.count()
+def _spend(bought: ibis.Table, products: ibis.Table) -> ibis.Table:
+    """Spend and lines of each customer by kind of product, of products that are described."""
+    spend = bought.inner_join(products.select(c.PRODUCT_ID, "kind_no"), c.PRODUCT_ID)
+    return spend.group_by("who", "kind_no", "since").agg(
+        amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
     )
 
 
-def _firsts(lines: ibis.Table) -> ibis.Table:
-    bought = lines.filter(lines.what.notnull())
-    first = bought.group_by("who", "what").agg(since=_.since.min())
-    return first.group_by("who", "since").agg(products=_.count())
+def _variety(bought: ibis.Table, days: Days) -> ibis.Table:
+    """Products by the day from which they count, and lines by the day that first sees them."""
+    if len(days.as_of) == 1:  # every product counts from the one day
+        return bought.group_by("who", "since").agg(
+            products=_.count(), lines=_.lines.sum().cast("int64")
+        )
+    first = bought.group_by("who", c.PRODUCT_ID).agg(since=_.since.min())
+    firsts = first.group_by("who", "since").agg(products=_.count())
+    lines = bought.group_by("who", "since").agg(lines=_.lines.sum().cast("int64"))
+    zero = ibis.literal(0, "int64")
+    return ibis.union(
+        firsts.select("who", "since", "products", lines=zero),
+        lines.select("who", "since", "lines", products=zero)["who", "since", "products", "lines"],
+    )
 
 
 def _by_campaign(touches: ibis.Table, starts: ibis.Table) -> ibis.Table:

@@ -108,8 +108,7 @@ def join_all(people: ibis.Table, parts: Iterable[ibis.Table], *, on: tuple[str, 
     """One chain of left joins on the keys `on`; each part has one row per key."""
     made = people
     for i, part in enumerate(parts):
-        keyed = part.rename({f"{name}_{i}": name for name in on})
-        made = made.left_join(keyed, [(name, f"{name}_{i}") for name in on])
+        made = made.left_join(part, list(on), rname=f"{{name}}_{i}")
     return made
 
 

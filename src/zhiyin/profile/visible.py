@@ -64,19 +64,25 @@ class Days:
         table = tables[name]
         schema = table_of(name)
         times = [schema.time, c.VALID_AT if schema.revisions else None]
-        since = self._since(table, [name for name in times if name and name in table.columns])
-        known = table.select(*COLUMNS[name], since=since)
-        return known.filter(known.since < len(self.as_of))
+        times = [name for name in times if name and name in table.columns]
+        last = len(self.as_of) - 1
+        # compared as they are, so that the engine can leave out files and row groups
+        known = table.filter(*self._before(table, times, last)) if times else table
+        return known.select(*COLUMNS[name], since=self._since(known, times))
 
     def _since(self, table: ibis.Table, times: list[str]) -> ibis.Value:
-        if not times:
+        last = len(self.as_of) - 1
+        if not times or not last:
             return ibis.literal(0, "int8")
-        branches = []
-        for k in range(len(self.as_of)):
-            start = ibis.literal(self.start(k))
-            before = ibis.and_(*(table[name] < start for name in times))
-            branches.append((before, ibis.literal(k, "int8")))
-        return ibis.cases(*branches, else_=ibis.literal(len(self.as_of), "int8"))
+        branches = (
+            (ibis.and_(*self._before(table, times, k)), ibis.literal(k, "int8"))
+            for k in range(last)
+        )
+        return ibis.cases(*branches, else_=ibis.literal(last, "int8"))
+
+    def _before(self, table: ibis.Table, times: list[str], k: int) -> list[ibis.Value]:
+        start = ibis.literal(self.start(k))
+        return [table[name] < start for name in times]
 
 
 def days_since(
