@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zhiyin import cli_files, cli_sources
+from zhiyin import cli_files, cli_plan, cli_sources
 from zhiyin.cli_errors import explain_error
 from zhiyin.cli_progress import progress_bar
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_sources.app)
 app.add_typer(cli_files.app)
+app.add_typer(cli_plan.app)
 
 Folder = Annotated[
     Path,
@@ -308,11 +309,16 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no jobs here.")] = False,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve the report and the API of a workspace, with a worker beside it."""
     from zhiyin.api.server import serve_workspace
 
-    serve_workspace(workspace, host=host, port=port, with_worker=not no_worker, announce=_note)
+    serve_workspace(
+        workspace, host=host, port=port, with_worker=not no_worker, processes=processes,
+        listening=fd, announce=_note,
+    )  # fmt: skip
 
 
 @app.command()

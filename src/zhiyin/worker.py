@@ -35,6 +35,7 @@ MAX_ATTEMPTS = 3
 LEASE_S = 60.0
 POLL_S = 1.0
 SOURCES_S = 5.0  # between two looks at which sources are due
+COMPACT_S = 10.0  # between two compactions: each is a commit to every table it writes
 GAVE_UP = "gave_up: its worker died three times"
 
 
@@ -74,12 +75,14 @@ def work(
     stop = threading.Event()
     with _signals(stop), Workspace.open(folder, write=True) as shop:
         try:
-            looked = -SOURCES_S
+            looked = compacted = -max(SOURCES_S, COMPACT_S)
             while not stop.is_set() and parent in (None, os.getppid()):
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
                     looked = shop.clock.monotonic()
-                _compact(shop)
+                if shop.clock.monotonic() - compacted >= COMPACT_S:
+                    _compact(shop)
+                    compacted = shop.clock.monotonic()
                 job = take_job(shop.store, holder=holder, clock=shop.clock)
                 if job is None:
                     if once:

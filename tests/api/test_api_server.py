@@ -15,8 +15,11 @@ import pytest
 from zhiyin.api.keys import make_key
 from zhiyin.api.server import serve_workspace
 from zhiyin.app import Workspace
+from zhiyin.collect.write_keys import make_write_key
+from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ConfigError, WorkspaceError
+from zhiyin.store.journal import open_segments
 
 START_S = 60
 
@@ -70,3 +73,58 @@ def test_a_taken_port_is_said_in_words(folder):
 def test_a_folder_that_is_no_workspace_is_not_served(tmp_path):
     with pytest.raises(WorkspaceError, match="no workspace"):
         serve_workspace(tmp_path, port=0, with_worker=False)
+
+
+@pytest.fixture
+def two_processes(folder):
+    """A server of two processes, a write key, and the other process."""
+    with Workspace.open(folder, write=True) as shop, shop.store.begin() as connection:
+        key = make_write_key(
+            connection, "web", kind="server", now=naive_utc(shop.clock.now()), events_per_s=0
+        ).write_key
+    command = [sys.executable, "-m", "zhiyin", "serve", "-w", str(folder), "--port", "0",
+               "--no-worker", "--processes", "2"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(START_S, process.kill)
+    watchdog.start()
+    url = re.search(r"http://\S+", process.stderr.readline())[0]
+    yield process, url, key
+    watchdog.cancel()
+    process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+def send_until(url, key, enough):
+    """Send events over fresh connections until `enough()`; how many were acknowledged."""
+    sent = 0
+    while not enough():
+        event = {"type": "track", "event": "e", "userId": "u", "messageId": f"m{sent}"}
+        try:
+            answer = httpx.post(f"{url}/v1/track", json=event | {"writeKey": key}, timeout=10)
+        except httpx.TransportError:
+            continue  # the process that took the connection was killed
+        sent += answer.status_code == 200
+    return sent
+
+
+def test_two_processes_take_events_and_one_that_dies_is_replaced(folder, two_processes):
+    process, url, key = two_processes
+
+    def writing():
+        return len(open_segments(folder / "journal"))
+
+    send_until(url, key, lambda: writing() == 2)
+    (other,) = psutil.Process(process.pid).children()
+    other.kill()
+
+    def replaced():
+        children = psutil.Process(process.pid).children()
+        return any(one.pid != other.pid for one in children) and writing() == 2
+
+    assert send_until(url, key, replaced) > 0
+    children = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert open_segments(folder / "journal") == set()

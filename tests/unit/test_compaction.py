@@ -135,3 +135,23 @@ def test_an_erasure_first_brings_in_what_was_acknowledged(shop):
     assert proof["totals_equal"]
     assert proof["traces"] == []
     assert list((shop.folder / "journal").iterdir()) == []
+
+
+def test_a_backlog_of_many_segments_drains_in_units_of_bounded_size(shop, monkeypatch):
+    for number in range(100):
+        size = track(shop, f"m{number}").stat().st_size
+    monkeypatch.setattr(compaction, "UNIT_BYTES", 60 * size)
+    reports = shop.compact()
+    assert len(reports) == 2
+    assert len(names(shop)) == 100
+    assert list((shop.folder / "journal").iterdir()) == []
+
+
+def test_small_files_are_joined(shop, monkeypatch):
+    monkeypatch.setattr(compaction, "SMALL_FILES", 2)
+    for number in range(4):
+        track(shop, f"m{number}")
+        shop.compact()
+    assert len(names(shop)) == 4
+    handle = shop.store.lake.open("events")
+    assert len(handle.file_uris()) <= 2

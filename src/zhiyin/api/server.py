@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,11 +13,17 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from zhiyin import __version__
-from zhiyin.api import catalog, hooks, identity, jobs, pages, tables, tracker, unsubscribe
+from zhiyin.api import catalog, hooks, identity, jobs, pages, plans, tables, tracker, unsubscribe
 from zhiyin.api.access import add_routes
 from zhiyin.api.collector import Collector
 from zhiyin.api.errors import handle_errors
 from zhiyin.api.keys import has_keys
+from zhiyin.api.processes import (
+    servers_beside,
+    stop_with_parent,
+    stoppable,
+    worker_beside,
+)
 from zhiyin.api.shell import Shell
 from zhiyin.api.tracking_openapi import describe_tracking
 from zhiyin.app import Workspace
@@ -33,14 +34,13 @@ from zhiyin.store.vault import open_segment_keys
 
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
-    *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES,
+    *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES,
 )  # fmt: skip
-STOP_S = 15.0
 
 
 def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
-    """The API of the workspace in `folder`. It writes events, jobs, refusals, suppressions
-    and merges.
+    """The API of the workspace in `folder`. It writes events, jobs, refusals, suppressions,
+    merges and tracking plans.
 
     Every request reads the lake at the versions it finds when it begins.
 
@@ -95,6 +95,8 @@ def serve_workspace(
     host: str = "127.0.0.1",
     port: int = 8000,
     with_worker: bool = True,
+    processes: int = 1,
+    listening: int | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the workspace until SIGTERM or Ctrl-C, then stop the worker too.
@@ -103,6 +105,11 @@ def serve_workspace(
     ----------
     port
         0: any free one.
+    processes
+        Server processes on the same address, each with a journal segment of its own.
+    listening
+        File descriptor of a socket that a parent process listens on; then nothing else is
+        started, and it stops with its parent.
     announce
         Called with sentences for the person who started it; none: they are logged.
 
@@ -113,56 +120,23 @@ def serve_workspace(
     """
     say = announce or get_logger().info
     app = create_app(folder)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, lifespan="on"
+    )
+    if listening is not None:
+        stop_with_parent()
+        with socket.socket(fileno=listening) as shared:
+            uvicorn.Server(config).run(sockets=[shared])
+        return
     try:
-        listening = socket.create_server((host, port), backlog=2048)
+        own = socket.create_server((host, port), backlog=2048)
     except OSError as error:
         raise ConfigError(
             f"{host}:{port} cannot be listened on: {error.strerror}", hint="choose another --port"
         ) from error
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, lifespan="on"
-    )
-    with listening, _stoppable(), _worker(folder, wanted=with_worker):
-        say(f"Zhiyin serves {folder} on http://{host}:{listening.getsockname()[1]}")
+    more = servers_beside(folder, own, count=processes - 1)
+    with own, stoppable(), worker_beside(folder, wanted=with_worker), more:
+        say(f"Zhiyin serves {folder} on http://{host}:{own.getsockname()[1]}")
         if not has_keys(app.app.state.workspace.store):
             say("there is no API key yet: zhiyin key NAME --role viewer")
-        uvicorn.Server(config).run(sockets=[listening])
-
-
-class _Told(BaseException):
-    """The server was told to stop."""
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM unwind the block, so that what was started is stopped."""
-
-    def told(_signal: int, _frame: FrameType | None) -> None:
-        raise _Told
-
-    before = signal.signal(signal.SIGTERM, told)
-    try:
-        yield
-    except (_Told, KeyboardInterrupt):
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _worker(folder: Path, *, wanted: bool) -> Iterator[None]:
-    """A worker in a process of its own, stopped at the end of the block."""
-    if not wanted:
-        yield
-        return
-    command = [sys.executable, "-m", "zhiyin", "worker", "--workspace", str(folder)]
-    process = subprocess.Popen([*command, "--parent", str(os.getpid())])  # noqa: S603 - our own
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        uvicorn.Server(config).run(sockets=[own])

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 from zhiyin.collect.mapping import EMAIL, PHONE, USER_ID
-from zhiyin.collect.personal import normalise_email, normalise_phone, normalise_user_id
+from zhiyin.collect.personal import (
+    looks_personal,
+    normalise_email,
+    normalise_phone,
+    normalise_user_id,
+)
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
 from zhiyin.govern.suppression import NAMESPACE_OF, address_token, suppression_tokens
@@ -21,6 +28,7 @@ CHANNEL_OF = {namespace: channel for channel, namespace in NAMESPACE_OF.items()}
 """Kind of identifier → the channel whose address it is."""
 _SURE = 6  # a text this long is not in a file by chance
 _LONG = 12
+_SHARED = frozenset({"userAgent", "user_agent", "url", "referrer", "path", "search"})
 
 
 @dataclass(frozen=True)
@@ -126,10 +134,30 @@ def unseal_rows(
 
 
 def _flat(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Each value with the last part of its name, however deep it lies.
+
+    Of what many people share (a browser's name, an address of a page) only what looks personal
+    counts: else the erasure of one would take what others left.
+    """
     for name, value in fields.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if text.strip():
-            yield name, text.strip()
+        key = name.rpartition(".")[2]
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        elif isinstance(value, list):
+            yield from _flat({f"{place}.{key}": one for place, one in enumerate(value)})
+        elif value is not None and not isinstance(value, bool):
+            text = (value if isinstance(value, str) else json.dumps(value)).strip()
+            if key in _SHARED:
+                yield from (("", one) for one in _personal_parts(text))
+            elif text:
+                yield key, text
+
+
+def _personal_parts(address: str) -> Iterable[str]:
+    """Values in the query or the path of an address that look personal."""
+    path, _, query = address.partition("?")
+    parts = [*re.split(r"[/&=#;]", path), *(value for _, value in parse_qsl(query))]
+    return [one for one in map(unquote, parts) if looks_personal("", (one,), of_people=False)]
 
 
 def _forms(kind: str, value: str) -> set[str]:

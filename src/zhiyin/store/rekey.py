@@ -2,10 +2,10 @@
 # (Ibis knows the type of a column when it runs)
 """New ids for the facts of a person who is erased, where the old ones say whose they are.
 
-An id of a touch, a text, a decision or a message is, or may be, a hash of her own; an order's id
-is the shop's, and changes only where it holds one of her identifiers. The new id is a hash with a
-nonce that the caller keeps until the erasure is done and then forgets: a run that was killed gives
-the same new ids again, and afterwards nobody can tell which was which.
+An id of an event, a touch, a text, a decision or a message is, or may be, a hash of her own; an
+order's id is the shop's, and changes only where it holds one of her identifiers. The new id is a
+hash with a nonce that the caller keeps until the erasure is done and then forgets: a run that was
+killed gives the same new ids again, and afterwards nobody can tell which was which.
 """
 
 from __future__ import annotations
@@ -26,9 +26,16 @@ from zhiyin.store.ledger import transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 ERASED = "[erased]"
-_OWN = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID, "decisions": c.DECISION_ID}
-_FREE = {"orders": (c.PROPERTIES,), "order_lines": (c.PROPERTIES,), "touches": (c.PROPERTIES,),
-         "texts": (c.PROPERTIES, c.BODY)}  # fmt: skip
+_OWN = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID, "decisions": c.DECISION_ID,
+        "events": c.EVENT_ID}  # fmt: skip
+_ORDERED = ("order_lines", "orders", "events", "item_events")
+_FREE = {
+    "orders": (c.PROPERTIES,), "order_lines": (c.PROPERTIES,), "touches": (c.PROPERTIES,),
+    "texts": (c.PROPERTIES, c.BODY),
+    "events": (c.PROPERTIES, c.FINDINGS, c.NAME, c.QUERY, c.PAGE, c.REFERRER, c.CART_ID,
+               c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_CONTENT, c.UTM_TERM),
+    "item_events": (c.CART_ID, c.LIST_ID),
+}  # fmt: skip
 _NEW = re.compile(r"(?:^|:)x_[0-9a-f]{32}(?:$|:)")
 
 
@@ -73,6 +80,7 @@ def rekey_person(
         own = {one: _fresh(nonce, one) for one in _old_ids(store, table, column, wanted)}
         _put(store, table, column, own)
         counts[column] = len(own)
+    counts[c.ITEM_EVENT_ID] = _rekey_items(store, wanted, nonce)
     counts |= _rekey_orders(store, wanted, needles, nonce)
     counts[c.MESSAGE_ID] = _rekey_messages(store, wanted, nonce)
     for table, columns in _FREE.items():
@@ -147,11 +155,8 @@ def _put(store: WorkspaceStore, table: str, column: str, fresh: Mapping[str, str
 def _rekey_orders(
     store: WorkspaceStore, wanted: Sequence[str], needles: Needles, nonce: bytes
 ) -> dict[str, int]:
-    """Orders and lines whose ids hold an identifier: the same new id in both tables."""
-    held = {
-        *_old_ids(store, "orders", c.ORDER_ID, wanted),
-        *_old_ids(store, "order_lines", c.ORDER_ID, wanted),
-    }
+    """Orders and lines whose ids hold an identifier: the same new id in all tables."""
+    held = {one for table in _ORDERED for one in _old_ids(store, table, c.ORDER_ID, wanted)}
     orders = {one: _fresh(nonce, one) for one in sorted(held) if needles.found_in(_own_part(one))}
     lines: dict[str, str] = {}
     for one in _old_ids(store, "order_lines", c.LINE_ID, wanted):
@@ -163,9 +168,21 @@ def _rekey_orders(
             lines[one] = _fresh(nonce, one)
     _put(store, "order_lines", c.LINE_ID, lines)
     _put(store, "order_lines", c.RETURNS_LINE_ID, lines)
-    _put(store, "order_lines", c.ORDER_ID, orders)
-    _put(store, "orders", c.ORDER_ID, orders)
+    for table in _ORDERED:
+        _put(store, table, c.ORDER_ID, orders)
     return {c.ORDER_ID: len(orders), c.LINE_ID: len(lines)}
+
+
+def _rekey_items(store: WorkspaceStore, wanted: Sequence[str], nonce: bytes) -> int:
+    """The products of the person's events follow the new ids of the events."""
+    events = {one: _fresh(nonce, one) for one in _old_ids(store, "item_events", c.EVENT_ID, wanted)}
+    items: dict[str, str] = {}
+    for one in _old_ids(store, "item_events", c.ITEM_EVENT_ID, wanted):
+        event, _, place = one.rpartition(":")
+        items[one] = f"{_fresh(nonce, event)}:{place}"
+    _put(store, "item_events", c.ITEM_EVENT_ID, items)
+    _put(store, "item_events", c.EVENT_ID, events)
+    return len(items)
 
 
 def _own_part(id_: str) -> str:
@@ -231,7 +248,24 @@ def _without(text: str, needles: Needles, *, json_: bool) -> str:
         return needles.blank(text)
     if not isinstance(values, dict):
         return json.dumps(ERASED)
-    kept = {
-        k: v for k, v in values.items() if not needles.found_in(json.dumps(v, ensure_ascii=False))
-    }
-    return json.dumps(kept, ensure_ascii=False, sort_keys=True)
+    return json.dumps(_pruned(values, needles), ensure_ascii=False, sort_keys=True)
+
+
+def _pruned(value: Any, needles: Needles) -> Any:
+    """JSON without the innermost fields that hold one of the needles, in key or value."""
+    if isinstance(value, dict):
+        return {
+            key: _pruned(one, needles)
+            for key, one in value.items()
+            if not needles.found_in(key) and not _is_found(one, needles)
+        }
+    if isinstance(value, list):
+        return [_pruned(one, needles) for one in value if not _is_found(one, needles)]
+    return value
+
+
+def _is_found(value: Any, needles: Needles) -> bool:
+    """Whether a value without parts holds one of the needles."""
+    if isinstance(value, dict | list):
+        return False
+    return needles.found_in(value if isinstance(value, str) else json.dumps(value))
