@@ -75,8 +75,9 @@ bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables 
 
 torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10), collectors KILLS=200 times
 	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
-	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round $(BIN)/python -m pytest -q \
-		tests/loop/test_turn_resumes.py tests/loop/test_messages_kill.py \
+	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
+		$(BIN)/python -m pytest -q \
+		tests/loop/test_turn_resumes.py tests/loop/test_erase_kill.py tests/loop/test_messages_kill.py \
 		tests/unit/store/test_killed_writers.py || exit 1; done
 
 serve: $(VENV)/.base ## serve the demo's report and API on http://127.0.0.1:8000

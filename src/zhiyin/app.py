@@ -22,6 +22,7 @@ from zhiyin.act.letters import sender_address
 from zhiyin.act.review import SendPlan
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping
+from zhiyin.collect.money import EXPONENTS
 from zhiyin.compaction import CompactReport, compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
@@ -82,6 +83,7 @@ class Workspace:
         WorkspaceError
             If there is one already, or the folder cannot be written.
         """
+        _require_currency(settings)
         path = folder / FILE_NAME
         if path.exists():
             raise WorkspaceError(f"{folder} is a workspace already", hint="choose another folder")
@@ -107,6 +109,13 @@ class Workspace:
         """
         folder = Path(folder)
         settings = load_settings(folder)
+        _require_currency(settings)
+        gone = not settings.ledger and not (folder / "ledger.db").exists()
+        if gone and any((folder / "lake").glob("*/_delta_log")):
+            raise WorkspaceError(
+                f"{folder / 'ledger.db'} is missing, and the lake has data that needs it",
+                hint="put it back from a backup; without it personal data cannot be read",
+            )
         store = open_store(folder, zone=settings.zone, ledger=settings.ledger, write=write)
         vault = open_vault(folder / "keys", store.ledger, demo=settings.demo)
         return cls(folder, settings, store, vault, clock=clock or SystemClock())
@@ -318,3 +327,11 @@ class Workspace:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _require_currency(settings: Settings) -> None:
+    if settings.currency not in EXPONENTS:
+        raise ConfigError(
+            f"currency {settings.currency!r} is none of ISO 4217",
+            hint="set currency, as CNY or USD",
+        )

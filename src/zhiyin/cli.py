@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from zhiyin import cli_files, cli_plan, cli_sources
+from zhiyin.cli_errors import explain_error
 from zhiyin.cli_progress import progress_bar
-from zhiyin.core.errors import ZhiyinError
 
 if TYPE_CHECKING:
     from zhiyin.app import Workspace
@@ -35,7 +35,7 @@ Folder = Annotated[
     typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Language = Annotated[str, typer.Option("--lang", help="en or zh.")]
+Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="en or zh.")]
 HERE = Path()
 
 
@@ -307,7 +307,7 @@ def doctor(workspace: Folder = HERE, as_json: AsJson = False) -> None:
 def serve(
     workspace: Folder = HERE,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Run no jobs here.")] = False,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
     fd: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -354,10 +354,11 @@ def main() -> None:
     """Entry point: a `ZhiyinError` becomes two lines and exit code 1."""
     try:
         app()
-    except ZhiyinError as error:
-        _note(f"error: {error.message}")
-        if error.hint:
-            _note(f"hint:  {error.hint}")
+    except Exception as error:
+        said = explain_error(error)
+        if said is None:
+            raise
+        _note(said)
         raise SystemExit(1) from None
 
 

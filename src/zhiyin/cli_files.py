@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ Folder = Annotated[
     Path,
     typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
 ]
-Language = Annotated[str, typer.Option("--lang", help="en or zh.")]
+Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="en or zh.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 HERE = Path()
 
@@ -48,6 +48,7 @@ def load(
     from zhiyin.collect.mapping import LOADABLE
     from zhiyin.collect.mend import check_place
     from zhiyin.collect.reconcile import render_reconciliation
+    from zhiyin.collect.refusals import refuse_all
 
     table, files = _table_and_files(what, LOADABLE)
     wish = Wish(table, mapping, preset, source, sheet, policy, dry_run)
@@ -72,6 +73,9 @@ def load(
                     target = _free_name(errors_to, report.table)
                     count = _write_errors(shop, report.load_id, target)
                     typer.echo(f"{target}: {count}", err=as_json)
+            for report in reports:
+                if report.all_refused:
+                    raise refuse_all(report, language=language)
             if (kept := keep_mapping(shop.folder, plan, wish)) and not as_json:
                 typer.echo(f"{'映射已保存' if language == 'zh' else 'mapping kept'}: {kept}")
 

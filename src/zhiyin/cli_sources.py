@@ -25,7 +25,7 @@ def add(
 ) -> None:
     """Make a write key for a source and print it."""
     from zhiyin.app import Workspace
-    from zhiyin.collect.write_keys import make_write_key
+    from zhiyin.collect.write_keys import list_write_keys, make_write_key
     from zhiyin.core.clock import naive_utc
 
     with Workspace.open(workspace, write=True) as shop, shop.store.begin() as connection:
@@ -33,7 +33,13 @@ def add(
             connection, name, kind=kind, now=naive_utc(shop.clock.now()), user_namespace=users,
             events_per_s=events_per_s,
         )  # fmt: skip
+        held = sum(one.source == name for one in list_write_keys(connection))
     typer.echo(made.write_key)
+    if held > 1:
+        typer.echo(
+            f"{name} has {held} keys in force now; revoke what is not needed: "
+            "zhiyin source list, zhiyin source revoke KEY", err=True,
+        )  # fmt: skip
 
 
 @app.command("list")
@@ -59,15 +65,19 @@ def list_sources(
 def compact(workspace: Folder = HERE) -> None:
     """Bring the events of the journal into the lake now; a running worker does it by itself."""
     from zhiyin.app import Workspace
+    from zhiyin.compaction import find_damaged
 
     with Workspace.open(workspace, write=True) as shop:
         reports = shop.compact()
+        damaged = find_damaged(shop.folder)
     for one in reports:
         refused = sum(one.refused.values())
         typer.echo(
             f"{one.frames} requests: {one.events} events, {one.duplicates} known before, "
             f"{refused} in quarantine"
         )
+    if damaged:
+        raise damaged[0]
     if not reports:
         typer.echo("The journal is empty.")
 

@@ -21,14 +21,14 @@ from zhiyin.collect.plan_ledger import pin_plans, read_pinned
 from zhiyin.collect.received import EVENT
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
-from zhiyin.core.errors import JournalError, KeyDestroyed
+from zhiyin.core.errors import JournalError, KeyDestroyed, ZhiyinError
 from zhiyin.core.ledger import compactions
 from zhiyin.core.log import get_logger
 from zhiyin.core.protocols import Progress
 from zhiyin.store.journal import Frame, Segment, destroy_segment, finished_segments, read_segment
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
-from zhiyin.store.vault import LocalVault, SegmentKeys
+from zhiyin.store.vault import LocalVault, SegmentKeys, open_segment_keys
 from zhiyin.store.workspace import WorkspaceStore
 
 UNIT_BYTES = 128 * 1024 * 1024
@@ -87,6 +87,20 @@ def compact_journal(
             reports.append(report)
             lease.renew()
     return reports
+
+
+def find_damaged(folder: Path) -> list[ZhiyinError]:
+    """What is wrong with each finished segment of a workspace's journal that cannot be read."""
+    keys, found = open_segment_keys(folder / "keys"), list[ZhiyinError]()
+    for segment in finished_segments(folder / "journal"):
+        try:
+            for _ in read_segment(segment.path, keys):
+                pass
+        except FileNotFoundError:  # a compactor was quicker
+            continue
+        except (JournalError, KeyDestroyed) as error:
+            found.append(error)
+    return found
 
 
 def _next_unit(

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from sqlalchemy.exc import DatabaseError
 
 from zhiyin.app import Workspace
+from zhiyin.compaction import find_damaged
 from zhiyin.core.config import load_settings
 from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.extras import lightgbm_or_none
@@ -66,6 +67,7 @@ def examine(folder: Path) -> list[Finding]:
     with shop:
         found.append(Finding(True, "the ledger has the schema of this version"))
         found += check_tables(shop.store)
+        found += check_journal(folder)
         checks: tuple[Callable[[WorkspaceStore], Finding], ...] = (
             check_turns, check_loads, check_sources, check_quarantine, check_messages, check_jobs,
             check_erasures,
@@ -150,6 +152,9 @@ def check_tables(store: WorkspaceStore) -> Iterator[Finding]:
     for name in store.lake.tables:
         try:
             if store.lake.open(name) is None:
+                if any((store.lake.folder / name).rglob("*.parquet")):
+                    what = f"table {name} has data files but no log (_delta_log): it reads as empty"
+                    yield Finding(False, what, f"put lake/{name} back from a backup")
                 continue
             rows += int(store.read_stored(name).count().to_pyarrow().as_py())
             good += 1
@@ -159,6 +164,14 @@ def check_tables(store: WorkspaceStore) -> Iterator[Finding]:
             what = f"table {name} cannot be read ({type(error).__name__})"
             yield Finding(False, what, f"put lake/{name} back from a backup")
     yield Finding(True, f"{good} tables with {rows:,} stored rows can be read")
+
+
+def check_journal(folder: Path) -> Iterator[Finding]:
+    """Whether every finished segment of the journal can be read."""
+    damaged = find_damaged(folder)
+    yield from map(_failed, damaged)
+    if not damaged:
+        yield Finding(True, "every finished segment of the journal can be read")
 
 
 def check_turns(store: WorkspaceStore) -> Finding:

@@ -1,6 +1,7 @@
 """The doctor finds what is planted, says what to do, and finds a healthy workspace healthy."""
 
 import os
+import shutil
 from datetime import date, datetime
 from pathlib import Path
 
@@ -131,3 +132,27 @@ def test_versions_that_do_not_fit_are_named():
     found = list(doctor.find_wrong_versions(wanted))
     assert found[0].startswith("duckdb is ")
     assert found[1:] == ["no-such-thing is not installed"]
+
+
+def test_a_table_that_lost_its_log_is_found(shop):
+    shutil.rmtree(shop.folder / "lake" / "customers" / "_delta_log")
+    (found,) = bad(shop.folder)
+    assert "table customers has data files but no log" in found.what
+
+
+def test_a_lost_ledger_is_not_silently_made_anew(shop):
+    shop.close()
+    for path in shop.folder.glob("ledger.db*"):
+        path.unlink()
+    (found,) = bad(shop.folder)
+    assert "ledger.db is missing" in found.what
+    assert not (shop.folder / "ledger.db").exists()
+
+
+def test_a_damaged_segment_of_the_journal_is_named(shop):
+    path = shop.folder / "journal" / "0000000000001-abcdabcdabcdabcd.zyj"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("garbage")
+    (found,) = bad(shop.folder)
+    assert path.stem in found.what
+    assert "backup" in found.hint

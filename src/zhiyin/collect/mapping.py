@@ -250,7 +250,9 @@ def read_mapping(path: Path) -> Mapping:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from error
+        raise InputError(
+            f"{path} is not valid TOML: {error}", hint="correct that line; see examples/mappings"
+        ) from error
     return parse_mapping(values, where=str(path))
 
 

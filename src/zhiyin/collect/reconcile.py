@@ -105,6 +105,11 @@ class LoadReport:
     headers: tuple[str, ...] = ()  # of the file, where rows were refused
     mapping: Mapping = field(default_factory=dict)  # how it was read, where rows were refused
 
+    @property
+    def all_refused(self) -> bool:
+        """Whether there were rows and not one of them was taken."""
+        return self.read > 0 and self.loaded == 0
+
     def to_json(self) -> dict:
         """The report as JSON values."""
         return asdict(self)

@@ -226,7 +226,7 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
     for name, value in sorted((environment if environment is not None else os.environ).items()):
         if name.startswith("ZHIYIN_") and not _is_reserved(name):
             _override(values, name.removeprefix("ZHIYIN_").lower().split("__"), value, name)
@@ -279,8 +279,10 @@ def validate_settings(values: Mapping[str, object], *, where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
-        hint = "remove it or correct its spelling" if first["type"] == "extra_forbidden" else ""
-        raise ConfigError(f"{where}: {field}: {first['msg']}", hint=hint) from error
+        unknown = first["type"] == "extra_forbidden"
+        hint = "remove it or correct its spelling" if unknown else f"give {field} another value"
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {field}: {said}", hint=hint) from error
 
 
 def render_settings(settings: Settings) -> str:

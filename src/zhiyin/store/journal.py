@@ -205,7 +205,10 @@ def read_segment(path: Path, keys: SegmentKeys) -> Iterator[Frame]:
     if data[: len(MAGIC)] != MAGIC:
         if MAGIC.startswith(data[: len(MAGIC)]):
             return  # it died while it was made
-        raise JournalError(f"segment {segment_id} is no journal segment of this version")
+        raise JournalError(
+            f"segment {segment_id} is no journal segment of this version, or is damaged",
+            hint="its file is kept; put it back from a backup, or move it out of the journal",
+        )
     cipher = AESGCM(keys.get(segment_id))
     for number, blob in enumerate(_blobs(data, segment_id)):
         try:
