@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -35,6 +36,7 @@ KEY_BYTES = 32
 _NONCE = 12
 _CHUNK = 5_000
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_FAST_JSON = msgspec.json.Encoder(order="sorted")
 _BASE32 = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype="S1")
 _DEMO_ID_KEY = hashlib.sha256(b"zhiyin demo: published id key").digest()
 _DEMO_SALT = hashlib.sha256(b"zhiyin demo: published assignment salt").digest()
@@ -79,7 +81,7 @@ class LocalVault:
         """64 hexadecimal digits of HMAC-SHA256(token key, purpose | value)."""
         if "|" in purpose:
             raise InvalidParameter(f"a purpose may hold no |: {purpose!r}")
-        return hmac.new(self._keys.token, f"{purpose}|{value}".encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._keys.token, f"{purpose}|{value}".encode(), "sha256").hex()
 
     @property
     def salt(self) -> bytes:
@@ -95,8 +97,9 @@ class LocalVault:
         """
         wanted = [one for one, value in zip(party_ids, values, strict=True) if value is not None]
         ciphers = self._ciphers(wanted, make=True)
+        nonces = _nonces(len(wanted))
         return [
-            None if value is None else _encrypt(ciphers[party], _pack(value), party)
+            None if value is None else _encrypt(ciphers[party], _pack(value), party, next(nonces))
             for party, value in zip(party_ids, values, strict=True)
         ]
 
@@ -150,8 +153,12 @@ class LocalVault:
             wrapped = _stored_keys(connection, wanted)
         new = [one for one in wanted if one not in wrapped] if make else []
         if new:
+            nonces = _nonces(len(new))
             made: list[dict[str, Any]] = [
-                {"key_id": one, "wrapped": _encrypt(self._master, os.urandom(KEY_BYTES), one)}
+                {
+                    "key_id": one,
+                    "wrapped": _encrypt(self._master, os.urandom(KEY_BYTES), one, next(nonces)),
+                }
                 for one in new
             ]
             with transaction(self._ledger) as connection:
@@ -319,11 +326,20 @@ def _base32_ids(digests: Sequence[bytes]) -> list[str]:
 
 
 def _pack(value: Mapping[str, object]) -> bytes:
-    return _JSON.encode(value).encode()
+    try:
+        return _FAST_JSON.encode(value)
+    except (TypeError, OverflowError):  # whole numbers beyond 64 bits, numpy's, other mappings
+        return _JSON.encode(value).encode()
 
 
-def _encrypt(cipher: AESGCM, content: bytes, key_id: str) -> bytes:
-    nonce = os.urandom(_NONCE)
+def _nonces(count: int) -> Iterator[bytes]:
+    """Fresh nonces out of one call to the system."""
+    drawn = os.urandom(_NONCE * count)
+    return (drawn[start : start + _NONCE] for start in range(0, len(drawn), _NONCE))
+
+
+def _encrypt(cipher: AESGCM, content: bytes, key_id: str, nonce: bytes | None = None) -> bytes:
+    nonce = os.urandom(_NONCE) if nonce is None else nonce
     return BLOB_VERSION + nonce + cipher.encrypt(nonce, content, key_id.encode())
 
 
