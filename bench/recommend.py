@@ -22,6 +22,7 @@ from importlib.resources import files
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
 
 from bench.harness import at_least, at_most, emit
 from zhiyin.core import columns as c
@@ -101,4 +102,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):  # as the job does
+        main()

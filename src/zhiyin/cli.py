@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zhiyin import cli_files, cli_sources
+from zhiyin import cli_files, cli_plan, cli_sources
 from zhiyin.cli_progress import progress_bar
 from zhiyin.core.errors import ZhiyinError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_sources.app)
 app.add_typer(cli_files.app)
+app.add_typer(cli_plan.app)
 
 Folder = Annotated[
     Path,

@@ -73,6 +73,40 @@ def compact(workspace: Folder = HERE) -> None:
 
 
 @app.command()
+def events(
+    name: Annotated[str, typer.Argument(help="Name of the source.")],
+    problems: Annotated[
+        bool, typer.Option("--problems", help="Only what is refused or has findings.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="How many.")] = 20,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    workspace: Folder = HERE,
+) -> None:
+    """The last events of a source that are in the lake, with what is odd about them."""
+    from zhiyin.app import Workspace
+    from zhiyin.debugger import read_events
+
+    with Workspace.open(workspace) as shop:
+        seen = read_events(
+            shop.store, shop.clock, source=name, limit=limit, problems=problems, language=lang
+        )
+    for window, count in seen["counts"].get(name, {}).items():
+        refused = sum(count["refused"].values())
+        typer.echo(
+            f"last {window}: {count['received']} received, {count['events']} events, "
+            f"{count['duplicates']} known before, {refused} refused",
+            err=True,
+        )
+    for one in seen["events"]:
+        said = f"{one['kind']} {one['name'] or ''}" if one["state"] == "kept" else one["words"]
+        typer.echo(f"{one['received_at']}  {one['state']:<8} {said}")
+        for finding in one["findings"]:
+            typer.echo(f"    {finding['words']}")
+    if not seen["events"]:
+        typer.echo("Nothing of this source is in the lake: zhiyin source compact", err=True)
+
+
+@app.command()
 def revoke(
     write_key: Annotated[str, typer.Argument(help="The key.")], workspace: Folder = HERE
 ) -> None:

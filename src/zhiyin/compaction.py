@@ -15,7 +15,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.collect.compact import CompactReport, Plans, compact
+from zhiyin.collect.compact import CompactReport, compact
+from zhiyin.collect.plan import Checks
+from zhiyin.collect.plan_ledger import pin_plans, read_pinned
 from zhiyin.collect.received import EVENT
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
@@ -34,12 +36,16 @@ SMALL_FILES = 48
 """A table that events are written to is compacted when it has so many files."""
 LEASE_S = 3600.0
 _RUNNING, _DONE = "running", "done"
+_PLANS = "plans"
+"""A unit that is done again after a kill is checked with the versions it began with: an event
+that one version refuses and another keeps would be lost, or be in the lake and in quarantine."""
 
 
 @dataclass(frozen=True)
 class _Unit:
     unit: str
     segments: tuple[str, ...]
+    pins: tuple[tuple[str, str, int], ...] = ()  # versions of the plans that it is checked with
 
 
 def compact_journal(
@@ -50,7 +56,6 @@ def compact_journal(
     folder: Path,
     keys: SegmentKeys,
     clock: Clock,
-    plans: Plans | None = None,
     progress: Progress | None = None,
 ) -> list[CompactReport]:
     """Move every finished segment of the journal in `folder` to the lake; a report a unit.
@@ -70,9 +75,11 @@ def compact_journal(
         _destroy_done(store, folder, keys)
         while (chosen := _next_unit(store, folder, keys, clock)) is not None:
             unit, frames = chosen
+            with reading(store.ledger) as connection:
+                plans = Checks(read_pinned(connection, unit.pins))
             report = compact(
-                store, vault, settings, clock, unit=unit.unit, frames=frames, plans=plans,
-                progress=progress,
+                store, vault, settings, clock, unit=unit.unit, frames=frames,
+                plans=plans if plans else None, progress=progress,
             )  # fmt: skip
             _note_done(store, unit, report, clock)
             _destroy_done(store, folder, keys)
@@ -105,11 +112,12 @@ def _next_unit(
     if not segments:
         return None
     named = "u_" + hashlib.sha256("\n".join(segments).encode()).hexdigest()[:24]
-    unit = _Unit(named, tuple(segments))
     with transaction(store.ledger) as connection:
+        unit = _Unit(named, tuple(segments), tuple(pin_plans(connection)))
         connection.execute(
             compactions.insert().values(
                 compaction_id=unit.unit, segments=list(unit.segments), state=_RUNNING,
+                report={_PLANS: [list(pin) for pin in unit.pins]},
                 started_at=naive_utc(clock.now()),
             )
         )  # fmt: skip
@@ -129,7 +137,12 @@ def _begun(store: WorkspaceStore) -> _Unit | None:
     query = sa.select(compactions).where(compactions.c.state == _RUNNING)
     with reading(store.ledger) as connection:
         row = connection.execute(query.order_by(compactions.c.started_at).limit(1)).one_or_none()
-    return None if row is None else _Unit(row.compaction_id, tuple(row.segments))
+    if row is None:
+        return None
+    pins = (row.report or {}).get(_PLANS, ())
+    return _Unit(
+        row.compaction_id, tuple(row.segments), tuple((pin[0], pin[1], pin[2]) for pin in pins)
+    )
 
 
 def _note_done(store: WorkspaceStore, unit: _Unit, report: CompactReport, clock: Clock) -> None:

@@ -23,11 +23,12 @@ EXAMPLES = {
     "customer": "x",
     "token": "x.y",
     "source": "s",
+    "event": "Seen",
 }
 
 
 def path_of(route):
-    return route.path.format(**EXAMPLES)
+    return route.path.replace(":path}", "}").format(**EXAMPLES)
 
 
 @pytest.mark.parametrize("role", [*ROLES, "nobody"])

@@ -116,6 +116,11 @@ def check_line(line: str) -> None:
         assert importlib.util.find_spec(arguments[1]), f"there is no module {arguments[1]}"
     elif program == "python":
         assert (ROOT / arguments[0]).is_file(), f"there is no {arguments[0]}"
+    elif program == "curl" and "-d" in arguments:
+        assert re.fullmatch(
+            r"http://127\.0\.0\.1:8000/v1/(batch|track|identify|page)", arguments[0]
+        )
+        assert json.loads(arguments[arguments.index("-d") + 1])["writeKey"]
     else:
         assert program == "open", f"nothing here checks the command {program!r}"
         assert Path(arguments[0]).name in {"report.html", "planned.html"}

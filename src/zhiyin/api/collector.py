@@ -22,6 +22,7 @@ from zhiyin.api.errors import retry_after, tracking_status_of
 from zhiyin.api.group_commit import GroupCommit
 from zhiyin.api.rates import Rates, SteadyClock
 from zhiyin.api.sources import Sources
+from zhiyin.api.strict import is_strict, report_items
 from zhiyin.api.tracking_request import (
     MAX_PACKED,
     PATHS,
@@ -67,6 +68,7 @@ class Collector:
 
     def __init__(self, folder: Path, ledger: sa.Engine, keys: SegmentKeys, *, clock: Clock) -> None:
         self._clock = SteadyClock(clock)
+        self._ledger = ledger
         self._journal = GroupCommit(folder / "journal", keys, clock=clock)
         self._sources = Sources(ledger, clock=clock)
         self._rates = Rates(clock)
@@ -98,8 +100,12 @@ class Collector:
             elif path in PATHS and method == "POST":
                 call = PATHS[path]
                 read = read_body(await _read(receive, scope), call)
-                await self._keep(scope, read, call)
-                await _answer(send, 200, _JSON, _success(read))
+                received = await self._keep(scope, read, call)
+                if is_strict(scope["query_string"]):
+                    said = await report_items(self._ledger, received)
+                else:
+                    said = _success(read)
+                await _answer(send, 200, _JSON, said)
             elif path.startswith(_SETTINGS) and method in ("GET", "HEAD"):
                 write_key = path[len(_SETTINGS) : -len(_SETTINGS_END)]
                 await self._source("", write_key)
@@ -113,8 +119,8 @@ class Collector:
             get_logger().error("a tracking request failed: %s", type(error).__name__)
             await _refuse(send, Busy("something went wrong here", hint="send it again later"))
 
-    async def _keep(self, scope: Scope, call: Call, name: str) -> None:
-        """Append the call to the journal."""
+    async def _keep(self, scope: Scope, call: Call, name: str) -> Received:
+        """Append the call to the journal; what is kept."""
         header = agent = origin = b""
         for key, value in scope["headers"]:
             if key == b"authorization":
@@ -142,6 +148,7 @@ class Collector:
             call.refused,
         )
         await self._journal.append(EVENT, pack(received))
+        return received
 
     async def _source(self, of_header: str, of_body: str) -> WriteKey:
         """The source whose key the request holds; the header's comes first.

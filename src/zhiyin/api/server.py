@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from zhiyin import __version__
-from zhiyin.api import catalog, hooks, identity, jobs, pages, tables, tracker, unsubscribe
+from zhiyin.api import catalog, hooks, identity, jobs, pages, plans, tables, tracker, unsubscribe
 from zhiyin.api.access import add_routes
 from zhiyin.api.collector import Collector
 from zhiyin.api.errors import handle_errors
@@ -34,13 +34,13 @@ from zhiyin.store.vault import open_segment_keys
 
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
-    *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES,
+    *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES,
 )  # fmt: skip
 
 
 def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
-    """The API of the workspace in `folder`. It writes events, jobs, refusals, suppressions
-    and merges.
+    """The API of the workspace in `folder`. It writes events, jobs, refusals, suppressions,
+    merges and tracking plans.
 
     Every request reads the lake at the versions it finds when it begins.
 

@@ -36,6 +36,10 @@ _BATCH: dict[str, Any] = {
         "writeKey": _TEXT,
     },
 }
+_STRICT = {
+    "name": "strict", "in": "query", "schema": {"enum": ["0", "1"]},
+    "description": "1: say at once what becomes of each event; for development",
+}  # fmt: skip
 _ANSWERS = {
     "200": {"description": "the events are on the disk"},
     "400": {"description": "this request can never succeed"},
@@ -63,6 +67,7 @@ def _paths() -> dict[str, Any]:
         schema = _BATCH if call in (BATCH, "import") else _EVENT
         content = {kind: {"schema": schema} for kind in ("application/json", "text/plain")}
         found[path] = {"post": _operation(f"Take {call}", path, content)}
+        found[path]["post"]["parameters"] = [_STRICT]
     for path, call in PIXELS.items():
         found[path] = {"get": _operation(f"Take {call} as an image", path)}
         found[path]["get"]["parameters"] = [

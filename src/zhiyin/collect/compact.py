@@ -61,7 +61,8 @@ class CompactReport:
     """What became of a unit.
 
     `frames` requests; `events` kept; `duplicates` known before; `refused` by reason; `rows` by
-    table; `findings` by code. Loads of orders, products and reviews count in `rows` and `refused`.
+    table; `findings` by code, those for which a plan refused an event too; `again` duplicates by
+    source. Loads of orders, products and reviews count in `rows` and `refused`.
     """
 
     unit: str
@@ -71,6 +72,7 @@ class CompactReport:
     refused: Mapping[str, int]
     rows: Mapping[str, int]
     findings: Mapping[str, int]
+    again: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,6 +96,7 @@ class _Unit:
     rows: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     findings: Counter[str] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
     frames: int = 0
     events: int = 0
     duplicates: int = 0
@@ -144,6 +147,7 @@ def compact(
     return CompactReport(
         unit, run.frames, run.events, run.duplicates, dict(sorted(run.reasons.items())),
         dict(sorted((+run.rows).items())), dict(sorted(run.findings.items())),
+        dict(sorted((+run.again).items())),
     )  # fmt: skip
 
 
@@ -236,6 +240,8 @@ def _without_repeats(run: _Unit, events: list[Event]) -> list[tuple[str, Event]]
         for id_ in found.column(0).to_pylist():
             fresh.pop(id_, None)
     run.duplicates += len(events) - len(fresh)
+    run.again.update(Counter(one.request.source for one in events))
+    run.again.subtract(Counter(one.request.source for one in fresh.values()))
     return list(fresh.items())
 
 
@@ -243,10 +249,11 @@ def _fits_plan(run: _Unit, plans: Plans, event: Event) -> bool:
     findings, refuse = plans(event.request.source, event)
     event.findings.extend(findings)
     if refuse:
+        run.findings.update(findings)
         content = msgspec.json.encode(msgspec.structs.asdict(event) | {"request": None})
         run.refused.append(
             Refused(event.line_no, event.request, "against_plan", content, event.user_id,
-                    event.anonymous_id)
+                    event.anonymous_id, ", ".join(findings))
         )  # fmt: skip
     return not refuse
 
@@ -299,7 +306,7 @@ def _write_refused(run: _Unit) -> None:
         c.SOURCE: pa.array([one.request.source for one in refused], pa.string()),
         c.LINE_NO: pa.array([one.line_no for one in refused], pa.int64()),
         c.REASON: pa.array([one.reason for one in refused], pa.string()),
-        c.MESSAGE: pa.array([REASONS[one.reason][0] for one in refused], pa.string()),
+        c.MESSAGE: pa.array([_say(one) for one in refused], pa.string()),
         c.PARTY_IDS: pa.array([f'["{one}"]' if one else "[]" for one in named], pa.string()),
         c.CONTENT: pa.array(
             run.vault.seal_with(run.unit, [one.content for one in refused]), pa.binary()
@@ -311,3 +318,9 @@ def _write_refused(run: _Unit) -> None:
     )  # fmt: skip
     run.store.append("quarantine", rows, app=f"{run.unit}:quarantine")
     run.rows["quarantine"] += rows.num_rows
+
+
+def _say(one: Refused) -> str:
+    """Why it is refused, in a sentence that holds nothing of its content."""
+    said = REASONS[one.reason][0]
+    return f"{said}: {one.detail}" if one.detail else said

@@ -73,6 +73,7 @@ class Refused(NamedTuple):
     content: bytes
     user_id: str | None = None
     anonymous_id: str | None = None
+    detail: str = ""  # codes of what does not fit, names of properties at most
 
 
 class _Bad(Exception):

@@ -15,6 +15,8 @@ PERMISSIONS: dict[str, str] = {
     "people:erase": "erase a customer",
     "identity:read": "see which records are one person, what a merge would join, conflicts",
     "identity:write": "merge two customers, or undo a merge",
+    "plan:read": "see tracking plans and events that are not in one",
+    "plan:write": "set and remove tracking plans",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -28,10 +30,13 @@ _READ = {"report:read", "table:read", "job:read"}
 ROLES: dict[str, frozenset[str]] = {
     "admin": frozenset(PERMISSIONS),
     "marketer": frozenset(
-        _READ | {"people:read", "identity:read", "campaign:plan", "job:run", "data:load"}
+        _READ
+        | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
     ),
     "approver": frozenset(_READ | {"people:read", "campaign:approve"}),
-    "analyst": frozenset(_READ | {"people:read", "identity:read", "job:run"}),
+    "analyst": frozenset(
+        _READ | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
+    ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),
     "service": frozenset({"decision:ask", "event:write"}),

@@ -60,9 +60,9 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     found = Findings()
     with threadpool_limits(1):  # thousands of rows: a second BLAS thread only waits for the first
         _predict(ctx, config, facts, found)
-    _segment(ctx, config, found)
-    _recommend(ctx, config, facts["order_lines"], found)
-    written = _write_check(ctx, config)
+        _segment(ctx, config, found)
+        _recommend(ctx, config, facts["order_lines"], found)
+        written = _write_check(ctx, config)
     for name in WRITTEN:
         stacked = _stack(name, found.rows[name])
         written[name] = written.get(name, 0) + ctx.store.replace(

@@ -16,7 +16,8 @@ from zhiyin.understand.recommend.history import History
 from zhiyin.understand.recommend.recommender import Recommender, blocks
 
 _KEEP_CELLS = 64_000_000  # A X is kept where it takes at most 256 MB
-_DENSE_FROM = 0.008  # density from which a dense product beats the sparse one
+_DENSE_FROM = 0.04  # density from which a dense product beats the sparse one, on one thread
+_MIRROR_ROWS = 256
 
 
 @dataclass
@@ -139,7 +140,7 @@ class Ease(Recommender):
         columns = self.basis_.tocsc()
         for part in blocks(items, side):
             block = columns[:, part]
-            solved = self.inverse_ @ block.toarray()
+            solved = _times(self.inverse_, block)
             drawn[part] = block.multiply(solved).sum(axis=0)
             if self.solved_ is not None:
                 self.solved_[:, part] = solved
@@ -173,7 +174,7 @@ def _gram(rows: sparse.csr_array, *, by_rows: bool) -> np.ndarray:
 def _times(left: np.ndarray, right: sparse.csr_array) -> np.ndarray:
     """Dense (n, m) times sparse (m, I), by whichever product is quicker."""
     if right.nnz < _DENSE_FROM * right.shape[0] * right.shape[1]:
-        return np.ascontiguousarray((right.T @ left.T).T)
+        return np.ascontiguousarray((right.T.tocsr() @ left.T).T)
     out = np.empty((left.shape[0], right.shape[1]), dtype=np.float32)
     columns = right.tocsc()
     for part in blocks(right.shape[1], right.shape[0]):
@@ -182,13 +183,16 @@ def _times(left: np.ndarray, right: sparse.csr_array) -> np.ndarray:
 
 
 def _invert(matrix: np.ndarray) -> np.ndarray:
-    """Inverse of a symmetric positive definite float32 matrix (overwritten), by Cholesky."""
+    """Inverse of a symmetric positive definite float32 matrix, by Cholesky, in its place."""
     if not matrix.size:
         return matrix
-    factor, _ = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+    factor, failed = linalg.lapack.spotrf(matrix.T, lower=True, clean=False, overwrite_a=True)
     inverse, status = linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
-    if status:  # cannot happen with a positive penalty; said rather than ignored
-        raise np.linalg.LinAlgError(f"spotri returned {status}")
-    inverse = np.tril(inverse)
-    inverse += np.tril(inverse, -1).T
-    return np.ascontiguousarray(inverse)
+    if failed or status:  # cannot happen with a positive penalty; said rather than ignored
+        raise np.linalg.LinAlgError(f"spotrf returned {failed}, spotri {status}")
+    for start in range(0, len(inverse), _MIRROR_ROWS):
+        end = start + _MIRROR_ROWS
+        inverse[start:end, end:] = inverse[end:, start:end].T
+        corner = inverse[start:end, start:end]
+        corner[:] = np.tril(corner) + np.tril(corner, -1).T
+    return np.ascontiguousarray(inverse.T)

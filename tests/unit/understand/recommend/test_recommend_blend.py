@@ -148,3 +148,16 @@ def test_logit_survives_separable_labels():
     model = fit_logit(signals, np.array([0.0, 0.0, 1.0, 1.0]))
     assert np.isfinite(model.weights).all()
     assert model.probability(signals)[-1] > 0.5
+
+
+def test_logit_begun_on_a_sample_ends_at_the_optimum_of_all_rows():
+    rng = np.random.default_rng(5)
+    signals = rng.normal(size=(100_000, 3))
+    odds = -3.0 + signals @ [0.8, -0.4, 0.1]
+    labels = (rng.random(100_000) < 1 / (1 + np.exp(-odds))).astype(float)
+    labels[::3] *= signals[::3, 0] > 0  # the sample alone (every third row) would say otherwise
+    model = fit_logit(signals, labels, ridge=1.0)
+    scaled = (signals - model.center) / model.spread
+    slope = scaled.T @ (labels - model.probability(signals)) - model.weights
+    np.testing.assert_allclose(slope, 0, atol=1e-2)
+    assert abs(model.probability(signals).mean() - labels.mean()) < 1e-8

@@ -151,3 +151,20 @@ def test_tastes_are_told_apart(history):
         first = model.recommend(history.customers, k=1, exclude_seen=True).products[:, 0]
         right = taste[first] == hers
         assert right[open_].mean() > 0.9
+
+
+def test_dense_and_sparse_products_give_equal_scores(history, monkeypatch):
+    codes = np.arange(history.shape[0])
+    monkeypatch.setattr(ease_module, "_DENSE_FROM", 0.0)
+    dense = Ease().fit(history).score(codes)
+    monkeypatch.setattr(ease_module, "_DENSE_FROM", 2.0)
+    np.testing.assert_allclose(Ease().fit(history).score(codes), dense, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [0, 1, 256, 700])
+def test_the_inverse_is_whole_on_both_sides_of_the_diagonal(side):
+    rows = np.random.default_rng(3).normal(size=(side, side + 5)).astype(np.float32)
+    matrix = rows @ rows.T + np.eye(side, dtype=np.float32) * 50
+    inverse = ease_module._invert(matrix.copy())
+    np.testing.assert_array_equal(inverse, inverse.T)
+    np.testing.assert_allclose(inverse @ matrix, np.eye(side), atol=2e-4)
