@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
 import shlex
 import tomllib
@@ -42,6 +43,7 @@ PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines", "…": "FILE"}
 """What stands in a sentence for a value that the command line reads more closely."""
 SECRETS = "ZHIYIN_SOURCE_"  # a source's name follows
 SCRIPTS = ("js", "html")
+OF_SDKS = ("py", "javascript")  # snippets with the SDKs of others: they need a server
 OF_A_FILE = {"tags"}  # an example of a file's own column, where a setting could stand
 PICTURE = re.compile(r"[→↑│─└]")
 
@@ -114,8 +116,13 @@ def check_line(line: str) -> None:
         assert importlib.util.find_spec(arguments[1]), f"there is no module {arguments[1]}"
     elif program == "python":
         assert (ROOT / arguments[0]).is_file(), f"there is no {arguments[0]}"
+    elif program == "curl" and "-d" in arguments:
+        assert re.fullmatch(
+            r"http://127\.0\.0\.1:8000/v1/(batch|track|identify|page)", arguments[0]
+        )
+        assert json.loads(arguments[arguments.index("-d") + 1])["writeKey"]
     else:
-        assert program in ("open", "curl"), f"nothing here checks the command {program!r}"
+        assert program == "open", f"nothing here checks the command {program!r}"
         assert Path(arguments[0]).name in {"report.html", "planned.html"}
 
 
@@ -135,7 +142,7 @@ def parse_command(arguments: list[str]) -> None:
 
 
 def test_no_block_goes_unchecked():
-    known = {"python", "toml", *SCRIPTS}
+    known = {"python", "toml", *SCRIPTS, *OF_SDKS}
     assert [
         str(block)
         for block in WHOLE
@@ -215,6 +222,24 @@ def test_every_call_of_the_tracker_exists(block):
     calls = re.findall(r"zhiyin\('(\w+)'", block.text)
     assert calls
     assert [name for name in calls if name not in tracker_calls()] == []
+
+
+@pytest.mark.parametrize("block", of_language("py"), ids=str)
+def test_every_snippet_with_the_python_sdk_uses_it_as_the_tested_script_does(block):
+    script = (ROOT / "tests" / "clients" / "send_segment.py").read_text("utf-8")
+    tree = ast.parse(block.text)
+    imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import)]
+    assert imports
+    assert [line for line in imports if line not in script] == []
+
+
+@pytest.mark.parametrize("block", of_language("javascript"), ids=str)
+def test_every_snippet_with_an_sdk_uses_one_that_is_tested(block):
+    package = json.loads((ROOT / "tests" / "clients" / "package.json").read_text("utf-8"))
+    named = re.findall(r"from '([^']+)'", block.text)
+    assert named
+    tested = package.get("dependencies", {}) | package.get("devDependencies", {})
+    assert [name for name in named if name not in tested] == []
 
 
 def tracker_calls() -> set[str]:
