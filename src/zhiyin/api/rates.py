@@ -39,8 +39,9 @@ class Rates:
             wait = int((min(events, size) - left) / per_s) + 1
             raise TooFast(
                 f"this source may send {per_s} events a second",
-                hint="zhiyin source set NAME --events-per-s raises it", retry_after_s=wait,
-            )  # fmt: skip
+                hint="send slower, or use a key made with a higher --events-per-s",
+                retry_after_s=wait,
+            )
         self._left[write_key] = (left - events, now)
 
 
