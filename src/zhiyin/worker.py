@@ -36,6 +36,7 @@ LEASE_S = 60.0
 POLL_S = 1.0
 SOURCES_S = 5.0  # between two looks at which sources are due
 COMPACT_S = 10.0  # between two compactions: each is a commit to every table it writes
+COMPACT_REST = 4.0  # and at least so many times what the last one took
 GAVE_UP = "gave_up: its worker died three times"
 
 
@@ -75,14 +76,16 @@ def work(
     stop = threading.Event()
     with _signals(stop), Workspace.open(folder, write=True) as shop:
         try:
-            looked = compacted = -max(SOURCES_S, COMPACT_S)
+            looked, compact_at = -SOURCES_S, 0.0
             while not stop.is_set() and parent in (None, os.getppid()):
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
                     looked = shop.clock.monotonic()
-                if shop.clock.monotonic() - compacted >= COMPACT_S:
+                begun = shop.clock.monotonic()
+                if begun >= compact_at:
                     _compact(shop)
-                    compacted = shop.clock.monotonic()
+                    over = shop.clock.monotonic()
+                    compact_at = over + max(COMPACT_S, COMPACT_REST * (over - begun))
                 job = take_job(shop.store, holder=holder, clock=shop.clock)
                 if job is None:
                     if once:
