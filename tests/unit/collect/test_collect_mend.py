@@ -126,12 +126,14 @@ def test_the_command_writes_errors_and_loads_them_again(tmp_path):
     shop, path = tmp_path / "w", tmp_path / "s.csv"
     zhiyin("init", shop)
     path.write_text("order_id,user_id,product_id,sold_at,quantity,price\n1,a,P,someday,1,2\n")
-    dry = zhiyin("load", "order_lines", path, "-w", shop, "--dry-run")
+    dry = zhiyin("load", "order_lines", path, "-w", shop, "--dry-run", code=1)  # no row is right
     assert "line 2 · sold_at · wrong_type" in dry
     out = tmp_path / "bad.csv"
     report = json.loads(
-        zhiyin("load", "order_lines", path, "-w", shop, "--errors", out, "--json").split("\n/")[0]
-    )
+        zhiyin(
+            "load", "order_lines", path, "-w", shop, "--errors", out, "--json", code=1
+        ).split("\n/")[0]
+    )  # fmt: skip
     assert report["problems"][0]["column"] == "sold_at"
     assert cells(out)[0]["sold_at"] == "someday"
     other = tmp_path / "again.csv"
