@@ -10,6 +10,7 @@ from ibis import _
 
 from zhiyin.profile.facts import GROUPS, Facts
 from zhiyin.profile.purchases import seen_by
+from zhiyin.profile.visible import at_least_zero
 
 _DEPARTMENT, _CATEGORY, _BRAND = (f"{name}_no" for name in GROUPS)
 
@@ -35,7 +36,7 @@ def summarise_assortment(facts: Facts, people: ibis.Table) -> tuple[ibis.Table, 
     return (
         _variety(seen_by(facts.variety, people)),
         _departments(_spend_by(known, _DEPARTMENT), _places(facts)),
-        _categories(_spend_by(known, _CATEGORY)),
+        _categories(_by(known, _CATEGORY).agg(lines=_.lines.sum().cast("int64"))),
         _brands(_spend_by(known, _BRAND)),
     )
 
@@ -58,11 +59,12 @@ def _places(facts: Facts) -> ibis.Table:
     return size.select("k", _DEPARTMENT, place=place)
 
 
+def _by(known: ibis.Table, column: str) -> ibis.expr.types.groupby.GroupedTable:
+    return known.filter(known[column].notnull()).group_by("k", "who", column)
+
+
 def _spend_by(known: ibis.Table, column: str) -> ibis.Table:
-    rows = known.filter(known[column].notnull())
-    return rows.group_by("k", "who", column).agg(
-        spend=_.amount.sum().cast("int64").clip(lower=0), lines=_.lines.sum().cast("int64")
-    )
+    return _by(known, column).agg(spend=at_least_zero(_.amount.sum().cast("int64")))
 
 
 def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
@@ -83,15 +85,15 @@ def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
     )
 
 
-def _categories(spend: ibis.Table) -> ibis.Table:
+def _categories(bought: ibis.Table) -> ibis.Table:
     """Shannon entropy of the lines over categories: log N - (1 / N) sum n log n, in nats."""
-    made = spend.group_by("k", "who").agg(
+    made = bought.group_by("k", "who").agg(
         categories_count=_.count(),
         n=_.lines.sum(),
         weighted=(_.lines * _.lines.ln()).sum(),
     )
     entropy = made.n.ln() - made.weighted / made.n
-    return made.select("k", "who", made.categories_count, category_entropy=entropy.clip(lower=0))
+    return made.select("k", "who", made.categories_count, category_entropy=at_least_zero(entropy))
 
 
 def _brands(spend: ibis.Table) -> ibis.Table:

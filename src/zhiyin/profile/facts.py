@@ -69,7 +69,8 @@ def gather(
     customers = keep(_customers(known, touches, days.visible(tables, "customers")))
     touches = keep(_with_who(touches, customers))
     starts = days.table() if starts is None else starts
-    products = keep(_products(days.visible(tables, "products")))
+    described = days.visible(tables, "products")
+    kinds = keep(_kinds(described))
     items = known.filter(known[c.KIND] == "item")
     bought = keep(_bought(items, customers))
     return Facts(
@@ -78,11 +79,11 @@ def gather(
         pairs=keep(_by_campaign(touches, starts)),
         touches=touches,
         customers=customers,
-        kinds=keep(_kinds(products)),
+        kinds=kinds,
         items=items,
         bought=bought,
         receipts=keep(gather_receipts(known, customers)),
-        spend=keep(_spend(bought, products)),
+        spend=keep(_spend(bought, _products(described, kinds))),
         variety=_variety(bought, days),
     )
 
@@ -131,18 +132,21 @@ def _customers(*tables: ibis.Table) -> ibis.Table:
     return first.mutate(who=ibis.row_number().over(order_by=first[c.CUSTOMER_ID]).cast("int32"))
 
 
-def _products(described: ibis.Table) -> ibis.Table:
-    """The descriptions with `kind_no`, the same for what is described alike from the same day."""
-    order = [*(described[name] for name in GROUPS), described.since]
-    return described.mutate(kind_no=ibis.dense_rank().over(order_by=order).cast("int32"))
-
-
-def _kinds(products: ibis.Table) -> ibis.Table:
-    """Every kind of product once; names as numbers in their order."""
-    kinds = products.select("kind_no", *GROUPS, described=products.since).distinct()
-    return kinds.select(
-        "kind_no", "described", **{f"{name}_no": _place(kinds[name]) for name in GROUPS}
+def _kinds(described: ibis.Table) -> ibis.Table:
+    """Every kind of product once, numbered, with its names as numbers in their order."""
+    kinds = described.select(*GROUPS, described=described.since).distinct()
+    order = [*(kinds[name] for name in GROUPS), kinds.described]
+    return kinds.mutate(
+        kind_no=ibis.row_number().over(order_by=order).cast("int32"),
+        **{f"{name}_no": _place(kinds[name]) for name in GROUPS},
     )
+
+
+def _products(described: ibis.Table, kinds: ibis.Table) -> ibis.Table:
+    """Which kind each product is: `product_id`, `kind_no`."""
+    alike = [described[name].identical_to(kinds[name]) for name in GROUPS]
+    made = described.inner_join(kinds, [*alike, described.since == kinds.described])
+    return made.select(c.PRODUCT_ID, "kind_no")
 
 
 def _place(names: ibis.Value) -> ibis.Value:
@@ -153,11 +157,10 @@ def _place(names: ibis.Value) -> ibis.Value:
 def _bought(items: ibis.Table, customers: ibis.Table) -> ibis.Table:
     """What each customer bought: `who`, `product_id`, `since`, `amount`, `lines`."""
     bought = items.filter(items[c.PRODUCT_ID].notnull())
-    made = bought.group_by(c.CUSTOMER_ID, c.PRODUCT_ID, "since").agg(
+    # numbered before they are grouped: half of what is compared and kept is then a number
+    bought = bought.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
+    return bought.group_by("who", c.PRODUCT_ID, "since").agg(
         amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"), lines=_.count()
-    )
-    return made.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID).drop(
-        c.CUSTOMER_ID
     )
 
 
@@ -168,7 +171,7 @@ def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
 
 def _spend(bought: ibis.Table, products: ibis.Table) -> ibis.Table:
     """Spend and lines of each customer by kind of product, of products that are described."""
-    spend = bought.inner_join(products.select(c.PRODUCT_ID, "kind_no"), c.PRODUCT_ID)
+    spend = bought.inner_join(products, c.PRODUCT_ID)
     return spend.group_by("who", "kind_no", "since").agg(
         amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
     )

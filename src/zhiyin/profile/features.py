@@ -65,9 +65,11 @@ def build(
     Sums are over integer minor units and exact; floats are rounded to `DECIMALS`.
     """
     facts = gather(tables, Days((as_of,), zone))
-    if people is not None:
-        people = people.mutate(k=ibis.literal(0, "int8"))
-    return build_days(facts, people=everyone(facts) if people is None else people)
+    if people is None:
+        return build_days(facts, people=everyone(facts))
+    numbers = facts.customers.select(c.CUSTOMER_ID, "who")
+    wanted = people.select(c.CUSTOMER_ID, k=ibis.literal(0, "int8"))
+    return build_days(facts, people=wanted.left_join(numbers, c.CUSTOMER_ID))
 
 
 def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
@@ -78,30 +80,33 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
     facts
         What `gather` gives.
     people
-        Who gets a row on which day: `customer_id`, and `k`, the day's place in `facts.days`.
+        Who gets a row on which day: `customer_id`, `who`, and `k`, the day's place in `facts.days`.
     """
-    numbered = people.left_join(facts.customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
-    numbered = numbered.select("k", c.CUSTOMER_ID, "who")
-    orders = baskets(facts, numbered)
+    orders = baskets(facts, people)
     parts = (
         summarise_orders(orders, facts),
         summarise_stores(orders),
-        *summarise_assortment(facts, numbered),
-        summarise_response(facts),
+        *summarise_assortment(facts, people),
+        *summarise_response(facts),
     )
     days = facts.starts.select("k", c.AS_OF_ON)
-    made = join_all(numbered.inner_join(days, "k"), parts, on=("k", "who"))
+    made = join_all(people.inner_join(days, "k"), parts, on=("k", "who"))
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
     return select_features(made, keys, FEATURES, counts=COUNTS)
 
 
 def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:
-    """All customers that a day sees, for the days at `places` (None: all): `k`, `customer_id`."""
+    """All customers that a day sees, for the days at `places` (None: all).
+
+    Returns
+    -------
+    `k`, `customer_id`, `who`.
+    """
     days = facts.starts.select("k")
     if places is not None:
         days = days.filter(days.k.isin(sorted(places)))
     seen = facts.customers.inner_join(days, facts.customers.since <= days.k)
-    return seen.select("k", c.CUSTOMER_ID)
+    return seen.select("k", c.CUSTOMER_ID, "who")
 
 
 def join_all(people: ibis.Table, parts: Iterable[ibis.Table], *, on: tuple[str, ...]) -> ibis.Table:

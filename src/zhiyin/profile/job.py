@@ -68,7 +68,7 @@ def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, p
         tied = arrow_schema(CAMPAIGN_FEATURE_TABLE).empty_table()
         if shots:
             planned = keep(campaign.planned(facts, shots))
-            people.append(planned.select("k", c.CUSTOMER_ID))
+            people.append(planned.select("k", c.CUSTOMER_ID, "who"))
             built = campaign.build_campaigns(facts, tables, shots=shots, keep=keep)
             keys = [c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID]
             tied = built.order_by(keys).to_pyarrow()

@@ -14,9 +14,15 @@ from zhiyin.core import columns as c
 from zhiyin.core.features import WINDOWS
 from zhiyin.profile.facts import Facts
 from zhiyin.profile.local_time import local_time
-from zhiyin.profile.visible import DAY_SECONDS, days_since
+from zhiyin.profile.visible import DAY_SECONDS, at_least_zero, days_since
 
 _HABIT_DAYS = 365  # clock habits are read from the last year
+_AS_SUMMED = (
+    *("orders_count", "active_days", "revenue_minor", "order_value_max_minor", "returns_count"),
+    *("coupon_minor", "coupon_90d_minor", "coupon_orders_count", "coupon_orders_90d"),
+    *(f"orders_{days}d" for days in WINDOWS),
+    *(f"revenue_{days}d_minor" for days in WINDOWS),
+)  # features that are sums as they are
 
 
 def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
@@ -71,7 +77,8 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     )
     of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
     before = orders.at.lag().over(**of_one)
-    rows = orders.mutate(
+    rows = orders.select(
+        *("k", "who", "at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
         sold=~orders.returned,
         gap=(orders.at.epoch_seconds() - before.epoch_seconds()) // 60,
         hour=local.hour(),
@@ -87,7 +94,7 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
         **_habit_totals(),
         **_trend_totals(),
     )
-    return _finish(totals).drop("start")
+    return _finish(totals)
 
 
 def _timing_totals() -> dict[str, ibis.Deferred]:
@@ -96,7 +103,7 @@ def _timing_totals() -> dict[str, ibis.Deferred]:
         "first_at": _["at"].min(where=sold),
         "last_at": _["at"].max(where=sold),
         "coupon_last_at": _["at"].max(where=sold & (_.coupon > 0)),
-        "orders_count": sold.sum(),
+        "orders_count": _.count(where=sold),
         "active_days": _.local_on.nunique(where=sold),
         "gap_sum": _.gap.sum(where=sold),
         "gap_squares": (_.gap * _.gap).sum(where=sold),
@@ -116,35 +123,35 @@ def _money_totals() -> dict[str, ibis.Deferred]:
         "gross": _.gross.sum(where=sold),
         "discount": _.discount.sum(where=sold),
         "coupon_minor": _.coupon.sum(),
-        "coupon_orders_count": (sold & (_.coupon > 0)).sum(),
-        "returns_count": _.returned.sum(),
+        "coupon_orders_count": _.count(where=sold & (_.coupon > 0)),
+        "returns_count": _.count(where=_.returned),
         "returned_minor": _.amount.sum(where=_.returned),
     }
     for days in WINDOWS:
-        made[f"orders_{days}d"] = (sold & _since(days)).sum()
+        made[f"orders_{days}d"] = _.count(where=sold & _since(days))
         made[f"revenue_{days}d_minor"] = _.amount.sum(where=_since(days))
     recent = _since(90)
     made["gross_90d"] = _.gross.sum(where=sold & recent)
     made["discount_90d"] = _.discount.sum(where=sold & recent)
     made["coupon_90d_minor"] = _.coupon.sum(where=recent)
-    made["coupon_orders_90d"] = (sold & recent & (_.coupon > 0)).sum()
+    made["coupon_orders_90d"] = _.count(where=sold & recent & (_.coupon > 0))
     return made
 
 
 def _habit_totals() -> dict[str, ibis.Deferred]:
     recent = _.sold & _.recent
     return {
-        "recent_orders": recent.sum(),
-        "mornings": (recent & (_.hour >= 5) & (_.hour < 11)).sum(),
-        "afternoons": (recent & (_.hour >= 11) & (_.hour < 17)).sum(),
-        "evenings": (recent & (_.hour >= 17) & (_.hour < 22)).sum(),
-        "weekends": (recent & (_.weekday >= 5)).sum(),
+        "recent_orders": _.count(where=recent),
+        "mornings": _.count(where=recent & (_.hour >= 5) & (_.hour < 11)),
+        "afternoons": _.count(where=recent & (_.hour >= 11) & (_.hour < 17)),
+        "evenings": _.count(where=recent & (_.hour >= 17) & (_.hour < 22)),
+        "weekends": _.count(where=recent & (_.weekday >= 5)),
     }
 
 
 def _trend_totals() -> dict[str, ibis.Deferred]:
     return {
-        "orders_60d": (_.sold & _since(60)).sum(),
+        "orders_60d": _.count(where=_.sold & _since(60)),
         "revenue_60d": _.amount.sum(where=_since(60)),
     }
 
@@ -158,11 +165,14 @@ def _finish(t: ibis.Table) -> ibis.Table:
     gaps = t.gap_count.nullif(0)
     gap_mean = t.gap_sum / gaps / (DAY_SECONDS / 60)
     gap_mean_square = t.gap_squares / gaps / (DAY_SECONDS / 60) ** 2
-    gap_std = (gap_mean_square - gap_mean * gap_mean).clip(lower=0).sqrt()
+    gap_std = at_least_zero(gap_mean_square - gap_mean * gap_mean).sqrt()
     mean = t.sold_minor / orders
     recent = t.recent_orders.nullif(0)
     since_last = (t.start.epoch_seconds() - t.last_at.epoch_seconds()) / DAY_SECONDS
-    return t.mutate(
+    return t.select(
+        "k",
+        "who",
+        *_AS_SUMMED,
         recency_days=days_since(t.last_at, t.start),
         tenure_days=days_since(t.first_at, t.start),
         gap_mean_days=gap_mean,
@@ -170,7 +180,7 @@ def _finish(t: ibis.Table) -> ibis.Table:
         gap_cv=gap_std / gap_mean.nullif(0),
         overdue_ratio=since_last / gap_mean.nullif(0),
         order_value_mean_minor=mean,
-        order_value_std_minor=(t.squares / orders - mean * mean).clip(lower=0).sqrt(),
+        order_value_std_minor=at_least_zero(t.squares / orders - mean * mean).sqrt(),
         lines_per_order=t.lines / orders,
         units_per_order=t.units / orders,
         return_share=-t.returned_minor.fill_null(0) / t.sold_minor.nullif(0),
@@ -190,9 +200,12 @@ def _finish(t: ibis.Table) -> ibis.Table:
 
 
 def _trend(window: ibis.Value, twice: ibis.Value) -> ibis.Value:
-    """(now - before) / (now + before) of a window and the window twice as long; 0 without both."""
+    """(now - before) / (now + before) of a window and the window twice as long, from -1 to 1 also
+    where returns outweigh; 0 without both.
+    """
     now, both = window.fill_null(0), twice.fill_null(0)
-    return ibis.ifelse(both > 0, ((2 * now - both) / both.nullif(0)).clip(-1, 1), 0.0)
+    more = 2 * now - both
+    return ibis.cases((both <= 0, 0.0), (more > both, 1.0), (more < -both, -1.0), else_=more / both)
 
 
 def summarise_stores(orders: ibis.Table) -> ibis.Table:

@@ -15,8 +15,8 @@ from zhiyin.profile.visible import days_since
 PRIOR_CAMPAIGNS = 4.0  # weight of the shop's mean in a customer's response rate, in campaigns
 
 
-def summarise_response(facts: Facts) -> ibis.Table:
-    """Past campaign response: one row per day and customer with a touch.
+def summarise_response(facts: Facts) -> tuple[ibis.Table, ibis.Table]:
+    """Past campaign response and redemptions: each one row per day and customer that has any.
 
     The rate is (responded + w * mean) / (campaigns + w) with w = `PRIOR_CAMPAIGNS` and the shop's
     mean over (customer, campaign) pairs (additive smoothing towards a beta prior's mean).
@@ -30,7 +30,7 @@ def summarise_response(facts: Facts) -> ibis.Table:
         contacted_at=_.planned_at.max(),
     )
     per = per.inner_join(mean, "k").inner_join(facts.starts.select("k", "start"), "k")
-    per = per.select(
+    rates = per.select(
         "k",
         "who",
         per.campaigns_count,
@@ -39,9 +39,7 @@ def summarise_response(facts: Facts) -> ibis.Table:
         response_rate=(per.campaigns_responded + PRIOR_CAMPAIGNS * per["mean"])
         / (per.campaigns_count + PRIOR_CAMPAIGNS),
     )
-    joined = per.outer_join(_redemptions(facts), ["k", "who"])
-    keys = {name: ibis.coalesce(joined[name], joined[f"{name}_right"]) for name in ("k", "who")}
-    return joined.mutate(**keys).drop("k_right", "who_right")
+    return rates, _redemptions(facts)
 
 
 def _redemptions(facts: Facts) -> ibis.Table:
@@ -51,12 +49,17 @@ def _redemptions(facts: Facts) -> ibis.Table:
         .group_by("k", "who")
         .agg(
             redemptions_count=_.count(),
-            redemptions_90d=(_[c.OCCURRED_AT] >= _.start_90).sum(),
+            redemptions_90d=_.count(where=_[c.OCCURRED_AT] >= _.start_90),
             redemption_days=_[c.OCCURRED_AT].nunique(),
             last_at=_[c.OCCURRED_AT].max(),
             start=_.start.max(),
         )
     )
-    return made.mutate(redemption_recency_days=days_since(made.last_at, made.start)).drop(
-        "last_at", "start"
+    return made.select(
+        "k",
+        "who",
+        "redemptions_count",
+        "redemptions_90d",
+        "redemption_days",
+        redemption_recency_days=days_since(made.last_at, made.start),
     )

@@ -93,6 +93,14 @@ def days_since(
     return ((seconds - 1) // DAY_SECONDS).cast("int64")
 
 
+def at_least_zero(value: ibis.expr.types.NumericValue) -> ibis.expr.types.NumericValue:
+    """`value`, 0 where it is less, null where it is null.
+
+    `clip` writes the value three times into the query, each time with all that it is made of.
+    """
+    return ibis.cases((value < 0, 0), else_=value)
+
+
 COLUMNS = {
     "order_lines": (
         c.CUSTOMER_ID,
