@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, silhou
 from threadpoolctl import threadpool_limits
 
 from zhiyin.core.errors import InvalidParameter
+from zhiyin.understand.segment.kmeans import largest_first, nearest
 from zhiyin.understand.segment.scaling import Scaling, fit_scaling, pick_columns, principal_axes
 
 FEATURES = (
@@ -136,8 +137,8 @@ def find_clusters(
         tried = _try_all(sample, range(k_min, min(k_max, len(values) // _TOO_FEW) + 1), rng)
         quality = tuple(figures for figures, _ in tried)
         centers = tried[_best(quality)][1]
-        labels, distances = assign(space, centers)
-        centers, labels = _largest_first(centers, labels)
+        labels, distances = nearest(space, centers)
+        centers, labels = largest_first(centers, labels)
         mean, spread = _stability(_draw(space, _STABILITY_ROWS, rng), centers, rng)
     return Clusters(
         status="ok",
@@ -151,15 +152,6 @@ def find_clusters(
         stability=mean,
         stability_std=spread,
     )
-
-
-def assign(space: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) index of the nearest centre of each row (ties: the first), and its distance."""
-    squares = (
-        (space**2).sum(axis=1)[:, None] - 2 * space @ centers.T + (centers**2).sum(axis=1)[None, :]
-    )
-    labels = squares.argmin(axis=1)
-    return labels, np.sqrt(np.maximum(squares[np.arange(len(space)), labels], 0))
 
 
 def _check(
@@ -181,7 +173,7 @@ def _try_all(
     tried = []
     for k in counts:
         centers = _centers(sample, k, rng, starts=_STARTS)
-        groups, seen = assign(sample, centers)[0], assign(judged, centers)[0]
+        groups, seen = nearest(sample, centers)[0], nearest(judged, centers)[0]
         if len(np.unique(groups)) < 2 or len(np.unique(seen)) < 2:
             tried.append((Quality(k, -1.0, 0.0), centers))
             continue
@@ -204,23 +196,15 @@ def _best(quality: Sequence[Quality]) -> int:
     return int(np.argmax(np.round(score, 9)))
 
 
-def _largest_first(centers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    sizes = np.bincount(labels, minlength=len(centers))
-    order = np.lexsort((*centers.T[::-1].round(9), -sizes))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return centers[order], place[labels]
-
-
 def _stability(
     sample: np.ndarray, centers: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Agreement of the grouping with groupings learned on bootstrap resamples."""
-    ours = assign(sample, centers)[0]
+    ours = nearest(sample, centers)[0]
     agreed = []
     for _ in range(_RESAMPLES):
         drawn = sample[rng.integers(len(sample), size=len(sample))]
-        theirs = assign(sample, _centers(drawn, len(centers), rng, starts=3))[0]
+        theirs = nearest(sample, _centers(drawn, len(centers), rng, starts=3))[0]
         agreed.append(float(adjusted_rand_score(ours, theirs)))
     return float(np.mean(agreed)), float(np.std(agreed))
 

@@ -154,16 +154,23 @@ def nearest(values: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def largest_first(centers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number groups by size, the largest 0; equal sizes by their centres."""
+    """Centres and labels numbered by size, the largest 0."""
+    place = places_by_size(labels, centers)
+    return centers[np.argsort(place[:-1])], place[labels]
+
+
+def places_by_size(labels: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """(k + 1,) new number of each group, the largest 0, ties by their centres; the last is -1, so
+    that noise (label -1) stays noise."""
     sizes = np.bincount(labels[labels >= 0], minlength=len(centers))
     order = np.lexsort((*centers.T[::-1].round(9), -sizes))
-    place = np.empty(len(order) + 1, dtype=np.int64)
+    place = np.full(len(order) + 1, -1, dtype=np.int64)
     place[order] = np.arange(len(order))
-    place[-1] = -1  # noise stays noise
-    return centers[order], place[labels]
+    return place
 
 
-def _check(values: np.ndarray, k: int, starts: int, sample_rows: int) -> np.ndarray:
+def check_matrix(values: np.ndarray) -> np.ndarray:
+    """Values as a matrix of finite float64; InvalidParameter where they are none."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or not values.shape[1]:
         raise InvalidParameter(
@@ -175,6 +182,11 @@ def _check(values: np.ndarray, k: int, starts: int, sample_rows: int) -> np.ndar
             f"{int((~np.isfinite(values)).sum())} values are missing or infinite",
             hint="fill them first: `prepare` does",
         )
+    return values
+
+
+def _check(values: np.ndarray, k: int, starts: int, sample_rows: int) -> np.ndarray:
+    values = check_matrix(values)
     if k < 1:
         raise InvalidParameter(f"k is {k}, it must be at least 1")
     if starts < 1 or sample_rows < 1:

@@ -24,6 +24,8 @@ _ADJECTIVES: tuple[tuple[str, tuple[str, str], tuple[str, str]], ...] = (
     ("active_days", ("frequent", "occasional"), ("高频", "低频")),
     ("gap_cv", ("irregular", "regular"), ("不规律", "规律")),
     ("gap", ("slow-paced", "fast-paced"), ("间隔长", "间隔短")),
+    ("frequency", ("frequent", "occasional"), ("高频", "低频")),
+    ("monetary", ("high-spending", "low-spending"), ("高消费", "低消费")),
     ("revenue_trend", ("spending more", "spending less"), ("消费上升", "消费下降")),
     ("revenue", ("high-spending", "low-spending"), ("高消费", "低消费")),
     ("order_value", ("big-basket", "small-basket"), ("大单", "小单")),
@@ -185,10 +187,10 @@ def _adjectives(differences: Sequence[Difference]) -> list[tuple[str, str]]:
             continue
         side = 0 if difference.effect > 0 else 1
         feature = difference.feature
-        unknown = f"{('high', 'low')[side]} {feature}"
+        unknown = (f"{('high', 'low')[side]} {feature}", f"{feature}{('高', '低')[side]}")
         word = next(
             ((en[side], zh[side]) for start, en, zh in _ADJECTIVES if feature.startswith(start)),
-            (unknown, unknown),
+            unknown,
         )
         if word not in made:
             made.append(word)

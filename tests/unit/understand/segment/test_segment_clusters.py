@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_rand_score
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import conform
 from zhiyin.core.tables import MEMBERSHIPS
-from zhiyin.understand.segment.clusters import assign, find_clusters
+from zhiyin.understand.segment.clusters import find_clusters
+from zhiyin.understand.segment.kmeans import nearest
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 from zhiyin.understand.segment.rows import cluster_insights, cluster_memberships
 from zhiyin.understand.segment.scaling import fit_scaling, pick_columns, principal_axes
@@ -182,6 +183,6 @@ def test_repeated_columns_are_left_out_and_axes_keep_the_variance():
 
 
 def test_the_nearest_centre_is_taken_and_ties_go_to_the_first():
-    labels, distances = assign(np.array([[0.0], [2.0], [1.0]]), np.array([[0.0], [2.0]]))
+    labels, distances = nearest(np.array([[0.0], [2.0], [1.0]]), np.array([[0.0], [2.0]]))
     assert labels.tolist() == [0, 1, 0]
     np.testing.assert_allclose(distances, [0, 0, 1])
