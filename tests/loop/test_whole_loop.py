@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -66,6 +68,28 @@ def contacted_ids(workspace, shop, day: date) -> list[str]:
     names = own_ids(workspace)
     rows = decisions_of(workspace, day)
     return sorted(names[row[c.CUSTOMER_ID]] for row in rows if row[c.ACTION] == "contact")
+
+
+def test_every_later_turn_says_who_moved_between_segments(turned):
+    workspace, _, _, days = turned
+    rows = workspace.table("insights")
+    said = {
+        row[c.AS_OF_ON]: json.loads(row[c.BODY])
+        for row in rows.filter(rows[c.KIND] == "movement").to_pyarrow().to_pylist()
+    }
+    assert sorted(said) == days[1:]
+    members = workspace.table("memberships")
+    for start, end in pairwise(days):
+        day = members.filter((members[c.SCHEME] == "rfm") & (members[c.AS_OF_ON] == end))
+        sizes = Counter(day.to_pyarrow()[c.SEGMENT].to_pylist())
+        body = said[end]
+        assert (body[c.START_ON], body[c.END_ON]) == (start.isoformat(), end.isoformat())
+        after = Counter()
+        for row in body["counts"].values():
+            after.update({target: n for target, n in row.items() if target != "(lost)"})
+        assert after == sizes
+        assert 0 < body["stayed"] < 1
+        assert body["words"]["zh"].startswith(f"{start} 至 {end}：")
 
 
 def test_every_turn_decides_with_a_holdout(turned):

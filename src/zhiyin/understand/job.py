@@ -150,6 +150,7 @@ def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:
     named = rfm.name_segments(scored).to_pyarrow()
     found.rows["memberships"].append(rows.rfm_memberships(named, as_of=ctx.as_of))
     told = list(rows.rfm_insights(named))
+    _move(ctx, found)
     features = ctx.store.read("features")
     today = features.filter(features[c.AS_OF_ON] == ctx.as_of).order_by(c.CUSTOMER_ID)
     names = [*CLUSTER_FEATURES]
@@ -172,6 +173,21 @@ def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:
         "rfm": dict(sorted(sizes.items())),
         **rows.cluster_figures(clusters),
     }
+
+
+def _move(ctx: Context, found: Findings) -> None:
+    """How customers moved between RFM segments since the last earlier day that has them."""
+    kept = ctx.store.read("memberships")
+    mine = kept.filter((kept[c.SCHEME] == rows.RFM) & (kept[c.AS_OF_ON] < ctx.as_of))
+    day = mine[c.AS_OF_ON].max().to_pyarrow().as_py()
+    if day is None:
+        return
+    before = mine.filter(mine[c.AS_OF_ON] == day).select(*rows.MEMBER)
+    today = found.rows["memberships"][-1].select(rows.MEMBER)
+    if not today.num_rows:
+        return
+    body = rows.movement_body(before.to_pyarrow(), today, start=day, end=ctx.as_of)
+    found.add_insight(ctx.as_of, "movement", rows.RFM, body)
 
 
 def _recommend(

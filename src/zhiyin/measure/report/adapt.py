@@ -10,7 +10,8 @@ or a name),
 {`code`, `message`}).
 Kind `segment`, key `<scheme>:<segment>`: `name` and `words` (or `description`), each {`en`, `zh`}
 or one text; for clusters also `silhouette` and `stability`, here or in an own row whose key is
-the scheme. Kind `recommender`: `model`. Kind `warning`: {`en`, `zh`} or `message`.
+the scheme. Kind `movement`, key `rfm`: `words`. Kind `recommender`: `model`. Kind `warning`:
+{`en`, `zh`} or `message`.
 
 `recommendations.reason`: a list of product ids, or of {`product_id`}, strongest first.
 

@@ -105,12 +105,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentsPart:
-    """RFM segments and clusters, each largest first."""
+    """RFM segments and clusters, each largest first; how customers moved between the former."""
 
     rfm: tuple[Segment, ...] = ()
     clusters: tuple[Segment, ...] = ()
     silhouette: float | None = None
     stability: float | None = None
+    movement: Both = Both()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import pandas as pd
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.segment.preparing import need_columns, read_times
+from zhiyin.understand.segment.rfm import SEGMENTS
 
 NEW, LOST = "(new)", "(lost)"
 _MOST_SAID = 3
+_NAMES = {one.name: (one.label, one.label_zh) for one in SEGMENTS}
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def measure_movement(
     start, end
         The days of the two, `start` before `end`.
     names
-        English and Chinese name of each segment, for the words.
+        English and Chinese name of each segment, for the words; those of RFM are known.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def measure_movement(
     counts.index.name, counts.columns.name = "before", "after"
     balances = tuple(_balance(counts, segment, segments) for segment in segments)
     flows = _flows(counts, segments)
-    words, words_zh = _say(counts, flows, balances, start, end, names or {})
+    words, words_zh = _say(counts, flows, balances, start, end, {**_NAMES, **(names or {})})
     return Movement(start, end, counts, balances, flows, words, words_zh)
 
 
@@ -157,7 +159,7 @@ def track_movement(
         One row per customer and day: the columns `customer`, `day`, `segment`. Rows of one scheme
         only.
     names
-        English and Chinese name of each segment, for the words.
+        English and Chinese name of each segment, for the words; those of RFM are known.
 
     Raises
     ------

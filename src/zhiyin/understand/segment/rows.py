@@ -9,16 +9,19 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import MEMBERSHIPS
 from zhiyin.understand.segment.clusters import Clusters
+from zhiyin.understand.segment.movement import measure_movement
 from zhiyin.understand.segment.portrait import Portrait
 from zhiyin.understand.segment.rfm import SEGMENTS
 
 RFM, CLUSTERS = "rfm", "clusters"
+MEMBER = [c.CUSTOMER_ID, c.SEGMENT]
 
 Insights = list[tuple[str, dict[str, Any]]]
 """(key, body) of each `insights` row of kind `segment`: groups first, then the scheme itself."""
@@ -124,6 +127,31 @@ def cluster_insights(
         }
         made.append((f"{CLUSTERS}:{name}", body))
     return [*made, (CLUSTERS, cluster_figures(clusters))]
+
+
+def movement_body(before: pa.Table, after: pa.Table, *, start: date, end: date) -> dict[str, Any]:
+    """What to say of the movement between two days, from customers and their segments on each.
+
+    Body: `start_on` and `end_on`, `words` ({`en`, `zh`}), `stayed` (share of those known on both
+    days, None where there are none), `counts` (segment before → segment after → customers, with
+    `(new)` and `(lost)`; zeros are left out).
+    """
+    sides = (
+        pd.Series(day[c.SEGMENT].to_pylist(), index=day[c.CUSTOMER_ID].to_pylist(), dtype=object)
+        for day in (before, after)
+    )
+    moved = measure_movement(*sides, start=start, end=end)
+    return {
+        c.START_ON: start.isoformat(),
+        c.END_ON: end.isoformat(),
+        "words": {"en": moved.words, "zh": moved.words_zh},
+        "stayed": _number(moved.stayed),
+        "counts": {
+            source: {target: int(n) for target, n in row.items() if n}
+            for source, row in moved.counts.iterrows()
+            if row.sum()
+        },
+    }
 
 
 def cluster_figures(clusters: Clusters) -> dict[str, Any]:

@@ -154,7 +154,8 @@ def make_segments() -> SegmentsPart:
             words=Both("Seldom here, no favourite shop.", "很少光顾，没有固定门店。"),
         ),
     )
-    return SegmentsPart(rfm, clusters, 0.312, 0.94)
+    moved = Both("12 went from Loyal to At risk", "12 位由「忠诚客户」转入「流失风险客户」")
+    return SegmentsPart(rfm, clusters, 0.312, 0.94, moved)
 
 
 def make_model() -> ModelPart:

@@ -160,7 +160,10 @@ def test_segments_take_their_numbers_from_features_and_words_from_insights(colle
         for p, d, n, money in (("p_a", 2, 9, 700), ("p_b", 4, 5, 300))
     ]  # fmt: skip
     words = insight("segment", "rfm:champions", {"name": {"en": "Best", "zh": "最佳"}})
-    parts = collect({"memberships": members, "features": features, "insights": [words]}).segments
+    moved = insight("movement", "rfm", {"words": {"en": "1 left", "zh": "1 位转出"}})
+    told = [words, moved]
+    parts = collect({"memberships": members, "features": features, "insights": told}).segments
+    assert (parts.movement.en, parts.movement.zh) == ("1 left", "1 位转出")
     best, lost = parts.rfm
     assert (best.name.zh, best.customers, best.revenue_minor, best.recency_days) == (
         "最佳", 2, 1000, 3.0,

@@ -247,3 +247,10 @@ def test_measured_effect_is_shown_with_its_interval():
     assert "Caused by the contact (contacted less held out): Campaign 18" in page
     assert "$0 – $7" in page
     assert "nobody was really contacted" in page
+
+
+def test_movement_between_segments_is_said_in_both_languages_or_not_at_all():
+    page = unescape(render(samples.full_report()))
+    assert "Movement between segments, 12 went from Loyal to At risk." in page
+    assert "分群流转，12 位由「忠诚客户」转入「流失风险客户」。" in page
+    assert "Movement between segments" not in render(samples.orders_report())
