@@ -1,4 +1,4 @@
-"""K-means in a fraction of the usual time: many starts on a sample, one run over everyone."""
+"""K-means for many customers: ten starts on a sample, one run over everyone."""
 
 from __future__ import annotations
 

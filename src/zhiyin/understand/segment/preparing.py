@@ -18,6 +18,7 @@ _UNIT = 0.1  # quantile of the sizes that is the unit of the logarithm
 _MOST_KINDS = 20  # a column with more kinds is an identifier or a text, no category
 _AROUND = 0.05  # with more than this on either side of zero, a logarithm would stretch the middle
 _FLAT = 1e-12
+_MOST = 1e100
 _IDENTIFIER = re.compile(r"(^|[_\s-])(?i:id|no|number|code)$|(?<=[a-z])I[dD]$")
 
 
@@ -260,6 +261,11 @@ def _numbers(column: pd.Series) -> np.ndarray | None:
 def _learn(name: str, values: np.ndarray, *, winsorise: float, log_skewed: bool) -> Column:
     known = np.sort(values[~np.isnan(values)])
     missing = 1 - len(known) / len(values)
+    if len(known) and max(abs(known[0]), abs(known[-1])) > _MOST:
+        raise InvalidParameter(
+            f"column {name} holds values beyond {_MOST:g}",
+            hint="no distance can be measured with them: correct them, or make them missing",
+        )
     if not len(known):
         return Column(name, "missing", missing=1.0)
     if known[0] == known[-1]:

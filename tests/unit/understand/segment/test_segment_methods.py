@@ -143,6 +143,7 @@ def test_members_are_named_and_noise_is_in_no_group():
         (lambda t: t.iloc[[0] * 30], {}, NotEnoughData, "no column tells customers apart"),
         (lambda t: t.iloc[[0, 1] * 15], {"k": 3}, NotEnoughData, "2 distinct rows"),
         (lambda t: t.iloc[[0, 1] * 15], {}, NotEnoughData, "2 of them distinct"),
+        (lambda t: t * 1e200, {}, InvalidParameter, "recency_days holds values beyond 1e.100"),
         (lambda t: t["monetary"], {}, InvalidParameter, "is no table"),
         (lambda t: np.zeros((20, 2, 2)), {}, InvalidParameter, "is no table"),
     ],
