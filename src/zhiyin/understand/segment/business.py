@@ -186,7 +186,10 @@ def _check_measured(measured: pd.DataFrame) -> None:
         raise NotEnoughData("no customers to score", hint="give at least one")
     for side in SIDES:
         if not pd.api.types.is_numeric_dtype(measured[side]):
-            raise InvalidParameter(f"column {side} is {measured[side].dtype}, no number")
+            raise InvalidParameter(
+                f"column {side} is {measured[side].dtype}, no number",
+                hint="turn it into numbers first: `measure_orders` gives all three from orders",
+            )
         if missing := int(measured[side].isna().sum()):
             raise InvalidParameter(
                 f"{side} is missing for {missing} customers",

@@ -168,9 +168,14 @@ def _check(
     if eps is not None and not (math.isfinite(eps) and eps > 0):
         raise InvalidParameter(f"eps is {eps}, it must be positive", hint="leave it out: proposed")
     if min_samples is not None and min_samples < 2:
-        raise InvalidParameter(f"min_samples is {min_samples}, it must be at least 2")
+        raise InvalidParameter(
+            f"min_samples is {min_samples}, it must be at least 2", hint="leave it out: proposed"
+        )
     if not 10 <= sample_rows <= 50_000:
-        raise InvalidParameter(f"sample_rows is {sample_rows}, it must be within 10..50000")
+        raise InvalidParameter(
+            f"sample_rows is {sample_rows}, it must be within 10..50000",
+            hint="leave it out: 10,000",
+        )
 
 
 def _needed(min_samples: int | None, sample: np.ndarray, rows: int) -> int:

@@ -92,7 +92,9 @@ class Hierarchy:
             If k is outside 1..rows of the tree.
         """
         if not 1 <= k <= len(self.sampled):
-            raise InvalidParameter(f"k is {k}, the tree has {len(self.sampled)} rows")
+            raise InvalidParameter(
+                f"k is {k}, the tree has {len(self.sampled)} rows", hint="cut it into 1 to as many"
+            )
         of_sample = cut_tree(self.merges, n_clusters=k)[:, 0]
         sample = self.values[self.sampled]
         centers = np.stack([sample[of_sample == group].mean(axis=0) for group in range(k)])
@@ -155,7 +157,9 @@ def grow_ward(values: np.ndarray, *, sample_rows: int = SAMPLE_ROWS, seed: int =
     """
     values = check_matrix(values)
     if not 2 <= sample_rows <= 20_000:
-        raise InvalidParameter(f"sample_rows is {sample_rows}, it must be within 2..20000")
+        raise InvalidParameter(
+            f"sample_rows is {sample_rows}, it must be within 2..20000", hint="leave it out: 4,000"
+        )
     if len(values) < 2:
         raise NotEnoughData(f"a tree of {len(values)} rows", hint="give at least two customers")
     sampled = order_rows(values, seed=seed).order[:sample_rows]

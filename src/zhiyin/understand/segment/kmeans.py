@@ -188,7 +188,7 @@ def check_matrix(values: np.ndarray) -> np.ndarray:
 def _check(values: np.ndarray, k: int, starts: int, sample_rows: int) -> np.ndarray:
     values = check_matrix(values)
     if k < 1:
-        raise InvalidParameter(f"k is {k}, it must be at least 1")
+        raise InvalidParameter(f"k is {k}, it must be at least 1", hint="`choose_k` recommends one")
     if starts < 1 or sample_rows < 1:
         raise InvalidParameter(f"starts {starts} and sample_rows {sample_rows} must be at least 1")
     if k > len(values):

@@ -156,7 +156,7 @@ def _check(method: str, k: int | None, k_max: int) -> None:
             hint="leave k out, or use 'kmeans' or 'ward'",
         )
     if k_max < 2:
-        raise InvalidParameter(f"k_max is {k_max}, it must be at least 2")
+        raise InvalidParameter(f"k_max is {k_max}, it must be at least 2", hint="leave it out: 10")
 
 
 def _choose(prepared: Prepared, method: str, wish: _Wish) -> Choice | None:

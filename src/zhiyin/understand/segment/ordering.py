@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zhiyin.core.errors import InvalidParameter
+
 _STEPS = 2.0**30  # parts of a column's range that are told apart: far above rounding noise
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -30,12 +32,21 @@ class Ordering:
 def order_rows(values: np.ndarray, *, seed: int = 0) -> Ordering:
     """Shuffle the rows of (n, d) finite values by a hash of what they hold.
 
+    Raises
+    ------
+    InvalidParameter
+        If the seed is negative.
+
     Notes
     -----
     Rows count as equal when they agree to 2^-30 of each column's range, so neither the unit nor
     the zero of a column matters. Equal rows are spread over the order one by one: a sample of the
     first m holds them in proportion. The hash is splitmix64 (Steele, Lea and Flood 2014).
     """
+    if seed < 0:
+        raise InvalidParameter(
+            f"seed is {seed}, it must not be negative", hint="any whole number from 0 on"
+        )
     hashes = np.full(len(values), _mix(np.array([seed], dtype=np.uint64))[0], dtype=np.uint64)
     low, high = values.min(axis=0), values.max(axis=0)
     with np.errstate(over="ignore"):  # a range beyond the largest float reads as no range

@@ -98,7 +98,9 @@ def _take(frame: pd.DataFrame, name: str) -> np.ndarray:
     need_columns(frame, [name])
     numbers = _numbers(frame[name])
     if numbers is None:
-        raise InvalidParameter(f"column {name} holds {frame[name].dtype}, no numbers")
+        raise InvalidParameter(
+            f"column {name} holds {frame[name].dtype}, no numbers", hint="it held numbers before"
+        )
     return numbers
 
 
@@ -168,7 +170,7 @@ def prepare(
 
 def _as_frame(table: pd.DataFrame | np.ndarray, columns: Sequence[str] | None) -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
-        frame = pd.DataFrame(table)
+        frame = pd.DataFrame(table).rename(columns=str)
     elif isinstance(table, np.ndarray) and table.ndim == 2:
         frame = pd.DataFrame(table, columns=[f"x{i + 1}" for i in range(table.shape[1])])
     else:
@@ -181,8 +183,9 @@ def _as_frame(table: pd.DataFrame | np.ndarray, columns: Sequence[str] | None) -
         raise InvalidParameter(f"columns named twice: {', '.join(twice)}", hint="rename them")
     if columns is None:
         return frame
-    need_columns(frame, columns)
-    return frame[list(columns)]
+    wanted = [str(name) for name in columns]
+    need_columns(frame, wanted)
+    return frame[wanted]
 
 
 def need_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
