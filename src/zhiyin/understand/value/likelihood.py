@@ -1,0 +1,194 @@
+"""Maximum likelihood: several starts, a check that the top was reached, errors of estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+
+OK, BOUNDARY, FLAT, NOT_CONVERGED = "ok", "boundary", "flat", "not_converged"
+_BOUND = 12.0  # of |log parameter|, in units of the data: e^12 = 162,755
+_GRADIENT = 1e-8  # per customer and log parameter, at which the top counts as reached
+_STEP = 1e-4
+_NEWTON = 25
+
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+"""Log parameters -> log-likelihood and its gradient."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How a model was fitted.
+
+    Attributes
+    ----------
+    log_likelihood
+        At the estimates, summed over customers.
+    standard_errors
+        By parameter; NaN where `status` is not `ok`.
+    covariance
+        (k, k) inverse of the observed information, parameters in the order of `names`.
+    customers
+        Customers that were learned from.
+    gradient
+        Largest derivative per customer by a log parameter at the estimates.
+    status
+        `ok`; `boundary`: a parameter ran to the end of its range, the data ask for a simpler
+        model; `flat`: parameters cannot be told apart; `not_converged`.
+    """
+
+    names: tuple[str, ...]
+    log_likelihood: float
+    standard_errors: Mapping[str, float]
+    covariance: np.ndarray
+    customers: int
+    gradient: float
+    status: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fitted:
+    """What every fitted model has beside its parameters: `fit`, None for parameters of others."""
+
+    fit: Fit | None = field(default=None, repr=False)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log-likelihood of the customers it was fitted on; NaN where it was not fitted here."""
+        return self.fit.log_likelihood if self.fit else float("nan")
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Standard error of each parameter; empty where it was not fitted here."""
+        return dict(self.fit.standard_errors) if self.fit else {}
+
+    @property
+    def status(self) -> str:
+        """`ok`, why the fit is not to be trusted, or `given` for parameters of others."""
+        return self.fit.status if self.fit else "given"
+
+
+def maximise(
+    objective: Objective, starts: Sequence[Sequence[float]], *, customers: float
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """The best log parameters over all starts, their gradient per customer, and (k, k) Hessian.
+
+    Parameters
+    ----------
+    objective
+        Log-likelihood and gradient at log parameters.
+    starts
+        Parameters (not logs) to begin at; the highest top is kept, ties go to the first.
+    customers
+        Number of customers: the search runs on the mean, so that doubling all rows changes
+        nothing.
+
+    Notes
+    -----
+    L-BFGS-B from each start, then Newton steps with the Hessian from central differences of the
+    gradient, halved while they do not climb.
+    """
+
+    def falling(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = objective(theta)
+        return -value / customers, -slope / customers
+
+    limits = [(-_BOUND, _BOUND)] * len(starts[0])
+    with threadpool_limits(1):  # four parameters: a second BLAS thread costs ten times the work
+        tops = [
+            minimize(
+                falling, np.log(start), jac=True, method="L-BFGS-B", bounds=limits,
+                options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
+            )
+            for start in starts
+        ]  # fmt: skip
+    best = min(range(len(tops)), key=lambda place: (round(float(tops[place].fun), 10), place))
+    theta = np.asarray(tops[best].x, dtype=np.float64)
+    for _ in range(_NEWTON):
+        value, slope = falling(theta)
+        if np.abs(slope).max() < _GRADIENT / 100:
+            break
+        moved = _newton_step(falling, theta, value, slope)
+        if moved is None:
+            break
+        theta = moved
+    return theta, float(np.abs(falling(theta)[1]).max()), _hessian(falling, theta) * customers
+
+
+def summarise_fit(
+    names: Sequence[str],
+    values: np.ndarray,
+    *,
+    top: tuple[np.ndarray, float, np.ndarray],
+    log_likelihood: float,
+    customers: float,
+) -> Fit:
+    """Standard errors and status of a fit.
+
+    Parameters
+    ----------
+    values
+        (k,) parameters in the user's units.
+    top
+        What `maximise` gives: its Hessian is that of the negative log-likelihood by log
+        parameters, which units do not change.
+    """
+    theta, gradient, hessian = top
+    missing = np.full_like(hessian, np.nan)
+    status, covariance = OK, missing
+    if np.abs(theta).max() > _BOUND - 1e-3:
+        status = BOUNDARY
+    elif gradient > _GRADIENT * 100:
+        status = NOT_CONVERGED
+    else:
+        scale = np.sqrt(np.abs(np.diag(hessian)))
+        scaled = hessian / np.outer(scale, scale) if scale.all() else missing
+        sound = bool(np.isfinite(scaled).all()) and np.linalg.eigvalsh(scaled).min() > 1e-8
+        if sound:
+            covariance = np.linalg.inv(scaled) / np.outer(scale, scale) * np.outer(values, values)
+        else:
+            status = FLAT
+    errors = np.sqrt(np.diag(covariance))
+    return Fit(
+        names=tuple(names),
+        log_likelihood=log_likelihood,
+        standard_errors=dict(zip(names, errors.tolist(), strict=True)),
+        covariance=covariance,
+        customers=int(customers),
+        gradient=gradient,
+        status=status,
+    )
+
+
+def _newton_step(
+    falling: Objective, theta: np.ndarray, value: float, slope: np.ndarray
+) -> np.ndarray | None:
+    """A step that climbs, or None where none is found."""
+    curve = _hessian(falling, theta)
+    if not np.isfinite(curve).all() or np.linalg.eigvalsh(curve).min() <= 0:
+        return None
+    step = np.linalg.solve(curve, slope)
+    for share in (1.0, 0.5, 0.25, 0.1):
+        moved = theta - share * step
+        if np.abs(moved).max() > _BOUND:
+            continue
+        lower, flatter = falling(moved)
+        if lower <= value + 1e-15 and np.abs(flatter).max() < np.abs(slope).max():
+            return moved
+    return None
+
+
+def _hessian(falling: Objective, theta: np.ndarray) -> np.ndarray:
+    """Second derivatives by central differences of the gradient, of fourth order."""
+    rows = []
+    for place in range(len(theta)):
+        step = np.zeros_like(theta)
+        step[place] = _STEP
+        near = falling(theta + step)[1] - falling(theta - step)[1]
+        far = falling(theta + 2 * step)[1] - falling(theta - 2 * step)[1]
+        rows.append((8 * near - far) / (12 * _STEP))
+    made = np.array(rows)
+    return (made + made.T) / 2
