@@ -21,8 +21,9 @@ from zhiyin.understand.value.history import (
     check_histories,
     check_positive,
     check_sample,
+    check_times,
 )
-from zhiyin.understand.value.likelihood import Fitted, maximise, summarise_fit
+from zhiyin.understand.value.likelihood import Fitted, Objective, maximise, pick_part, summarise_fit
 from zhiyin.understand.value.quadrature import beta_nodes
 from zhiyin.understand.value.simulate import Simulated, simulate_dropout
 
@@ -66,7 +67,7 @@ class BgNbd(Fitted):
         InvalidParameter
             If `t` is negative or missing.
         """
-        times = _check_times(t)
+        times = check_times(t)
         return _mean_until(self.r, self.alpha, self.a, self.b, times)
 
     def conditional_expected_purchases(
@@ -86,7 +87,7 @@ class BgNbd(Fitted):
         1.226
         """
         past = check_histories(frequency, recency, age)
-        times = np.broadcast_to(_check_times(t), past.age.shape)
+        times = np.broadcast_to(check_times(t), past.age.shape)
         made = np.empty(len(past.age))
         for count in np.unique(past.frequency):
             rows = past.frequency == count
@@ -186,19 +187,26 @@ def fit_bgnbd(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> BgNbd
     unit = float(np.average(past.age, weights=past.weights))
     scaled = past.rescale(unit)
 
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        each, slopes = _log_likelihood(theta, scaled)
-        return float(scaled.weights @ each), slopes @ scaled.weights
-
-    top = maximise(objective, _STARTS, customers=past.customers)
+    part = pick_part(scaled)
+    top = maximise(
+        _objective(scaled), _STARTS, customers=past.customers, sketch=part and _objective(part)
+    )
     r, alpha, a, b = np.exp(top[0]).tolist()
     values = np.array([r, alpha * unit, a, b])
     # a density of times: its unit enters once per purchase
-    total = objective(top[0])[0] - float(past.weights @ past.frequency) * np.log(unit)
+    total = _objective(scaled)(top[0])[0] - float(past.weights @ past.frequency) * np.log(unit)
     fit = summarise_fit(
         BgNbd.names, values, top=top, log_likelihood=total, customers=past.customers
     )
     return BgNbd(*values.tolist(), fit=fit)
+
+
+def _objective(past: Histories) -> Objective:
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        each, slopes = _log_likelihood(theta, past)[:2]
+        return float(past.weights @ each), slopes @ past.weights
+
+    return objective
 
 
 def _log_likelihood(theta: np.ndarray, past: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -246,10 +254,3 @@ def _nodes_for(reach: float) -> int:
 def _times_log(x: np.ndarray, share: float) -> np.ndarray:
     """x log(share), 0 where x is 0."""
     return np.where(x > 0, x * np.log(max(share, 1e-300)), 0.0)
-
-
-def _check_times(t: ArrayLike) -> np.ndarray:
-    times = as_numbers("t", t)
-    if (times < 0).any():
-        check_positive("t", float(times[times < 0][0]))
-    return times

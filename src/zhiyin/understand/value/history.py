@@ -151,6 +151,19 @@ def check_positive(name: str, value: float) -> float:
     return float(value)
 
 
+def check_times(t: ArrayLike) -> np.ndarray:
+    """(n,) lengths of time to look ahead, >= 0.
+
+    Raises
+    ------
+    InvalidParameter
+        If one is negative or missing.
+    """
+    times = as_numbers("t", t)
+    _refuse(times < 0, times, "t", "is negative", "t is a length of time to look ahead")
+    return times
+
+
 def _check_counts(x: np.ndarray) -> None:
     hint = "frequency counts repeat purchases: 0, 1, 2 …"
     _refuse(x < 0, x, "frequency", "is negative", hint)

@@ -9,11 +9,15 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
+from zhiyin.understand.value.history import Histories
+
 OK, BOUNDARY, FLAT, NOT_CONVERGED = "ok", "boundary", "flat", "not_converged"
-_BOUND = 12.0  # of |log parameter|, in units of the data: e^12 = 162,755
-_GRADIENT = 1e-8  # per customer and log parameter, at which the top counts as reached
+_BOUND = 10.0  # of |log parameter|, time in units of the mean age: e^10 = 22,026
+_EDGE = 9.0  # beyond which a shape says that customers do not differ: e^9 = 8,103
+_GRADIENT = 1e-10  # per customer and log parameter, at which the top counts as reached
 _STEP = 1e-4
 _NEWTON = 25
+SKETCH_ROWS = 2_000
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """Log parameters -> log-likelihood and its gradient."""
@@ -72,7 +76,11 @@ class Fitted:
 
 
 def maximise(
-    objective: Objective, starts: Sequence[Sequence[float]], *, customers: float
+    objective: Objective,
+    starts: Sequence[Sequence[float]],
+    *,
+    customers: float,
+    sketch: Objective | None = None,
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """The best log parameters over all starts, their gradient per customer, and (k, k) Hessian.
 
@@ -85,37 +93,58 @@ def maximise(
     customers
         Number of customers: the search runs on the mean, so that doubling all rows changes
         nothing.
+    sketch
+        The objective of a part of the rows, on which the starts are tried where all are many.
 
     Notes
     -----
     L-BFGS-B from each start, then Newton steps with the Hessian from central differences of the
     gradient, halved while they do not climb.
     """
+    with threadpool_limits(1):  # four parameters: a second BLAS thread costs ten times the work
+        trial = _falling(sketch or objective, customers)
+        tops = [_descend(trial, np.log(start)) for start in starts]
+        best = min(range(len(tops)), key=lambda place: (round(tops[place][1], 10), place))
+        theta = tops[best][0]
+        falling = _falling(objective, customers)
+        if sketch is not None:
+            theta = _descend(falling, theta)[0]
+        for _ in range(_NEWTON):
+            value, slope = falling(theta)
+            if np.abs(slope).max() < _GRADIENT:
+                break
+            moved = _newton_step(falling, theta, value, slope)
+            if moved is None:
+                break
+            theta = moved
+        return theta, float(np.abs(falling(theta)[1]).max()), _hessian(falling, theta) * customers
 
+
+def pick_part(histories: Histories) -> Histories | None:
+    """At most `SKETCH_ROWS` folded rows, evenly spaced; None where all are few enough."""
+    rows = len(histories.age)
+    if rows <= 2 * SKETCH_ROWS:
+        return None
+    part = np.linspace(0, rows - 1, SKETCH_ROWS).astype(np.int64)
+    return Histories(*(column[part] for column in (
+        histories.frequency, histories.recency, histories.age, histories.weights
+    )))  # fmt: skip
+
+
+def _falling(objective: Objective, customers: float) -> Objective:
     def falling(theta: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = objective(theta)
         return -value / customers, -slope / customers
 
-    limits = [(-_BOUND, _BOUND)] * len(starts[0])
-    with threadpool_limits(1):  # four parameters: a second BLAS thread costs ten times the work
-        tops = [
-            minimize(
-                falling, np.log(start), jac=True, method="L-BFGS-B", bounds=limits,
-                options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
-            )
-            for start in starts
-        ]  # fmt: skip
-    best = min(range(len(tops)), key=lambda place: (round(float(tops[place].fun), 10), place))
-    theta = np.asarray(tops[best].x, dtype=np.float64)
-    for _ in range(_NEWTON):
-        value, slope = falling(theta)
-        if np.abs(slope).max() < _GRADIENT / 100:
-            break
-        moved = _newton_step(falling, theta, value, slope)
-        if moved is None:
-            break
-        theta = moved
-    return theta, float(np.abs(falling(theta)[1]).max()), _hessian(falling, theta) * customers
+    return falling
+
+
+def _descend(falling: Objective, theta: np.ndarray) -> tuple[np.ndarray, float]:
+    found = minimize(
+        falling, theta, jac=True, method="L-BFGS-B", bounds=[(-_BOUND, _BOUND)] * len(theta),
+        options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-7},
+    )  # fmt: skip
+    return np.asarray(found.x, dtype=np.float64), float(found.fun)
 
 
 def summarise_fit(
@@ -139,9 +168,9 @@ def summarise_fit(
     theta, gradient, hessian = top
     missing = np.full_like(hessian, np.nan)
     status, covariance = OK, missing
-    if np.abs(theta).max() > _BOUND - 1e-3:
+    if np.abs(theta).max() > _EDGE:
         status = BOUNDARY
-    elif gradient > _GRADIENT * 100:
+    elif gradient > _GRADIENT * 1e4:
         status = NOT_CONVERGED
     else:
         scale = np.sqrt(np.abs(np.diag(hessian)))
@@ -167,7 +196,7 @@ def _newton_step(
     falling: Objective, theta: np.ndarray, value: float, slope: np.ndarray
 ) -> np.ndarray | None:
     """A step that climbs, or None where none is found."""
-    curve = _hessian(falling, theta)
+    curve = _hessian(falling, theta, fine=False)
     if not np.isfinite(curve).all() or np.linalg.eigvalsh(curve).min() <= 0:
         return None
     step = np.linalg.solve(curve, slope)
@@ -181,14 +210,16 @@ def _newton_step(
     return None
 
 
-def _hessian(falling: Objective, theta: np.ndarray) -> np.ndarray:
-    """Second derivatives by central differences of the gradient, of fourth order."""
+def _hessian(falling: Objective, theta: np.ndarray, *, fine: bool = True) -> np.ndarray:
+    """Second derivatives by central differences of the gradient, of fourth order if `fine`."""
     rows = []
     for place in range(len(theta)):
         step = np.zeros_like(theta)
         step[place] = _STEP
         near = falling(theta + step)[1] - falling(theta - step)[1]
-        far = falling(theta + 2 * step)[1] - falling(theta - 2 * step)[1]
-        rows.append((8 * near - far) / (12 * _STEP))
+        if fine:
+            far = falling(theta + 2 * step)[1] - falling(theta - 2 * step)[1]
+            near = (8 * near - far) / 6
+        rows.append(near / (2 * _STEP))
     made = np.array(rows)
     return (made + made.T) / 2
