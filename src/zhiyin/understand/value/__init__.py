@@ -1,6 +1,19 @@
 """Customer value: how many purchases to expect, who is still a customer, what each is worth."""
 
 from zhiyin.understand.value.bgnbd import BgNbd, fit_bgnbd
+from zhiyin.understand.value.gamma_gamma import GammaGamma, fit_gamma_gamma
+from zhiyin.understand.value.lifetime import estimate_clv
 from zhiyin.understand.value.pareto_nbd import ParetoNbd, fit_pareto_nbd
+from zhiyin.understand.value.summary import Summary, summarise
 
-__all__ = ["BgNbd", "ParetoNbd", "fit_bgnbd", "fit_pareto_nbd"]
+__all__ = [
+    "BgNbd",
+    "GammaGamma",
+    "ParetoNbd",
+    "Summary",
+    "estimate_clv",
+    "fit_bgnbd",
+    "fit_gamma_gamma",
+    "fit_pareto_nbd",
+    "summarise",
+]

@@ -69,7 +69,7 @@ def check_histories(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) ->
             f"frequency has {len(x)} rows, recency {len(tx)}, age {len(end)}",
             hint="give one value of each for every customer, in the same order",
         )
-    _check_counts(x)
+    check_counts(x)
     _refuse(tx < 0, tx, "recency", "is negative", "recency is the time from first to last purchase")
     _refuse(end < 0, end, "age", "is negative", "age is the time since the first purchase")
     _refuse(
@@ -164,7 +164,14 @@ def check_times(t: ArrayLike) -> np.ndarray:
     return times
 
 
-def _check_counts(x: np.ndarray) -> None:
+def check_counts(x: np.ndarray) -> None:
+    """See that frequencies are whole numbers >= 0.
+
+    Raises
+    ------
+    InvalidParameter
+        If one is not.
+    """
     hint = "frequency counts repeat purchases: 0, 1, 2 …"
     _refuse(x < 0, x, "frequency", "is negative", hint)
     _refuse(x != np.floor(x), x, "frequency", "is no whole number", hint)
