@@ -24,14 +24,8 @@ DAYS: dict[Unit, float] = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year"
 """Days of each unit of time."""
 
 _DAY_S = 86_400
-_BACK, _VALUE, _FIRST, _LAST, _TOTAL, _OPENING = (
-    "back",
-    "value",
-    "first",
-    "last",
-    "total",
-    "opening",
-)
+BACK, VALUE = "back", "value"
+_FIRST, _LAST, _TOTAL, _OPENING = "first", "last", "total", "opening"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +118,36 @@ def summarise(
     """
     if unit not in get_args(Unit):
         raise InvalidParameter(f"unit is {unit!r}", hint=f"take one of {', '.join(DAYS)}")
+    days = count_days(orders, as_of, zone=zone, customer=customer, ordered=ordered, amount=amount)
+    found = _measure(days).order_by(c.CUSTOMER_ID).to_pyarrow()
+    columns = {name: found[name].to_numpy().astype(np.float64) for name in found.column_names[1:]}
+    frequency = columns[c.FREQUENCY]
+    repeats = np.maximum(frequency, 1)
+    return Summary(
+        customer_ids=np.array(found[c.CUSTOMER_ID].to_pylist(), dtype=object),
+        frequency=frequency,
+        recency=(columns[_FIRST] - columns[_LAST]) / DAYS[unit],
+        age=(columns[_FIRST] - 1) / DAYS[unit],
+        monetary=np.where(frequency > 0, (columns[_TOTAL] - columns[_OPENING]) / repeats, 0.0),
+        first_spend=columns[_OPENING],
+        unit=unit,
+        as_of=as_of,
+    )
+
+
+def count_days(
+    orders: ir.Table | pd.DataFrame | pa.Table,
+    as_of: date,
+    *,
+    zone: str,
+    customer: str,
+    ordered: str,
+    amount: str,
+) -> ir.Table:
+    """Purchase days before a day: `customer_id`, `back` (1 = the last 24 hours), `value`.
+
+    Parameters and errors as in `summarise`.
+    """
     wanted = (customer, ordered, amount)
     held = orders.column_names if isinstance(orders, pa.Table) else list(orders.columns)
     missing = [name for name in wanted if name not in held]
@@ -141,22 +165,17 @@ def summarise(
     if not table[amount].type().is_numeric():
         raise InputError(f"column {amount!r} is {table[amount].type()}, not a number")
     named = table.select(
-        **{c.CUSTOMER_ID: table[customer], c.AT: table[ordered], _VALUE: table[amount]}
+        **{c.CUSTOMER_ID: table[customer], c.AT: table[ordered].cast("timestamp"),
+           VALUE: table[amount]}
+    )  # fmt: skip
+    until = ibis.literal(naive_utc(start_of_day(as_of, zone)))
+    seen = named.filter(named[c.AT] < until, named[c.CUSTOMER_ID].notnull(), named[c.AT].notnull())
+    age_s = until.epoch_seconds() - seen[c.AT].epoch_seconds()
+    dated = seen.mutate(**{BACK: ((age_s + _DAY_S - 1) // _DAY_S).cast("int64")})
+    days = dated.group_by([c.CUSTOMER_ID, BACK]).aggregate(
+        **{VALUE: dated[VALUE].fill_null(0).sum()}
     )
-    found = _measure(named, as_of, zone).order_by(c.CUSTOMER_ID).to_pyarrow()
-    columns = {name: found[name].to_numpy().astype(np.float64) for name in found.column_names[1:]}
-    frequency = columns[c.FREQUENCY]
-    repeats = np.maximum(frequency, 1)
-    return Summary(
-        customer_ids=np.array(found[c.CUSTOMER_ID].to_pylist(), dtype=object),
-        frequency=frequency,
-        recency=(columns[_FIRST] - columns[_LAST]) / DAYS[unit],
-        age=(columns[_FIRST] - 1) / DAYS[unit],
-        monetary=np.where(frequency > 0, (columns[_TOTAL] - columns[_OPENING]) / repeats, 0.0),
-        first_spend=columns[_OPENING],
-        unit=unit,
-        as_of=as_of,
-    )
+    return days.filter(days[VALUE] >= 0)
 
 
 def _to_arrow(orders: pd.DataFrame | pa.Table, names: tuple[str, str, str]) -> pa.Table:
@@ -172,23 +191,14 @@ def _to_arrow(orders: pd.DataFrame | pa.Table, names: tuple[str, str, str]) -> p
     return table
 
 
-def _measure(orders: ir.Table, as_of: date, zone: str) -> ir.Table:
+def _measure(days: ir.Table) -> ir.Table:
     """Per customer: purchase days but one, days back of the first and the last, spend."""
-    until = ibis.literal(naive_utc(start_of_day(as_of, zone)))
-    at = orders[c.AT].cast("timestamp")
-    seen = orders.filter(at < until, orders[c.CUSTOMER_ID].notnull(), at.notnull())
-    age_s = until.epoch_seconds() - seen[c.AT].cast("timestamp").epoch_seconds()
-    dated = seen.mutate(**{_BACK: ((age_s + _DAY_S - 1) // _DAY_S).cast("int64")})
-    days = dated.group_by([c.CUSTOMER_ID, _BACK]).aggregate(
-        **{_VALUE: dated[_VALUE].fill_null(0).sum()}
-    )
-    days = days.filter(days[_VALUE] >= 0)
     return days.group_by(c.CUSTOMER_ID).aggregate(
         **{
             c.FREQUENCY: days.count() - 1,
-            _FIRST: days[_BACK].max(),
-            _LAST: days[_BACK].min(),
-            _TOTAL: days[_VALUE].sum().cast("float64"),
-            _OPENING: days[_VALUE].argmax(days[_BACK]).cast("float64"),
+            _FIRST: days[BACK].max(),
+            _LAST: days[BACK].min(),
+            _TOTAL: days[VALUE].sum().cast("float64"),
+            _OPENING: days[VALUE].argmax(days[BACK]).cast("float64"),
         }
     )
