@@ -60,6 +60,29 @@ def estimate_clv(
     CLV = margin x E[spend per purchase] x sum over months k of
     (purchases expected until the end of month k - until its beginning) / (1 + discount)^k.
     """
+    if not 0 < margin <= 1:
+        raise InvalidParameter(f"margin is {margin}", hint="it is a fraction in (0, 1]")
+    counts = discount_purchases(
+        purchases, frequency=frequency, recency=recency, age=age, months=months,
+        monthly_discount=monthly_discount, unit=unit,
+    )  # fmt: skip
+    return margin * counts * spend.expected_spend(frequency, monetary)
+
+
+def discount_purchases(
+    purchases: PurchaseModel,
+    *,
+    frequency: ArrayLike,
+    recency: ArrayLike,
+    age: ArrayLike,
+    months: int = 12,
+    monthly_discount: float = 0.01,
+    unit: Unit = "week",
+) -> np.ndarray:
+    """Purchases expected in the next months, those of month k divided by (1 + discount)^k, (n,).
+
+    Parameters and errors as in `estimate_clv`.
+    """
     if not 1 <= months <= 120:
         raise InvalidParameter(f"months is {months}", hint="look 1 to 120 months ahead")
     if not 0 <= monthly_discount < 1:
@@ -67,13 +90,11 @@ def estimate_clv(
             f"monthly_discount is {monthly_discount}",
             hint="it is a fraction in [0, 1): 1 % a month is .01",
         )
-    if not 0 < margin <= 1:
-        raise InvalidParameter(f"margin is {margin}", hint="it is a fraction in (0, 1]")
     month = DAYS["month"] / DAYS[unit]
-    before = np.zeros(np.shape(np.atleast_1d(np.asarray(frequency)))[0])
+    before = np.zeros(len(np.atleast_1d(np.asarray(frequency))))
     total = np.zeros_like(before)
     for number in range(1, months + 1):
         until = purchases.conditional_expected_purchases(number * month, frequency, recency, age)
         total += (until - before) / (1 + monthly_discount) ** number
         before = until
-    return margin * total * spend.expected_spend(frequency, monetary)
+    return total
