@@ -17,7 +17,7 @@ _EDGE = 9.0  # beyond which a shape says that customers do not differ: e^9 = 8,1
 _GRADIENT = 1e-10  # per customer and log parameter, at which the top counts as reached
 _STEP = 1e-4
 _NEWTON = 25
-SKETCH_ROWS = 2_000
+SKETCH_ROWS = 500
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """Log parameters -> log-likelihood and its gradient."""
@@ -183,7 +183,7 @@ def summarise_fit(
     errors = np.sqrt(np.diag(covariance))
     return Fit(
         names=tuple(names),
-        log_likelihood=log_likelihood,
+        log_likelihood=float(log_likelihood),
         standard_errors=dict(zip(names, errors.tolist(), strict=True)),
         covariance=covariance,
         customers=int(customers),

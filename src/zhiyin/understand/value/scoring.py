@@ -89,11 +89,10 @@ def score_value(
         return _nothing(error.message, months)
     now = cut_purchases(days, 0)
     history = {"frequency": now.frequency, "recency": now.recency, "age": now.age}
-    plain, discounted = (
-        discount_purchases(
-            made.base.pareto, **history, months=months, monthly_discount=rate, unit="day"
-        )
-        for rate in (0.0, monthly_discount)
+    pareto, month = made.base.pareto, DAYS["month"]
+    plain = pareto.conditional_expected_purchases(months * month, **history)
+    discounted = discount_purchases(
+        pareto, **history, months=months, monthly_discount=monthly_discount, unit="day"
     )
     kept = np.where(plain > 0, discounted / np.where(plain > 0, plain, 1.0), 1.0)
     value = margin_rate * made.spend * kept
