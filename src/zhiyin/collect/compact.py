@@ -31,7 +31,7 @@ from zhiyin.collect.load import read_rates
 from zhiyin.collect.merge_guards import limits_of
 from zhiyin.collect.received import Received, unpack
 from zhiyin.collect.shape import lake_rows
-from zhiyin.collect.tracking import PLACES, Event, Refused, read_request
+from zhiyin.collect.tracking import PLACES, Event, Reader, Refused
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
@@ -89,6 +89,7 @@ class _Unit:
     plans: Plans | None
     now: datetime
     shaper: Shaper
+    reader: Reader = field(default_factory=Reader)
     people: People = field(default_factory=People)
     shop: Shop = field(default_factory=Shop)
     consents: Consents = field(default_factory=Consents)
@@ -193,7 +194,7 @@ def _slices(run: _Unit, frames: Iterable[Frame]) -> Iterator[list[Event]]:
             run.refused.append(Refused(frame.number * PLACES, nobody, "bad_frame", frame.payload))
             continue
         events: list[Event] = []
-        for one in read_request(received, frame.number):
+        for one in run.reader.read(received, frame.number):
             if isinstance(one, Refused):
                 run.refused.append(one)
             else:
@@ -221,8 +222,7 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
     good, rows, items = run.shaper.shape(kept)
     run.refused += [
         Refused(
-            one.event.line_no, one.event.request, "too_deep",
-            msgspec.json.encode(msgspec.structs.asdict(one.event) | {"request": None}),
+            one.event.line_no, one.event.request, "too_deep", one.event.content(),
             one.event.user_id, one.event.anonymous_id,
         )
         for one in kept
@@ -232,7 +232,7 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
         run.people.see(one)
         if one.event.context:
             run.consents.see(one)
-        if one.plain:
+        if one.said.plain:
             run.shop.see(one)
         for code in one.event.findings:
             run.findings[code] += 1
@@ -271,9 +271,8 @@ def _fits_plan(run: _Unit, plans: Plans, event: Event) -> bool:
     event.findings.extend(findings)
     if refuse:
         run.findings.update(findings)
-        content = msgspec.json.encode(msgspec.structs.asdict(event) | {"request": None})
         run.refused.append(
-            Refused(event.line_no, event.request, "against_plan", content, event.user_id,
+            Refused(event.line_no, event.request, "against_plan", event.content(), event.user_id,
                     event.anonymous_id, ", ".join(findings))
         )  # fmt: skip
     return not refuse

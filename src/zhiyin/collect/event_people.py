@@ -78,7 +78,7 @@ class People:
                 self._sight((ANONYMOUS, previous.strip(), party), at, request.source)
         if event.kind == "identify":
             self._identify(one)
-        if one.order_id is not None and one.plain.endswith("completed"):
+        if one.said.order is not None and one.said.plain.endswith("completed"):
             self._customer(party, at, request.source)
 
     def _sight(self, key: tuple[str, str, str], at: int, source: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,35 +12,27 @@ import numpy as np
 import pyarrow as pa
 
 from zhiyin.collect import times
-from zhiyin.collect.ecommerce import (
-    ITEM_KINDS,
-    ORDER_EVENTS,
-    Item,
-    currency_of,
-    items_of,
-    order_id_of,
-    plain_name,
-    product_id_of,
-    short_id,
-)
+from zhiyin.collect.event_context import Context, Page, read_context, read_page
 from zhiyin.collect.event_fields import (
+    Found,
     Splitter,
     TooDeep,
     clean,
     put,
-    read_page,
+    put_all,
     suspects,
 )
 from zhiyin.collect.event_money import Terms, read_amounts
+from zhiyin.collect.event_shop import Hide, Properties, read_properties
 from zhiyin.collect.personal import mask
+from zhiyin.collect.recent import Recent
 from zhiyin.collect.shape import lake_rows
 from zhiyin.collect.tracking import Event
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Vault
 from zhiyin.core.tables import TABLES
 
-_SHORT = 400
-_UTM = ("source", "medium", "campaign", "term", "content")
+_NOTHING, _NOWHERE = Properties(), Page()
 _ENCODER = msgspec.json.Encoder()
 _OF_EVENT = (
     c.EVENT_ID, c.PARTY_ID, c.OCCURRED_AT, c.RECEIVED_AT, c.KIND, c.NAME, c.CHANNEL, c.PRODUCT_ID,
@@ -59,26 +51,29 @@ class Kept(msgspec.Struct):
     event: Event
     event_id: str
     party_id: str
-    open: dict[str, Any] = {}  # properties without personal keys
+    said: Properties = _NOTHING
     traits: dict[str, Any] = {}
     personal: dict[str, Any] = {}
     trait_personal: dict[str, Any] = {}
-    items: list[Item] = []
-    order_id: str | None = None
-    plain: str = ""  # its name as the tables of `ecommerce` know it
     deep: bool = False  # nested too deeply: to be refused
 
 
 @dataclass
 class Shaper:
-    """Makes rows of one unit. `hide` turns an id that names a person into a keyed hash."""
+    """Makes rows of one unit. `hide` turns an id that names a person into a keyed hash.
+
+    Contexts, pages and properties that come again are read once.
+    """
 
     vault: Vault
     terms: Terms
     load_id: str
     now: datetime
-    hide: Callable[[str], str]
+    hide: Hide
     splitter: Splitter = field(default_factory=Splitter)
+    _contexts: Recent[bytes, Context] = field(default_factory=Recent)
+    _pages: Recent[tuple, Page] = field(default_factory=Recent)
+    _said: Recent[tuple, Properties] = field(default_factory=Recent)
 
     def shape(self, kept: Sequence[Kept]) -> tuple[list[Kept], pa.Table, pa.Table]:
         """The events that are nested no deeper than allowed, and their rows in both tables."""
@@ -95,15 +90,17 @@ class Shaper:
 
     def _row(self, one: Kept) -> tuple:
         event, request = one.event, one.event.request
-        properties, context, personal = event.properties, event.context, {}
-        one.personal = personal
-        page, referrer, utm = None, None, {}
-        if "page" in context or "url" in properties or "referrer" in context:
-            page, referrer, utm = read_page(properties, context, personal)
-        campaign = context.get("campaign")
-        if isinstance(campaign, dict):
-            utm = {**utm, **_campaign(campaign)}
-        self._split(one, personal)
+        context = self._context(event)
+        page = self._page(context, event.properties)
+        personal = one.personal = {}
+        put_all(personal, page.personal)
+        said = _NOTHING
+        if event.properties:
+            said = one.said = self._properties(event, url_known="url" in personal)
+            put_all(personal, said.personal)
+        self._split_traits(one)
+        if said.findings:
+            event.findings.extend(said.findings)
         if request.ip:
             personal.setdefault("ip", request.ip)
         if request.user_agent:
@@ -114,74 +111,78 @@ class Shaper:
             personal["anonymous_id"] = event.anonymous_id
         if event.message_id is not None:
             personal[c.MESSAGE_ID] = event.message_id
-        shop = self._shop(one) if properties else (None, None, None, None, None, None)
-        fields = {}
-        if one.open:
-            fields["properties"] = one.open
-        if one.traits:
-            fields["traits"] = one.traits
-        made = _context(self.splitter, context, personal)
-        if made:
-            fields["context"] = made
-        if event.other:
-            rest = self.splitter.split(event.other, personal)
-            fields |= {k: v for k, v in rest.items() if k not in fields}
-        product, order, cart, query, value, currency = shop
+        if context.deep:
+            raise TooDeep
+        put_all(personal, context.personal)
+        utm = {**page.utm, **context.campaign} if context.campaign else page.utm
         get = utm.get
         return (
             one.event_id, one.party_id, event.occurred_us, request.received_us, event.kind,
-            event.name, request.kind, product, order, cart, query, page, referrer, get("source"),
-            get("medium"), get("campaign"), get("term"), get("content"), value, currency,
-            _ENCODER.encode(fields) if fields else None, request.source,
+            event.name, request.kind, said.product, said.order, said.cart, said.query,
+            page.address, page.host, get("source"), get("medium"), get("campaign"), get("term"),
+            get("content"), said.value, said.currency, self._open(one, context), request.source,
         )  # fmt: skip
 
-    def _split(self, one: Kept, personal: dict[str, Any]) -> None:
+    def _context(self, event: Event) -> Context:
+        text = event.context_text
+        known = self._contexts.get(text)
+        if known is None:
+            known = read_context(self.splitter, event.context)
+            if text:
+                self._contexts.keep(text, known)
+        return known
+
+    def _page(self, context: Context, properties: dict[str, Any]) -> Page:
+        """Where it happened: as the context says, else as the properties do."""
+        if not context.places and "url" not in properties:
+            return _NOWHERE
+        get = properties.get
+        referrer = context.referrer or get("referrer") or context.referred_by
+        key = (_text(context.url or get("url")), _text(referrer), _text(context.search))
+        return self._pages.get(key) or self._pages.keep(key, read_page(*key))
+
+    def _properties(self, event: Event, *, url_known: bool) -> Properties:
+        track = (event.name or "") if event.kind == "track" else None
+        source = event.request.source
+        key = (event.properties_text, track, source, url_known)
+        known = self._said.get(key)
+        if known is None:
+            known = read_properties(
+                self.splitter, event.properties, track=track, source=source, url_known=url_known,
+                hide=self.hide,
+            )  # fmt: skip
+            if event.properties_text:
+                self._said.keep(key, known)
+        return known
+
+    def _split_traits(self, one: Kept) -> None:
         event = one.event
-        if event.properties:
-            one.open = self.splitter.split(event.properties, personal)
-            if "url" in one.open and "url" in personal:
-                del one.open["url"]
-            for noise in ("referrer", "search"):
-                one.open.pop(noise, None)
         traits = event.traits
         if event.kind == "identify" and isinstance(event.context.get("traits"), dict):
             traits = {**event.context["traits"], **traits}
         if traits:
-            mine = one.trait_personal = {}
-            one.traits = self.splitter.split(traits, mine, people=event.kind != "group")
-            for name, value in mine.items():
-                put(personal, name, value, "traits.")
+            found: list[Found] = []
+            one.traits = self.splitter.split(traits, found, people=event.kind != "group")
+            one.trait_personal = {}
+            put_all(one.trait_personal, found)
+            for name, value in one.trait_personal.items():
+                put(one.personal, name, value, "traits.")
 
-    def _shop(self, one: Kept) -> tuple:
-        """Product, order, cart, query, value and currency of an event, and its products."""
-        event, fields = one.event, one.event.properties
-        source = event.request.source
-        product = order = value = None
-        if event.kind == "track":
-            one.plain = plain_name(event.name)
-            kind = ITEM_KINDS.get(one.plain)
-            if kind is not None:
-                one.items = items_of(kind, fields, event.findings)
-            if len(one.items) == 1 and one.items[0].fields is fields:
-                product = self._safe(source, one.items[0].product_id)
-            elif kind is None and "product_id" in fields:
-                product = self._safe(source, product_id_of(fields))
-            order = one.order_id = self._safe(source, order_id_of(fields))
-            if order is None and one.plain in ORDER_EVENTS:
-                event.findings.append("missing_order_id")
-            value = next((fields[k] for k in ("value", "revenue", "total") if fields.get(k)), None)
-        query = fields.get("query")
-        query = query[:_SHORT] if isinstance(query, str) else None
-        cart = short_id(fields.get("cart_id"))
-        return (
-            product, order, cart if cart is None or "@" not in cart else self.hide(cart), query,
-            value, currency_of(fields.get("currency")),
-        )  # fmt: skip
-
-    def _safe(self, source: str, id_: str | None) -> str | None:
-        if id_ is None:
-            return None
-        return f"{source}:{id_ if '@' not in id_ else self.hide(id_)}"
+    def _open(self, one: Kept, context: Context) -> bytes | None:
+        """What of the event is neither a column nor personal, as JSON."""
+        fields: dict[str, Any] = {}
+        if one.said.text is not None:
+            fields["properties"] = one.said.text
+        if one.traits:
+            fields["traits"] = one.traits
+        if context.open is not None:
+            fields["context"] = context.open
+        if one.event.other:
+            found: list[Found] = []
+            rest = self.splitter.split(one.event.other, found)
+            put_all(one.personal, found)
+            fields |= {k: v for k, v in rest.items() if k not in fields}
+        return _ENCODER.encode(fields) if fields else None
 
     def _events(self, kept: list[Kept], rows: list[tuple]) -> pa.Table:
         names = dict(zip(_OF_EVENT, zip(*rows, strict=True), strict=True)) if rows else {}
@@ -230,14 +231,10 @@ class Shaper:
 
     def _items(self, kept: list[Kept]) -> pa.Table:
         rows = [
-            (
-                f"{one.event_id}:{item.place}", one.event_id, one.party_id, one.event.occurred_us,
-                ITEM_KINDS[one.plain], self._safe(one.event.request.source, item.product_id),
-                _cart(self, one), one.order_id, self._list(item.list_id), item.position,
-                item.quantity, item.price, currency_of(item.currency), one.event.request.source,
-            )
+            (f"{one.event_id}:{item[0]}", one.event_id, one.party_id, one.event.occurred_us,
+             *item[1:])
             for one in kept
-            for item in one.items
+            for item in one.said.item_rows
         ]  # fmt: skip
         columns = (
             dict(zip(_OF_ITEM, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
@@ -261,38 +258,9 @@ class Shaper:
             arrays, TABLES["item_events"], len(rows), load_id=self.load_id, loaded_at=self.now
         )
 
-    def _list(self, list_id: str | None) -> str | None:
-        return list_id if list_id is None or "@" not in list_id else self.hide(list_id)
 
-
-def _cart(shaper: Shaper, one: Kept) -> str | None:
-    cart = short_id(one.event.properties.get("cart_id"))
-    return cart if cart is None or "@" not in cart else shaper.hide(cart)
-
-
-def _campaign(campaign: dict[str, Any]) -> dict[str, str]:
-    """utm parameters by their short name, as the SDKs put them into `context.campaign`."""
-    made = {}
-    for short in _UTM:
-        value = campaign.get("name" if short == "campaign" else short)
-        if isinstance(value, str) and value:
-            made[short] = value[:_SHORT]
-    return made
-
-
-def _context(splitter: Splitter, context: dict[str, Any], personal: dict[str, Any]) -> dict:
-    """What of the context is neither a column nor personal."""
-    rest = {k: v for k, v in context.items() if k not in ("page", "campaign", "traits")}
-    made = splitter.split(rest, personal)
-    page = context.get("page")
-    if isinstance(page, dict) and isinstance(title := page.get("title"), str) and title:
-        made["page"] = {"title": title[:_SHORT]}
-    traits = context.get("traits")
-    if isinstance(traits, dict) and traits:
-        traits = splitter.split(traits, personal, people=True)
-        if traits:
-            made["traits"] = traits
-    return made
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _codes(findings: list[str]) -> str | None:
