@@ -232,7 +232,7 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
         run.people.see(one)
         if one.event.context:
             run.consents.see(one)
-        if one.said.plain:
+        if one.shape.said.plain:
             run.shop.see(one)
         for code in one.event.findings:
             run.findings[code] += 1

@@ -8,7 +8,7 @@ look like an e-mail address, a telephone or an id number, whatever their key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -178,10 +178,9 @@ def clean(fields: bytes, personal: dict[str, Any]) -> bytes | None:
     return msgspec.json.encode(made) if made else None
 
 
-def clean_fields(fields: dict[str, Any], personal: dict[str, Any]) -> dict[str, Any]:
+def clean_fields(fields: Mapping[str, Any], personal: dict[str, Any]) -> Mapping[str, Any]:
     """`clean` for fields that are not encoded yet."""
-    text = msgspec.json.encode(fields)
-    if not fields or not SUSPECTED.search(text.decode()):
+    if not fields or not SUSPECTED.search(msgspec.json.encode(fields).decode()):
         return fields
     return _clean(fields, personal, "", "") or {}
 

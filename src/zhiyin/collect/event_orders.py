@@ -60,17 +60,17 @@ class Shop:
     def see(self, one: Kept) -> None:
         """Note what an event says about orders, products and opinions."""
         event = one.event
-        kind = ORDER_EVENTS.get(one.said.plain)
-        if kind is not None and one.said.order is not None:
-            self.orders.setdefault(one.said.order, []).append(
+        kind = ORDER_EVENTS.get(one.shape.said.plain)
+        if kind is not None and one.shape.said.order is not None:
+            self.orders.setdefault(one.shape.said.order, []).append(
                 OrderEvent(one.event_id, kind, event.occurred_us, one.party_id,
-                           event.request.kind, one.said.open)
+                           event.request.kind, one.shape.said.open)
             )  # fmt: skip
         source = event.request.source
-        for item in one.said.items:
+        for item in one.shape.said.items:
             if "@" not in item.product_id:
                 self._product(f"{source}:{item.product_id}", one, item.place, item.fields)
-        if one.said.items and one.said.plain.endswith("reviewed"):
+        if one.shape.said.items and one.shape.said.plain.endswith("reviewed"):
             self._review(one, source)
 
     def _product(self, product: str, one: Kept, place: int, fields: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class Shop:
         row: Row = {
             c.TEXT_ID: f"e.{one.event_id.rpartition(':')[2]}", c.KIND: REVIEW, c.BODY: body,
             c.OCCURRED_AT: _iso(one.event.occurred_us), c.RATING: rating,
-            c.PRODUCT_ID: one.said.items[0].product_id, _PARTY: one.party_id,
+            c.PRODUCT_ID: one.shape.said.items[0].product_id, _PARTY: one.party_id,
         }  # fmt: skip
         self.reviews.append((source, row))
 

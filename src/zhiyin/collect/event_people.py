@@ -47,7 +47,7 @@ class Traits(NamedTuple):
     at: int  # microseconds since 1970
     event_id: str
     columns: dict[str, str]
-    open: dict[str, Any]
+    open: Mapping[str, Any]
     personal: dict[str, Any]
     source: str
 
@@ -78,7 +78,7 @@ class People:
                 self._sight((ANONYMOUS, previous.strip(), party), at, request.source)
         if event.kind == "identify":
             self._identify(one)
-        if one.said.order is not None and one.said.plain.endswith("completed"):
+        if one.shape.said.order is not None and one.shape.said.plain.endswith("completed"):
             self._customer(party, at, request.source)
 
     def _sight(self, key: tuple[str, str, str], at: int, source: str) -> None:
@@ -93,7 +93,7 @@ class People:
 
     def _identify(self, one: Kept) -> None:
         event, request = one.event, one.event.request
-        personal = dict(one.trait_personal)
+        personal = dict(one.shape.trait_personal)
         for namespace, normalise in ((EMAIL, normalise_email), (PHONE, normalise_phone)):
             value = personal.get(namespace)
             value = str(value) if isinstance(value, str | int) else ""
@@ -101,13 +101,13 @@ class People:
             if found is not None:
                 self._sight((namespace, found, one.party_id), event.occurred_us, request.source)
                 self._customer(one.party_id, event.occurred_us, request.source)
-        if not one.traits and not personal:
+        if not one.shape.traits and not personal:
             return
         raw = {**_object(event.context.get("traits")), **event.traits}
         self.traits.append(
             Traits(
                 one.party_id, event.occurred_us, one.event_id, _columns(raw, event.context),
-                clean_fields(one.traits, personal), personal, request.source,
+                clean_fields(one.shape.traits, personal), personal, request.source,
             )
         )  # fmt: skip
 
@@ -279,7 +279,7 @@ def _state(held: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     }
 
 
-def _join(old: dict[str, Any], new: dict[str, Any], *, fills: bool) -> dict[str, Any]:
+def _join(old: Mapping[str, Any], new: Mapping[str, Any], *, fills: bool) -> dict[str, Any]:
     return {**new, **old} if fills else {**old, **new}
 
 

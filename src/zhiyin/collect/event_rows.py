@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from zhiyin.collect import times
 from zhiyin.collect.event_context import Context, Page, read_context, read_page
@@ -34,15 +36,32 @@ from zhiyin.core.tables import TABLES
 
 _NOTHING, _NOWHERE = Properties(), Page()
 _ENCODER = msgspec.json.Encoder()
-_OF_EVENT = (
-    c.EVENT_ID, c.PARTY_ID, c.OCCURRED_AT, c.RECEIVED_AT, c.KIND, c.NAME, c.CHANNEL, c.PRODUCT_ID,
-    c.ORDER_ID, c.CART_ID, c.QUERY, c.PAGE, c.REFERRER, c.UTM_SOURCE, c.UTM_MEDIUM,
-    c.UTM_CAMPAIGN, c.UTM_TERM, c.UTM_CONTENT, c.VALUE, c.CURRENCY, c.PROPERTIES, c.SOURCE,
+_HIDDEN_IN = (
+    c.NAME, c.QUERY, c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_TERM, c.UTM_CONTENT,
+)  # fmt: skip
+_OF_SHAPE = (
+    c.KIND, c.NAME, c.CHANNEL, c.PRODUCT_ID, c.ORDER_ID, c.CART_ID, c.QUERY, c.PAGE, c.REFERRER,
+    c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_TERM, c.UTM_CONTENT, c.PROPERTIES, c.SOURCE,
 )  # fmt: skip
 _OF_ITEM = (
     c.ITEM_EVENT_ID, c.EVENT_ID, c.PARTY_ID, c.OCCURRED_AT, c.KIND, c.PRODUCT_ID, c.CART_ID,
     c.ORDER_ID, c.LIST_ID, c.POSITION, c.QUANTITY, c.VALUE, c.CURRENCY, c.SOURCE,
 )  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """What of an event does not depend on whom it is about and when it was.
+
+    `cells` are those of `_OF_SHAPE`. Personal values stand in `before` and `after` the ids of the
+    event and the address it came from: of equal names the first keeps its name.
+    """
+
+    cells: tuple[str | bytes | None, ...] = ()
+    said: Properties = _NOTHING
+    traits: Mapping[str, Any] = MappingProxyType({})
+    trait_personal: Mapping[str, Any] = MappingProxyType({})
+    before: Mapping[str, Any] = MappingProxyType({})
+    after: tuple[Found, ...] = ()
 
 
 class Kept(msgspec.Struct):
@@ -51,10 +70,8 @@ class Kept(msgspec.Struct):
     event: Event
     event_id: str
     party_id: str
-    said: Properties = _NOTHING
-    traits: dict[str, Any] = {}
+    shape: Shape = Shape()
     personal: dict[str, Any] = {}
-    trait_personal: dict[str, Any] = {}
     deep: bool = False  # nested too deeply: to be refused
 
 
@@ -62,7 +79,8 @@ class Kept(msgspec.Struct):
 class Shaper:
     """Makes rows of one unit. `hide` turns an id that names a person into a keyed hash.
 
-    Contexts, pages and properties that come again are read once.
+    What comes again is read once: contexts, pages and properties, and in a slice the shape of
+    events that differ only in person and time.
     """
 
     vault: Vault
@@ -77,51 +95,54 @@ class Shaper:
 
     def shape(self, kept: Sequence[Kept]) -> tuple[list[Kept], pa.Table, pa.Table]:
         """The events that are nested no deeper than allowed, and their rows in both tables."""
-        rows: list[tuple] = []
+        shapes: list[Shape] = []
+        place: dict[tuple | None, int] = {}
+        codes: list[int] = []
         good: list[Kept] = []
         for one in kept:
-            try:
-                rows.append(self._row(one))
-            except TooDeep:
-                one.deep = True
-                continue
+            key = _key(one.event)
+            code = place.get(key)
+            if code is None:
+                try:
+                    shapes.append(self._shape(one.event))
+                except TooDeep as deep:
+                    one.event.findings.extend(deep.args)
+                    one.deep = True
+                    continue
+                code = len(shapes) - 1
+                if key is not None:
+                    place[key] = code
+            one.shape = shape = shapes[code]
+            one.personal = _personal(one.event, shape)
+            if shape.said.findings:
+                one.event.findings.extend(shape.said.findings)
+            codes.append(code)
             good.append(one)
-        return good, self._events(good, rows), self._items(good)
+        return good, self._events(good, shapes, np.asarray(codes, np.int64)), self._items(good)
 
-    def _row(self, one: Kept) -> tuple:
-        event, request = one.event, one.event.request
+    def _shape(self, event: Event) -> Shape:
+        """Raises `TooDeep` with what was found until then."""
         context = self._context(event)
         page = self._page(context, event.properties)
-        personal = one.personal = {}
-        put_all(personal, page.personal)
-        said = _NOTHING
-        if event.properties:
-            said = one.said = self._properties(event, url_known="url" in personal)
-            put_all(personal, said.personal)
-        self._split_traits(one)
-        if said.findings:
-            event.findings.extend(said.findings)
-        if request.ip:
-            personal.setdefault("ip", request.ip)
-        if request.user_agent:
-            personal.setdefault("userAgent", request.user_agent)
-        if event.user_id is not None:
-            personal["user_id"] = event.user_id
-        if event.anonymous_id is not None:
-            personal["anonymous_id"] = event.anonymous_id
-        if event.message_id is not None:
-            personal[c.MESSAGE_ID] = event.message_id
-        if context.deep:
-            raise TooDeep
-        put_all(personal, context.personal)
+        before: dict[str, Any] = {}
+        put_all(before, page.personal)
+        said = self._properties(event, url_known="url" in before)
+        put_all(before, said.personal)
+        traits, trait_personal = self._traits(event)
+        for name, value in trait_personal.items():
+            put(before, name, value, "traits.")
+        after = list(context.personal)
+        try:
+            text = self._open(event, said, traits, context, after)
+        except TooDeep:
+            raise TooDeep(*said.findings) from None
         utm = {**page.utm, **context.campaign} if context.campaign else page.utm
-        get = utm.get
-        return (
-            one.event_id, one.party_id, event.occurred_us, request.received_us, event.kind,
-            event.name, request.kind, said.product, said.order, said.cart, said.query,
-            page.address, page.host, get("source"), get("medium"), get("campaign"), get("term"),
-            get("content"), said.value, said.currency, self._open(one, context), request.source,
+        cells = (
+            event.kind, event.name, event.request.kind, said.product, said.order, said.cart,
+            said.query, page.address, page.host, utm.get("source"), utm.get("medium"),
+            utm.get("campaign"), utm.get("term"), utm.get("content"), text, event.request.source,
         )  # fmt: skip
+        return Shape(cells, said, traits, trait_personal, before, tuple(after))
 
     def _context(self, event: Event) -> Context:
         text = event.context_text
@@ -142,6 +163,8 @@ class Shaper:
         return self._pages.get(key) or self._pages.keep(key, read_page(*key))
 
     def _properties(self, event: Event, *, url_known: bool) -> Properties:
+        if not event.properties:
+            return _NOTHING
         track = (event.name or "") if event.kind == "track" else None
         source = event.request.source
         key = (event.properties_text, track, source, url_known)
@@ -155,57 +178,59 @@ class Shaper:
                 self._said.keep(key, known)
         return known
 
-    def _split_traits(self, one: Kept) -> None:
-        event = one.event
+    def _traits(self, event: Event) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Open and personal traits."""
         traits = event.traits
         if event.kind == "identify" and isinstance(event.context.get("traits"), dict):
             traits = {**event.context["traits"], **traits}
-        if traits:
-            found: list[Found] = []
-            one.traits = self.splitter.split(traits, found, people=event.kind != "group")
-            one.trait_personal = {}
-            put_all(one.trait_personal, found)
-            for name, value in one.trait_personal.items():
-                put(one.personal, name, value, "traits.")
+        found: list[Found] = []
+        opened = self.splitter.split(traits, found, people=event.kind != "group")
+        personal: dict[str, Any] = {}
+        put_all(personal, found)
+        return opened, personal
 
-    def _open(self, one: Kept, context: Context) -> bytes | None:
+    def _open(
+        self,
+        event: Event,
+        said: Properties,
+        traits: dict[str, Any],
+        context: Context,
+        found: list[Found],
+    ) -> bytes | None:
         """What of the event is neither a column nor personal, as JSON."""
+        if context.deep:
+            raise TooDeep
         fields: dict[str, Any] = {}
-        if one.said.text is not None:
-            fields["properties"] = one.said.text
-        if one.traits:
-            fields["traits"] = one.traits
+        if said.text is not None:
+            fields["properties"] = said.text
+        if traits:
+            fields["traits"] = traits
         if context.open is not None:
             fields["context"] = context.open
-        if one.event.other:
-            found: list[Found] = []
-            rest = self.splitter.split(one.event.other, found)
-            put_all(one.personal, found)
+        if event.other:
+            rest = self.splitter.split(event.other, found)
             fields |= {k: v for k, v in rest.items() if k not in fields}
         return _ENCODER.encode(fields) if fields else None
 
-    def _events(self, kept: list[Kept], rows: list[tuple]) -> pa.Table:
-        names = dict(zip(_OF_EVENT, zip(*rows, strict=True), strict=True)) if rows else {}
-        columns = {name: list(names.get(name, ())) for name in _OF_EVENT}
-        self._hide_values(kept, columns)
-        moments = np.asarray(columns[c.OCCURRED_AT], "datetime64[us]")
+    def _events(self, kept: list[Kept], shapes: list[Shape], codes: np.ndarray) -> pa.Table:
+        moments = np.asarray([one.event.occurred_us for one in kept], "datetime64[us]")
+        received = np.asarray([one.event.request.received_us for one in kept], "datetime64[us]")
+        said = [one.shape.said for one in kept]
         amounts = read_amounts(
-            columns.pop(c.VALUE), columns.pop(c.CURRENCY), moments, terms=self.terms
+            [one.value for one in said], [one.currency for one in said], moments, terms=self.terms
         )
-        for code, mask_ in (
+        arrays = _texts(kept, shapes, codes)
+        for code, rows in (
             ("wrong_value", amounts.wrong), ("unknown_currency", amounts.unknown),
             ("no_rate", amounts.no_rate),
         ):  # fmt: skip
-            for row in np.flatnonzero(mask_).tolist():
+            for row in np.flatnonzero(rows).tolist():
                 kept[row].event.findings.append(f"{code}:value")
-        sealed = self.vault.seal(columns[c.PARTY_ID], [one.personal for one in kept])
-        arrays = {
-            name: pa.array(values, pa.string())
-            for name, values in columns.items()
-            if name not in (c.OCCURRED_AT, c.RECEIVED_AT)
-        }
-        received = np.asarray(columns[c.RECEIVED_AT], "datetime64[us]")
+        parties = [one.party_id for one in kept]
+        sealed = self.vault.seal(parties, [one.personal for one in kept])
         arrays |= {
+            c.EVENT_ID: pa.array([one.event_id for one in kept], pa.string()),
+            c.PARTY_ID: pa.array(parties, pa.string()),
             c.OCCURRED_AT: pa.array(moments), c.RECEIVED_AT: pa.array(received),
             c.VALUE_MINOR: amounts.minor, c.VALUE_BASE_MINOR: amounts.base,
             c.CURRENCY: amounts.currency, c.PERSONAL: pa.array(sealed, pa.binary()),
@@ -213,28 +238,15 @@ class Shaper:
             c.FINDINGS: pa.array([_codes(one.event.findings) for one in kept], pa.string()),
         }  # fmt: skip
         return lake_rows(
-            arrays, TABLES["events"], len(rows), load_id=self.load_id, loaded_at=self.now
+            arrays, TABLES["events"], len(kept), load_id=self.load_id, loaded_at=self.now
         )
-
-    def _hide_values(self, kept: list[Kept], columns: dict[str, list]) -> None:
-        """Take values that look personal out of the texts that lie open."""
-        for row in suspects(pa.array(columns[c.PROPERTIES], pa.string())):
-            columns[c.PROPERTIES][row] = clean(columns[c.PROPERTIES][row], kept[row].personal)
-        for name in (c.NAME, c.QUERY, c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_TERM,
-                     c.UTM_CONTENT):  # fmt: skip
-            for row in suspects(pa.array(columns[name], pa.string())):
-                text = columns[name][row]
-                if (masked := mask(text)) != text:
-                    put(kept[row].personal, name, text)
-                    columns[name][row] = masked
-                    kept[row].event.findings.append(f"personal_value:{name}")
 
     def _items(self, kept: list[Kept]) -> pa.Table:
         rows = [
             (f"{one.event_id}:{item[0]}", one.event_id, one.party_id, one.event.occurred_us,
              *item[1:])
             for one in kept
-            for item in one.said.item_rows
+            for item in one.shape.said.item_rows
         ]  # fmt: skip
         columns = (
             dict(zip(_OF_ITEM, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
@@ -257,6 +269,71 @@ class Shaper:
         return lake_rows(
             arrays, TABLES["item_events"], len(rows), load_id=self.load_id, loaded_at=self.now
         )
+
+
+def _key(event: Event) -> tuple | None:
+    """What the shape of an event depends on; None where that is more than we compare."""
+    if event.traits or event.other or not event.properties_text or not event.context_text:
+        return None
+    request = event.request
+    return (
+        event.properties_text, event.context_text, event.kind, event.name, request.source,
+        request.kind,
+    )  # fmt: skip
+
+
+def _personal(event: Event, shape: Shape) -> dict[str, Any]:
+    """What goes into the encrypted blob of an event."""
+    request, made = event.request, {**shape.before}
+    if request.ip:
+        made.setdefault("ip", request.ip)
+    if request.user_agent:
+        made.setdefault("userAgent", request.user_agent)
+    if event.user_id is not None:
+        made["user_id"] = event.user_id
+    if event.anonymous_id is not None:
+        made["anonymous_id"] = event.anonymous_id
+    if event.message_id is not None:
+        made[c.MESSAGE_ID] = event.message_id
+    put_all(made, shape.after)
+    return made
+
+
+def _texts(kept: list[Kept], shapes: list[Shape], codes: np.ndarray) -> dict[str, pa.Array]:
+    """The columns of `_OF_SHAPE`, without the values that look personal.
+
+    Those go to the encrypted blob of the event.
+    """
+    distinct = {
+        name: pa.array([one.cells[column] for one in shapes], pa.string())
+        for column, name in enumerate(_OF_SHAPE)
+    }
+    take = pa.array(codes)
+    made = {name: column.take(take) for name, column in distinct.items()}
+    for name in (c.PROPERTIES, *_HIDDEN_IN):
+        suspect = np.zeros(len(shapes), bool)
+        suspect[suspects(distinct[name])] = True
+        rows = np.flatnonzero(suspect[codes])
+        if len(rows):
+            made[name] = _without_personal(made[name], name, kept, rows)
+    return made
+
+
+def _without_personal(column: pa.Array, name: str, kept: list[Kept], rows: np.ndarray) -> pa.Array:
+    changed: list[str | bytes | None] = []
+    for row, text in zip(rows.tolist(), column.take(pa.array(rows)).to_pylist(), strict=True):
+        one = kept[row]
+        if name == c.PROPERTIES:
+            changed.append(clean(text.encode(), one.personal))
+            continue
+        masked = mask(text)
+        if masked != text:
+            put(one.personal, name, text)
+            one.event.findings.append(f"personal_value:{name}")
+        changed.append(masked)
+    which = np.zeros(len(column), bool)
+    which[rows] = True
+    return pc.replace_with_mask(column, pa.array(which), pa.array(changed, pa.string()))
 
 
 def _text(value: object) -> str | None:

@@ -11,7 +11,7 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,7 +27,6 @@ AHEAD_US = 24 * 3600 * 1_000_000
 _FIRST_US = 24 * 3600 * 1_000_000  # 1970-01-02: a clock that was never set says 1970-01-01
 _MAX_ID = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO = timedelta(microseconds=1)
 _LAST_US = 253_370_764_800_000_000  # 9999
 PLACEHOLDERS = frozenset(
     {"null", "undefined", "none", "nil", "nan", "anonymous", "unknown", "guest", "[object object]",
@@ -270,9 +269,10 @@ def _read(
     if name is None and kind == "track":
         findings.append("missing_event_name")
     occurred = _occurred(sent, around, findings)
-    properties = _object(fields.properties, findings, "properties")
-    traits = _object(fields.traits, findings, "traits")
-    context = _object(fields.context, findings, "context")
+    properties, traits, context, other, properties_text, context_text = fields
+    properties = _object(properties, findings, "properties")
+    traits = _object(traits, findings, "traits")
+    context = _object(context, findings, "context")
     message_id = sent.message_id
     if isinstance(message_id, int):
         message_id = str(message_id)
@@ -287,8 +287,7 @@ def _read(
     return Event(
         line_no, kind, name, user_id, anonymous_id, message_id, key, occurred, received,
         properties, traits, {**around.shared, **context} if around.shared else context,
-        fields.other, findings, fields.properties_text,
-        b"" if around.shared else fields.context_text,
+        other, findings, properties_text, b"" if around.shared else context_text,
     )  # fmt: skip
 
 
@@ -367,14 +366,16 @@ def read_time(value: object) -> int | None:
     milliseconds or microseconds; None where it is neither."""
     if isinstance(value, str):
         text = value.strip()
-        if not _NUMBER.fullmatch(text) or len(text) == 8:  # 20260131 is a day
+        # 20260131 is a day; what has a dash behind four characters is no number
+        if text[4:5] == "-" or not _NUMBER.fullmatch(text) or len(text) == 8:
             try:
                 moment = datetime.fromisoformat(text)
             except ValueError:
                 return None
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
-            return (moment - _EPOCH) // _MICRO
+            since = moment - _EPOCH
+            return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         value = float(text) if len(text) < 30 else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
