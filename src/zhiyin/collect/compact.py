@@ -217,8 +217,10 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
     fresh = _without_repeats(run, events)
     if run.plans is not None:
         fresh = [(id_, one) for id_, one in fresh if _fits_plan(run, run.plans, one)]
-    _find_parties(run, [one for _, one in fresh])
-    kept = [Kept(one, id_, _party(run, one)) for id_, one in fresh]
+    parties = _parties(run, [_who(one) for _, one in fresh])
+    kept = [
+        Kept(one, id_, party) for (id_, one), party in zip(fresh, parties, strict=True) if party
+    ]
     good, rows, items = run.shaper.shape(kept)
     run.refused += [
         Refused(
@@ -230,12 +232,12 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
     ]  # fmt: skip
     for one in good:
         run.people.see(one)
-        if one.event.context:
+        if "consent" in one.event.context:
             run.consents.see(one)
         if one.shape.said.plain:
             run.shop.see(one)
-        for code in one.event.findings:
-            run.findings[code] += 1
+        if one.event.findings:
+            run.findings.update(one.event.findings)
     run.events += len(good)
     for table, made in (("events", rows), ("item_events", items)):
         if made.num_rows:
@@ -278,29 +280,24 @@ def _fits_plan(run: _Unit, plans: Plans, event: Event) -> bool:
     return not refuse
 
 
-def _find_parties(run: _Unit, events: Iterable[Event | Refused]) -> None:
-    """Work out the parties of ids that are new to the unit, all of a namespace at once."""
+def _parties(run: _Unit, people: Sequence[tuple[str, str] | None]) -> list[str | None]:
+    """The party of each (namespace, id); those new to the unit are hashed all at once."""
     wanted: dict[str, set[str]] = {}
-    for one in events:
-        key = _who(one)
-        if key is not None and key not in run.parties:
-            wanted.setdefault(key[0], set()).add(key[1])
+    for who in {*people} - run.parties.keys():
+        if who is not None:
+            wanted.setdefault(who[0], set()).add(who[1])
     for namespace, values in wanted.items():
         listed = sorted(values)
         for value, party in zip(listed, run.vault.party_ids(namespace, listed), strict=True):
             run.parties[namespace, value] = party
+    return [who and run.parties[who] for who in people]
 
 
 def _who(one: Event | Refused) -> tuple[str, str] | None:
+    """Whom an event is about: namespace and id; None only where it is refused."""
     if one.user_id is not None:
         return one.request.user_namespace, one.user_id
     return None if one.anonymous_id is None else (ANONYMOUS, one.anonymous_id)
-
-
-def _party(run: _Unit, event: Event) -> str:
-    who = _who(event)
-    assert who is not None  # noqa: S101 - read_request refuses events of nobody
-    return run.parties[who]
 
 
 def _finish(run: _Unit) -> None:
@@ -320,8 +317,7 @@ def _write_refused(run: _Unit) -> None:
     if not refused:
         return
     run.reasons.update(one.reason for one in refused)
-    _find_parties(run, refused)
-    named = [who and run.parties[who] for who in map(_who, refused)]
+    named = _parties(run, [_who(one) for one in refused])
     columns = {
         c.SOURCE: pa.array([one.request.source for one in refused], pa.string()),
         c.LINE_NO: pa.array([one.line_no for one in refused], pa.int64()),

@@ -30,6 +30,15 @@ Hide = Callable[[str], str]
 """Turns an id that names a person into a keyed hash."""
 
 
+class Product(NamedTuple):
+    """A product as an event shows it; its id is `source:id`."""
+
+    id: str
+    place: int
+    nameless: bool
+    fields: dict[str, Any]
+
+
 class Properties(NamedTuple):
     """Properties, read. Ids of products and orders are `source:id`, those of persons hidden."""
 
@@ -45,6 +54,7 @@ class Properties(NamedTuple):
     currency: str | None = None
     items: tuple[Item, ...] = ()
     item_rows: tuple[tuple, ...] = ()  # as `event_rows` writes them, less what differs by event
+    products: tuple[Product, ...] = ()  # those whose id names no person
     findings: tuple[str, ...] = ()
 
 
@@ -110,6 +120,11 @@ def read_properties(
                 one.position, one.quantity, one.price, currency_of(one.currency), source,
             )
             for one in items
+        ),
+        tuple(
+            Product(f"{source}:{one.product_id}", one.place, not one.fields.get("name"), one.fields)
+            for one in items
+            if "@" not in one.product_id
         ),
         tuple(findings),
     )  # fmt: skip
