@@ -248,13 +248,14 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
 def _without_repeats(run: _Unit, events: list[Event]) -> list[tuple[str, Event]]:
     """Events with their ids, without those known before in the unit or in the lake."""
     hashed = run.vault.party_ids(_EVENT, [f"{one.request.source}|{one.key}" for one in events])
-    first: dict[str, Event] = {}
+    fresh: dict[str, Event] = {}
     for text, one in zip(hashed, events, strict=True):
-        first.setdefault(f"{one.request.source}:e_{text[2:]}", one)
-    fresh = {id_: one for id_, one in first.items() if id_ not in run.seen}
-    run.seen.update(fresh)
+        id_ = f"{one.request.source}:e_{text[2:]}"
+        if id_ not in run.seen:
+            run.seen.add(id_)
+            fresh[id_] = one
     if fresh:
-        since = min(one.request.received_us for one in fresh.values())
+        since = next(iter(fresh.values())).request.received_us  # they are in this order
         moment = datetime(1970, 1, 1) + timedelta(microseconds=since)  # noqa: DTZ001 - naive UTC
         held = run.store.read("events")
         held = held.filter(held[c.LOAD_ID] != run.unit, held[c.RECEIVED_AT] >= moment - WINDOW)
@@ -262,9 +263,10 @@ def _without_repeats(run: _Unit, events: list[Event]) -> list[tuple[str, Event]]
         found = held.semi_join(wanted, c.EVENT_ID).select(c.EVENT_ID).to_pyarrow()
         for id_ in found.column(0).to_pylist():
             fresh.pop(id_, None)
-    run.duplicates += len(events) - len(fresh)
-    run.again.update(Counter(one.request.source for one in events))
-    run.again.subtract(Counter(one.request.source for one in fresh.values()))
+    if len(fresh) < len(events):
+        run.duplicates += len(events) - len(fresh)
+        run.again.update(Counter(one.request.source for one in events))
+        run.again.subtract(Counter(one.request.source for one in fresh.values()))
     return list(fresh.items())
 
 

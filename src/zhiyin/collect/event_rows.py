@@ -43,10 +43,14 @@ _OF_SHAPE = (
     c.KIND, c.NAME, c.CHANNEL, c.PRODUCT_ID, c.ORDER_ID, c.CART_ID, c.QUERY, c.PAGE, c.REFERRER,
     c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_TERM, c.UTM_CONTENT, c.PROPERTIES, c.SOURCE,
 )  # fmt: skip
-_OF_ITEM = (
-    c.ITEM_EVENT_ID, c.EVENT_ID, c.PARTY_ID, c.OCCURRED_AT, c.KIND, c.PRODUCT_ID, c.CART_ID,
-    c.ORDER_ID, c.LIST_ID, c.POSITION, c.QUANTITY, c.VALUE, c.CURRENCY, c.SOURCE,
-)  # fmt: skip
+_PLACE = "place"
+_OF_ITEM = {
+    _PLACE: pa.int64(), c.KIND: pa.string(), c.PRODUCT_ID: pa.string(), c.CART_ID: pa.string(),
+    c.ORDER_ID: pa.string(), c.LIST_ID: pa.string(), c.POSITION: pa.int64(),
+    c.QUANTITY: pa.float64(), c.VALUE: None, c.CURRENCY: None, c.SOURCE: pa.string(),
+}  # fmt: skip
+"""Cells of `Properties.item_rows`, and as what they are stored; None: as money."""
+_PRICE, _CURRENCY = list(_OF_ITEM).index(c.VALUE), list(_OF_ITEM).index(c.CURRENCY)
 
 
 class Shape(NamedTuple):
@@ -118,7 +122,8 @@ class Shaper:
                 one.event.findings.extend(shape.said.findings)
             codes.append(code)
             good.append(one)
-        return good, self._events(good, shapes, np.asarray(codes, np.int64)), self._items(good)
+        numbers = np.asarray(codes, np.int64)
+        return good, self._events(good, shapes, numbers), self._items(good, shapes, numbers)
 
     def _shape(self, event: Event) -> Shape:
         """Raises `TooDeep` with what was found until then."""
@@ -241,31 +246,40 @@ class Shaper:
             arrays, TABLES["events"], len(kept), load_id=self.load_id, loaded_at=self.now
         )
 
-    def _items(self, kept: list[Kept]) -> pa.Table:
-        rows = [
-            (f"{one.event_id}:{item[0]}", one.event_id, one.party_id, one.event.occurred_us,
-             *item[1:])
-            for one in kept
-            for item in one.shape.said.item_rows
-        ]  # fmt: skip
-        columns = (
-            dict(zip(_OF_ITEM, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
-        )
-        columns = columns or {name: [] for name in _OF_ITEM}
-        moments = np.asarray(columns[c.OCCURRED_AT], "datetime64[us]")
+    def _items(self, kept: list[Kept], shapes: list[Shape], codes: np.ndarray) -> pa.Table:
+        """A row for each product of each event; what the shapes say of it is taken from there."""
+        said = [row for one in shapes for row in one.said.item_rows]
+        counts = np.asarray([len(one.said.item_rows) for one in shapes], np.int64)
+        begins = np.cumsum(counts) - counts
+        many = counts[codes]  # of each event
+        event = np.repeat(np.arange(len(kept)), many)
+        item = np.arange(len(event)) - np.repeat(np.cumsum(many) - many - begins[codes], many)
+        columns = dict(zip(_OF_ITEM, zip(*said, strict=True), strict=True)) if said else {}
+        take = pa.array(item)
+        arrays: dict[str, pa.Array] = {
+            name: pa.array(columns.get(name, ()), kind).take(take)
+            for name, kind in _OF_ITEM.items()
+            if kind is not None
+        }
+        moments = np.asarray([one.event.occurred_us for one in kept], "datetime64[us]")[event]
+        rows = item.tolist()
         amounts = read_amounts(
-            columns.pop(c.VALUE), columns.pop(c.CURRENCY), moments, terms=self.terms
+            [said[row][_PRICE] for row in rows],
+            [said[row][_CURRENCY] for row in rows],
+            moments,
+            terms=self.terms,
         )
-        positions = [p if p is None or abs(p) < 2**62 else None for p in columns.pop(c.POSITION)]
-        arrays = {
-            c.POSITION: pa.array(positions, pa.int64()),
-            c.QUANTITY: pa.array(columns.pop(c.QUANTITY), pa.float64()),
+        mine = pa.array(event)
+        events = pa.array([one.event_id for one in kept], pa.string()).take(mine)
+        places = arrays.pop(_PLACE).cast(pa.string())
+        arrays |= {
+            c.ITEM_EVENT_ID: pc.binary_join_element_wise(events, places, ":"),
+            c.EVENT_ID: events,
+            c.PARTY_ID: pa.array([one.party_id for one in kept], pa.string()).take(mine),
             c.OCCURRED_AT: pa.array(moments), c.PRICE_MINOR: amounts.minor,
             c.PRICE_BASE_MINOR: amounts.base, c.CURRENCY: amounts.currency,
             c.MONTH: times.months(moments).cast(pa.string()),
         }  # fmt: skip
-        columns.pop(c.OCCURRED_AT)
-        arrays |= {name: pa.array(values, pa.string()) for name, values in columns.items()}
         return lake_rows(
             arrays, TABLES["item_events"], len(rows), load_id=self.load_id, loaded_at=self.now
         )

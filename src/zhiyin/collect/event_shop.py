@@ -117,7 +117,7 @@ def read_properties(
         tuple(
             (
                 one.place, ITEM_KINDS[plain], ours(one.product_id), cart, order, safe(one.list_id),
-                one.position, one.quantity, one.price, currency_of(one.currency), source,
+                _position(one.position), one.quantity, one.price, currency_of(one.currency), source,
             )
             for one in items
         ),
@@ -128,3 +128,7 @@ def read_properties(
         ),
         tuple(findings),
     )  # fmt: skip
+
+
+def _position(value: int | None) -> int | None:
+    return value if value is None or abs(value) < 2**62 else None

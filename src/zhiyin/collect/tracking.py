@@ -123,7 +123,7 @@ class _Around(NamedTuple):
     sent_us: int | None  # None where `sent_at` is no time
 
 
-class _Fields(NamedTuple):
+class _Fields(msgspec.Struct):
     """The objects of an event, decoded, and the texts of two of them where these are at hand."""
 
     properties: Any
@@ -183,15 +183,13 @@ class Reader:
         ]
 
     def _fields(self, sent: _Sent) -> _Fields:
-        properties, context = bytes(sent.properties), bytes(sent.context)
-        traits = None if sent.traits is _NULL else _decode(sent.traits)
+        properties, context, known = bytes(sent.properties), bytes(sent.context), self._objects.get
         return _Fields(
-            self._object(properties), traits, self._object(context), {}, properties, context
-        )
-
-    def _object(self, text: bytes) -> Any:
-        found = self._objects.get(text)
-        return self._objects.keep(text, _decode(text)) if found is None else found
+            known(properties) or self._objects.keep(properties, _decode(properties)),
+            None if sent.traits is _NULL else _decode(sent.traits),
+            known(context) or self._objects.keep(context, _decode(context)),
+            {}, properties, context,
+        )  # fmt: skip
 
 
 def _measured(texts: Iterable[bytes | msgspec.Raw]) -> list[_Sent]:
@@ -269,10 +267,9 @@ def _read(
     if name is None and kind == "track":
         findings.append("missing_event_name")
     occurred = _occurred(sent, around, findings)
-    properties, traits, context, other, properties_text, context_text = fields
-    properties = _object(properties, findings, "properties")
-    traits = _object(traits, findings, "traits")
-    context = _object(context, findings, "context")
+    properties = _object(fields.properties, findings, "properties")
+    traits = _object(fields.traits, findings, "traits")
+    context = _object(fields.context, findings, "context")
     message_id = sent.message_id
     if isinstance(message_id, int):
         message_id = str(message_id)
@@ -287,7 +284,8 @@ def _read(
     return Event(
         line_no, kind, name, user_id, anonymous_id, message_id, key, occurred, received,
         properties, traits, {**around.shared, **context} if around.shared else context,
-        other, findings, properties_text, b"" if around.shared else context_text,
+        fields.other, findings, fields.properties_text,
+        b"" if around.shared else fields.context_text,
     )  # fmt: skip
 
 

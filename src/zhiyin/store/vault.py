@@ -164,13 +164,9 @@ class LocalVault:
             one: drawn[place * KEY_BYTES : (place + 1) * KEY_BYTES]
             for place, one in enumerate(key_ids)
         }
-        rows = [
-            {"key_id": one, "wrapped": _encrypt(self._master, key, one, next(nonces))}
-            for one, key in keys.items()
-        ]
+        rows = [(one, _encrypt(self._master, key, one, next(nonces))) for one, key in keys.items()]
         with transaction(self._ledger) as connection:
-            inserted = connection.execute(_insert_if_absent(connection), rows).rowcount
-            if inserted == len(rows):
+            if _insert_absent(connection, rows) == len(rows):
                 return {one: AESGCM(key) for one, key in keys.items()}
             stored = _stored_keys(connection, key_ids)  # another process was first with some
         return self._open_keys(stored)
@@ -385,7 +381,13 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + _CHUNK]
 
 
-def _insert_if_absent(connection: sa.Connection) -> sa.Insert:
+def _insert_absent(connection: sa.Connection, rows: Sequence[tuple[str, bytes]]) -> int:
+    """Add keys that are not there yet; how many were not."""
     if connection.dialect.name == "postgresql":
-        return postgresql.insert(data_keys).on_conflict_do_nothing()
-    return sqlite.insert(data_keys).on_conflict_do_nothing()
+        named = [{"key_id": key_id, "wrapped": wrapped} for key_id, wrapped in rows]
+        return connection.execute(
+            postgresql.insert(data_keys).on_conflict_do_nothing(), named
+        ).rowcount
+    statement = sqlite.insert(data_keys).on_conflict_do_nothing()
+    text = str(statement.compile(connection, column_keys=["key_id", "wrapped"]))
+    return connection.exec_driver_sql(text, list(rows)).rowcount  # no work for each value
