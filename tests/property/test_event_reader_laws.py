@@ -9,8 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.collect import events as ev
+from tests.unit.collect.fakes import MortalStore
 from zhiyin.collect.event_json import MAX_BYTES
 from zhiyin.collect.tracking import Event, Reader, Refused, read_request
+from zhiyin.core.clock import FrozenClock
+from zhiyin.core.config import Settings
+from zhiyin.core.tables import TABLES
+from zhiyin.store.vault import Keys, LocalVault
 
 
 def objects(values):
@@ -81,3 +86,60 @@ def test_events_that_can_be_kept_are_read_the_fast_way(properties):
     made = Reader().read(ev.batch(*items), 0)
     assert all(isinstance(one, Event) for one in made)
     assert [bool(one.properties_text) for one in made] == [True] * len(items)
+
+
+PAGES = st.fixed_dictionaries(
+    {}, optional={
+        "page": st.sampled_from(
+            [{"url": "https://shop.example/a?utm_source=mail#ann@example.com"}, {"title": "A"},
+             {"url": "https://shop.example/b", "referrer": "https://search.example/?q=a"}, "a"]
+        ),
+        "campaign": st.sampled_from([{"name": "spring", "medium": "call +49 170 1234567"}, "a"]),
+        "traits": st.sampled_from([{"email": "ann@example.com", "plan": "gold"}, "a"]),
+        "device": st.sampled_from([{"id": "d", "name": "Ann's", "type": "ios"}, "a"]),
+        "ip": st.sampled_from(["203.0.113.9", "192.0.2.1"]),
+    },
+)  # fmt: skip
+GOODS = st.fixed_dictionaries(
+    {"product_id": st.sampled_from(["p1", "p2", "ann@example.com"])},
+    optional={
+        "name": st.sampled_from(["Tea", "call +49 170 1234567"]), "price": st.integers(1, 3),
+        "url": st.just("https://shop.example/c"), "cart_id": st.sampled_from(["c", "a@b.example"]),
+        "note": st.sampled_from(["a", "mail ann@example.com"]), "order_id": st.just("o1"),
+        "currency": st.sampled_from(["USD", "EUR", "?"]), "email": st.just("bea@example.com"),
+    },
+)  # fmt: skip
+CALLS = st.tuples(
+    st.sampled_from(["Product Viewed", "Order Completed", "Order Refunded", "Cart Viewed"]),
+    GOODS, PAGES, st.sampled_from(["ann", "bea"]), st.sampled_from(["track", "page", "identify"]),
+)  # fmt: skip
+
+
+def stored(calls, **more):
+    """Every table after a unit of `calls`, each made twice, with what is encrypted."""
+    store, key = MortalStore(), Keys.make(demo=True)
+    keys = Keys(key.master, key.id, b"t" * 32, key.salt)
+    vault = LocalVault(keys, store.ledger)
+    items = [
+        {**ev.track(name, goods, user=user, minutes=number % 7), "type": kind, "name": name,
+         "context": page, "messageId": f"m{number}", "anonymousId": "a"}
+        for number, (name, goods, page, user, kind) in enumerate([*calls, *calls])
+    ]  # fmt: skip
+    requests = [ev.batch(*items, ip="203.0.113.9", user_agent="Browser", **more)]
+    settings_ = Settings(name="shop", currency="USD", zone="UTC")
+    report = ev.run(store, vault, settings_, FrozenClock(ev.RECEIVED), *requests)
+    made = {"report": [str(report)]}
+    for table in TABLES:
+        rows = store.read(table).to_pyarrow().to_pylist()
+        for row in rows:
+            if row.get("personal") is not None:
+                (row["personal"],) = vault.unseal([row["party_id"]], [row["personal"]])
+        made[table] = sorted(json.dumps(row, default=str, sort_keys=True) for row in rows)
+    return made
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(CALLS, min_size=1, max_size=5))
+def test_what_is_remembered_changes_nothing_that_is_stored(calls):
+    by_itself = stored(calls, refused=(99,))  # with a place refused, nothing is remembered
+    assert stored(calls) == by_itself
