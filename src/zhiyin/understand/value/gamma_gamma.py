@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma, gammaln
 
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
-from zhiyin.understand.value.history import MIN_CUSTOMERS, as_numbers, check_counts, check_positive
+from zhiyin.understand.value.history import MIN_CUSTOMERS, as_numbers, check_counts
 from zhiyin.understand.value.likelihood import Fitted, Objective, maximise, summarise_fit
 
 _STARTS = ((6.0, 4.0, 0.5), (1.0, 2.0, 1.0), (3.0, 10.0, 3.0))
@@ -37,15 +37,6 @@ class GammaGamma(Fitted):
     p: float
     q: float
     v: float
-
-    def __post_init__(self) -> None:
-        for name in self.names:
-            check_positive(name, getattr(self, name))
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in self.names}
 
     @property
     def mean_spend(self) -> float:

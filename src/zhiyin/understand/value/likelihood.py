@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from zhiyin.understand.value.history import Histories
+from zhiyin.understand.value.history import Histories, check_positive, check_sample
 
 OK, BOUNDARY, FLAT, NOT_CONVERGED = "ok", "boundary", "flat", "not_converged"
 _BOUND = 10.0  # of |log parameter|, time in units of the mean age: e^10 = 22,026
@@ -55,9 +56,19 @@ class Fit:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fitted:
-    """What every fitted model has beside its parameters: `fit`, None for parameters of others."""
+    """A fitted model: parameters above 0 by name, and `fit`, None for parameters of others."""
 
+    names: ClassVar[tuple[str, ...]] = ()
     fit: Fit | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            check_positive(name, getattr(self, name))
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The parameters by name."""
+        return {name: getattr(self, name) for name in self.names}
 
     @property
     def log_likelihood(self) -> float:
@@ -118,6 +129,52 @@ def maximise(
                 break
             theta = moved
         return theta, float(np.abs(falling(theta)[1]).max()), _hessian(falling, theta) * customers
+
+
+def fit_histories(
+    histories: Histories,
+    log_likelihood: Callable[[np.ndarray, Histories], tuple[Any, ...]],
+    *,
+    names: Sequence[str],
+    timed: Sequence[str],
+    starts: Sequence[Sequence[float]],
+) -> tuple[list[float], Fit]:
+    """Parameters of a model of purchases and how they were fitted.
+
+    Parameters
+    ----------
+    histories
+        Checked histories, in any unit of time.
+    log_likelihood
+        Log parameters and histories -> (n,) log-likelihoods, (k, n) derivatives, and more.
+    names, timed
+        The parameters, and those of them that have the unit of time.
+    starts
+        Parameters to begin at, for time in units of the mean age.
+
+    Raises
+    ------
+    NotEnoughData
+        See `check_sample`.
+    """
+    past = check_sample(histories)
+    unit = float(np.average(past.age, weights=past.weights))
+    scaled = past.rescale(unit)
+
+    def over(rows: Histories) -> Objective:
+        def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+            each, slopes = log_likelihood(theta, rows)[:2]
+            return float(rows.weights @ each), slopes @ rows.weights
+
+        return objective
+
+    part = pick_part(scaled)
+    top = maximise(over(scaled), starts, customers=past.customers, sketch=part and over(part))
+    values = np.exp(top[0]) * np.array([unit if name in timed else 1.0 for name in names])
+    # a density of times: its unit enters once per purchase
+    total = over(scaled)(top[0])[0] - float(past.weights @ past.frequency) * np.log(unit)
+    fit = summarise_fit(names, values, top=top, log_likelihood=total, customers=past.customers)
+    return values.tolist(), fit
 
 
 def pick_part(histories: Histories) -> Histories | None:

@@ -26,11 +26,9 @@ from zhiyin.understand.value.history import (
     Histories,
     as_numbers,
     check_histories,
-    check_positive,
-    check_sample,
     check_times,
 )
-from zhiyin.understand.value.likelihood import Fitted, Objective, maximise, pick_part, summarise_fit
+from zhiyin.understand.value.likelihood import Fitted, fit_histories
 from zhiyin.understand.value.quadrature import legendre
 from zhiyin.understand.value.simulate import Simulated, simulate_lifetime
 
@@ -56,15 +54,6 @@ class ParetoNbd(Fitted):
     alpha: float
     s: float
     beta: float
-
-    def __post_init__(self) -> None:
-        for name in self.names:
-            check_positive(name, getattr(self, name))
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in self.names}
 
     def expected_purchases(self, t: ArrayLike) -> np.ndarray:
         """E[X(t)]: repeat purchases of a new customer in the `t` after her first, (n,).
@@ -185,30 +174,11 @@ def fit_pareto_nbd(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> 
     >>> fit_pareto_nbd(seen.frequency, seen.recency, seen.age).status
     'ok'
     """
-    past = check_sample(check_histories(frequency, recency, age))
-    unit = float(np.average(past.age, weights=past.weights))
-    scaled = past.rescale(unit)
-
-    part = pick_part(scaled)
-    top = maximise(
-        _objective(scaled), _STARTS, customers=past.customers, sketch=part and _objective(part)
-    )
-    r, alpha, s, beta = np.exp(top[0]).tolist()
-    values = np.array([r, alpha * unit, s, beta * unit])
-    # a density of times: its unit enters once per purchase
-    total = _objective(scaled)(top[0])[0] - float(past.weights @ past.frequency) * np.log(unit)
-    fit = summarise_fit(
-        ParetoNbd.names, values, top=top, log_likelihood=total, customers=past.customers
-    )
-    return ParetoNbd(*values.tolist(), fit=fit)
-
-
-def _objective(past: Histories) -> Objective:
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        each, slopes = _log_likelihood(theta, past)[:2]
-        return float(past.weights @ each), slopes @ past.weights
-
-    return objective
+    values, fit = fit_histories(
+        check_histories(frequency, recency, age), _log_likelihood,
+        names=ParetoNbd.names, timed=("alpha", "beta"), starts=_STARTS,
+    )  # fmt: skip
+    return ParetoNbd(*values, fit=fit)
 
 
 def _log_likelihood(
