@@ -113,8 +113,8 @@ def summarise(
     >>> days = pd.to_datetime(["1997-01-01", "1997-01-18", "1997-08-02"])
     >>> orders = pd.DataFrame({"who": "4", "at": days, "paid": [29.33, 29.73, 14.96]})
     >>> found = summarise(orders, date(1997, 10, 1), customer="who", ordered="at", amount="paid")
-    >>> found.frequency, found.recency.round(2), found.age.round(2), found.monetary.round(2)
-    (array([2.]), array([30.43]), array([38.86]), array([22.34]))
+    >>> found.frequency, found.recency.round(2), found.age.round(2), found.monetary.round(1)
+    (array([2.]), array([30.43]), array([38.86]), array([22.3]))
     """
     if unit not in get_args(Unit):
         raise InvalidParameter(f"unit is {unit!r}", hint=f"take one of {', '.join(DAYS)}")
