@@ -83,6 +83,7 @@ REGION = "region"
 CITY = "city"
 COUNTRY = "country"
 TIME_ZONE = "time_zone"
+BIRTHDAY = "birthday"  # personal: in a customer's encrypted fields
 UNDATED = "undated"
 SUSPECT = "suspect"
 RETURNS_LINE_ID = "returns_line_id"

@@ -1,0 +1,175 @@
+"""One customer, from her own rows: is she in, and when could that change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from zhiyin.audience import formula as f
+from zhiyin.audience import rule as r
+from zhiyin.audience.fields import CUSTOMERS, field_of, time_of, times_of
+from zhiyin.audience.moment import Moment
+from zhiyin.audience.yearly import celebrated, own_day
+from zhiyin.core import columns as c
+from zhiyin.core.clock import naive_utc
+from zhiyin.core.tables import table as table_of
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one customer.
+
+    `rows` are hers by table, as `store.read` gives them: facts, her records in `customers`, and of
+    `features`, `tags`, `scores`, `memberships` those of the snapshot to use. `products` are by id.
+    """
+
+    customer_id: str
+    rows: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
+    products: Mapping[str, Row] = field(default_factory=dict[str, Row])
+
+
+class Answers:
+    """The measures of one customer at one moment; each is worked out once."""
+
+    def __init__(self, facts: Facts, moment: Moment) -> None:
+        self.facts = facts
+        self.moment = moment
+        self._known: dict[bytes, Any] = {}
+        self._seen: dict[str, list[Row]] = {}
+
+    def __call__(self, measure: f.Measure) -> Any:
+        """What the measure is."""
+        text = measure.text
+        if text not in self._known:
+            self._known[text] = self._work_out(measure)
+        return self._known[text]
+
+    def is_known(self) -> bool:
+        """Whether she is one of the people an open rule asks about."""
+        return bool(self.visible(CUSTOMERS) or self.facts.rows.get("features"))
+
+    def visible(self, table: str) -> list[Row]:
+        """Her rows of a table before the moment."""
+        if table not in self._seen:
+            times = times_of(table_of(table))
+            before = self.moment.before
+            self._seen[table] = [
+                row
+                for row in self.facts.rows.get(table, ())
+                if all(naive_utc(row[time]) < before for time in times if time in row)
+            ]
+        return self._seen[table]
+
+    def matching(self, table: str, where: Sequence[r.Where]) -> Iterator[tuple[datetime, Row]]:
+        """Time and row of what meets the conditions."""
+        time = time_of(table)
+        for row in self.visible(table):
+            if all(self._meets(table, row, one) for one in where):
+                yield naive_utc(row[time]), row
+
+    def _work_out(self, measure: f.Measure) -> Any:
+        facts = self.facts
+        if isinstance(measure, f.Total):
+            return self._total(measure)
+        if isinstance(measure, f.Extreme):
+            times = [at for at, _ in self.matching(measure.table, measure.where)]
+            pick = max if measure.which == "last" else min
+            return pick(times) if times else None
+        if isinstance(measure, f.Followed):
+            return self._followed(measure)
+        if isinstance(measure, f.Attribute):
+            records = self.visible(CUSTOMERS)
+            return any(self._meets(CUSTOMERS, row, measure.where) for row in records)
+        if isinstance(measure, f.Dated):
+            return self._dated(measure.rule)
+        if isinstance(measure, f.FeatureValue):
+            held = facts.rows.get("features", ())
+            return held[0].get(measure.name) if held else None
+        if isinstance(measure, f.Tagged):
+            return any(row[c.TAG] == measure.tag for row in facts.rows.get("tags", ()))
+        if isinstance(measure, f.Grouped):
+            wanted = (measure.scheme, measure.segment)
+            held = facts.rows.get("memberships", ())
+            return any((row[c.SCHEME], row[c.SEGMENT]) == wanted for row in held)
+        if isinstance(measure, f.Scored):
+            values = [
+                row[measure.column]
+                for row in facts.rows.get("scores", ())
+                if (row[c.TASK], row[c.SUBJECT]) == (measure.task, measure.subject)
+                and row[measure.column] is not None
+            ]
+            return max(values) if values else None
+        return facts.customer_id in measure.customers
+
+    def _total(self, measure: f.Total) -> Any:
+        found = [
+            row
+            for at, row in self.matching(measure.table, measure.where)
+            if (measure.start is None or at >= measure.start) and at < measure.end
+        ]
+        if measure.measure == "count":
+            return len(found)
+        like = 1 if measure.measure == "sum" else ""
+        values = [self._value(measure.table, row, measure.column, like=like) for row in found]
+        values = [value for value in values if value is not None]
+        return sum(values) if measure.measure == "sum" else len(set(values))
+
+    def _followed(self, measure: f.Followed) -> bool:
+        within = timedelta(seconds=measure.within_s)
+        thens = sorted(at for at, _ in self.matching(measure.then.table, measure.then.where))
+        for at, _ in self.matching(measure.first.table, measure.first.where):
+            if measure.start is not None and at < measure.start:
+                continue
+            soon = any(at < then <= at + within for then in thens)
+            if soon if measure.happens else not soon and at + within <= self.moment.before:
+                return True
+        return False
+
+    def _dated(self, rule: r.Yearly) -> bool:
+        for row in self.visible(CUSTOMERS):
+            text = self._value(CUSTOMERS, row, rule.field, like="")
+            today = own_day(self.moment, row.get(c.TIME_ZONE))
+            if celebrated(rule, today).holds(text):
+                return True
+        return False
+
+    def _meets(self, table: str, row: Row, where: r.Where) -> bool:
+        if where.op in ("exists", "missing"):
+            kinds = ("", 1.0, True)
+            found = [self._value(table, row, where.column, like=kind) for kind in kinds]
+            held = any(value is not None for value in found)
+            return held if where.op == "exists" else not held
+        like = where.value[0] if isinstance(where.value, tuple) else where.value
+        got = self._value(table, row, where.column, like=like)
+        return got is not None and f.meets(got, where.op, where.value)
+
+    def _value(self, table: str, row: Row, name: str, *, like: object) -> Any:
+        found = field_of(table, name)
+        if found is None or found.place == "own":
+            return row.get(name)
+        if found.place == "product":
+            product = self.facts.products.get(row.get(c.PRODUCT_ID) or "", {})
+            valid_at = product.get(c.VALID_AT)
+            if valid_at is not None and naive_utc(valid_at) >= self.moment.before:
+                return None
+            return product.get(name)
+        held = cast("dict[str, Any]", json.loads(row.get(c.PROPERTIES) or "{}")).get(found.name)
+        return held if _kind(held) is _kind(like) else None
+
+
+def _kind(value: object) -> type | None:
+    if isinstance(value, bool):
+        return bool
+    return float if isinstance(value, int | float) else str if isinstance(value, str) else None
+
+
+def is_inside(rule: r.Rule, facts: Facts, moment: Moment) -> bool:
+    """Whether the customer meets a rule that names no other audience any more."""
+    made = f.formula(rule, moment)
+    answers = Answers(facts, moment)
+    return f.decide(made, answers) and (not f.is_open(made) or answers.is_known())
