@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -31,6 +31,16 @@ class Facts:
     customer_id: str
     rows: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
     products: Mapping[str, Row] = field(default_factory=dict[str, Row])
+
+    def seen(self, moment: Moment) -> Facts:
+        """The facts without what is not visible at the moment."""
+        answers = Answers(self, moment)
+        rows = {
+            name: held if name in f.SNAPSHOTS else answers.visible(name)
+            for name, held in self.rows.items()
+        }
+        products = {key: row for key, row in self.products.items() if answers.is_visible(row)}
+        return replace(self, rows=rows, products=products)
 
 
 class Answers:
@@ -64,6 +74,11 @@ class Answers:
                 if all(naive_utc(row[time]) < before for time in times if time in row)
             ]
         return self._seen[table]
+
+    def is_visible(self, product: Row) -> bool:
+        """Whether the product's row holds already at the moment."""
+        valid_at = product.get(c.VALID_AT)
+        return valid_at is None or naive_utc(valid_at) < self.moment.before
 
     def matching(self, table: str, where: Sequence[r.Where]) -> Iterator[tuple[datetime, Row]]:
         """Time and row of what meets the conditions."""
@@ -115,7 +130,7 @@ class Answers:
         if measure.measure == "count":
             return len(found)
         like = 1 if measure.measure == "sum" else ""
-        values = [self._value(measure.table, row, measure.column, like=like) for row in found]
+        values = [self.value(measure.table, row, measure.column, like=like) for row in found]
         values = [value for value in values if value is not None]
         return sum(values) if measure.measure == "sum" else len(set(values))
 
@@ -132,7 +147,7 @@ class Answers:
 
     def _dated(self, rule: r.Yearly) -> bool:
         for row in self.visible(CUSTOMERS):
-            text = self._value(CUSTOMERS, row, rule.field, like="")
+            text = self.value(CUSTOMERS, row, rule.field, like="")
             today = own_day(self.moment, row.get(c.TIME_ZONE))
             if celebrated(rule, today).holds(text):
                 return True
@@ -141,23 +156,21 @@ class Answers:
     def _meets(self, table: str, row: Row, where: r.Where) -> bool:
         if where.op in ("exists", "missing"):
             kinds = ("", 1.0, True)
-            found = [self._value(table, row, where.column, like=kind) for kind in kinds]
+            found = [self.value(table, row, where.column, like=kind) for kind in kinds]
             held = any(value is not None for value in found)
             return held if where.op == "exists" else not held
         like = where.value[0] if isinstance(where.value, tuple) else where.value
-        got = self._value(table, row, where.column, like=like)
+        got = self.value(table, row, where.column, like=like)
         return got is not None and f.meets(got, where.op, where.value)
 
-    def _value(self, table: str, row: Row, name: str, *, like: object) -> Any:
+    def value(self, table: str, row: Row, name: str, *, like: object) -> Any:
+        """The named value of a row; of a property, None where it has not the type of `like`."""
         found = field_of(table, name)
         if found is None or found.place == "own":
             return row.get(name)
         if found.place == "product":
             product = self.facts.products.get(row.get(c.PRODUCT_ID) or "", {})
-            valid_at = product.get(c.VALID_AT)
-            if valid_at is not None and naive_utc(valid_at) >= self.moment.before:
-                return None
-            return product.get(name)
+            return product.get(name) if self.is_visible(product) else None
         held = cast("dict[str, Any]", json.loads(row.get(c.PROPERTIES) or "{}")).get(found.name)
         return held if _kind(held) is _kind(like) else None
 

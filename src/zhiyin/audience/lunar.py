@@ -2,8 +2,11 @@
 
 One number a year: bits 15 to 4 say which of the months 1 to 12 have 30 days (otherwise 29), the
 low four bits give the month after which a leap month follows (0: none), bit 16 says whether that
-one has 30 days. The year 1900 begins on 31 January 1900. Lunar months begin on the day of the new
-moon in China's time; the table agrees with the packages sxtwl and lunar-python on every day.
+one has 30 days. The year 1900 begins on 31 January 1900.
+
+Lunar months begin on the day of the new moon in China's time. The table agrees with the package
+lunar-python on every day, and with sxtwl but for September 2057, when the new moon falls so close
+to midnight that no almanac of today is sure of it.
 """
 
 from __future__ import annotations

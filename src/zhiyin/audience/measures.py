@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
+from hashlib import sha256
 
 import ibis
 
@@ -170,7 +171,8 @@ def _value(rows: ibis.Table, table: str, name: str, *, like: object) -> ibis.Val
 
 
 def _flag(where: r.Where) -> str:
-    return "p_" + f.Attribute(where).text.hex()
+    """The column that says whether the product of a row meets the condition."""
+    return f"product_{sha256(f.Attribute(where).text).hexdigest()[:8]}"
 
 
 def _with_products(
