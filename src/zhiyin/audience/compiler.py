@@ -17,7 +17,7 @@ import pyarrow as pa
 from zhiyin.audience import formula as f
 from zhiyin.audience import rule as r
 from zhiyin.audience.check import Vocabulary, check, resolve
-from zhiyin.audience.measures import Reader, condition, part_of
+from zhiyin.audience.measures import Reader, column_of, condition, groups_of, part_of
 from zhiyin.audience.moment import moment_of
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
@@ -26,6 +26,7 @@ EVERYONE = ("customers", "features")
 """Tables that say who there is, besides those that a rule reads."""
 SAMPLE = 10
 _HAS = "has_"
+KNOWN = "known"
 _LISTED = "listed_id"
 
 
@@ -96,21 +97,57 @@ class Compiled:
         snapshot_on: date | None = None,
     ) -> ibis.Table:
         """One row per customer who may be in an audience: `customer_id`, a boolean for each."""
+        state = self.state(tables, as_of=as_of, zone=zone, snapshot_on=snapshot_on)
+        return self.of_state(state, as_of=as_of, zone=zone)
+
+    def state(
+        self,
+        tables: Mapping[str, ibis.Table],
+        *,
+        as_of: date,
+        zone: str,
+        snapshot_on: date | None = None,
+        everyone: bool | None = None,
+    ) -> ibis.Table:
+        """What the rules measure, one row per customer: all that has to be read from the tables.
+
+        Keep it (`cache`, or a table of your own) to ask many questions of a day: other limits, the
+        same conditions joined in another way. Columns: `customer_id`, one per measure, named by its
+        content, and `known` where anybody may be in: whether she is in `customers` or `features`.
+
+        Parameters
+        ----------
+        everyone
+            Whether all known people get a row; None: where a rule asks about all.
+        """
         moment = moment_of(as_of, zone=zone)
-        formulas = {name: f.formula(rule, moment) for name, rule in self.rules.items()}
-        wanted = f.measures(list(formulas.values()))
-        among = {name for name, made in formulas.items() if f.is_open(made)}
+        formulas = [f.formula(rule, moment) for rule in self.rules.values()]
+        asked = any(f.is_open(made) for made in formulas) if everyone is None else everyone
         reader = Reader(tables, moment, snapshot_on or as_of)
-        joined = _join(reader, wanted, everyone=bool(among))
-        columns = {text: joined[reader.name_of(text)] for text in wanted}
-        known = [
-            joined[_HAS + name].notnull() for name in EVERYONE if _HAS + name in joined.columns
-        ]
+        return _join(reader, f.measures(formulas), everyone=asked)
+
+    def of_state(self, state: ibis.Table, *, as_of: date, zone: str) -> ibis.Table:
+        """What `flags` gives, from a state of the same day that has all that the rules measure.
+
+        Raises
+        ------
+        InvalidParameter
+            If the state lacks something that a rule measures.
+        """
+        moment = moment_of(as_of, zone=zone)
         made: dict[str, ibis.Value] = {}
-        for name, formula in formulas.items():
-            value = _express(formula, columns)
-            made[name] = value & reduce(operator.or_, known) if name in among else value
-        return joined.select(c.CUSTOMER_ID, **made)
+        for name, rule in self.rules.items():
+            formula = f.formula(rule, moment)
+            columns = {text: column_of(text) for text in f.measures([formula])}
+            is_open = f.is_open(formula)
+            if not {*columns.values(), *([KNOWN] if is_open else [])} <= set(state.columns):
+                raise InvalidParameter(
+                    f"the state lacks something that the audience {name} measures",
+                    hint="make the state with the same rules, day and zone",
+                )
+            value = _express(formula, {text: state[column] for text, column in columns.items()})
+            made[name] = value & state[KNOWN] if is_open else value
+        return state.select(c.CUSTOMER_ID, **made)
 
     def rows(self, tables: Mapping[str, ibis.Table], **at: object) -> ibis.Table:
         """Members of all audiences: `segment` (the audience's name), `customer_id`."""
@@ -216,23 +253,27 @@ def compile_many(
 
 def _join(reader: Reader, wanted: Mapping[bytes, f.Measure], *, everyone: bool) -> ibis.Table:
     """The measures beside each other, one row per customer."""
-    groups, lists = reader.groups(wanted)
+    groups, lists = groups_of(wanted.values())
     if everyone:
         given = [name for name in EVERYONE if name in reader.tables]
         groups = {name: [] for name in given} | groups
-    parts = [
-        part_of(reader, measures, name=name).mutate(**{_HAS + name: ibis.literal(True)})
-        for name, measures in groups.items()
-    ]
-    if not parts or (everyone and not any(name in groups for name in EVERYONE)):
+    parts: list[ibis.Table] = []
+    for name, measures in groups.items():
+        part = part_of(reader, measures, name=name)
+        known = {_HAS + name: ibis.literal(True)} if everyone and name in EVERYONE else {}
+        parts.append(part.mutate(**known) if known else part)
+    marks = [_HAS + name for name in EVERYONE if everyone and name in groups]
+    if not parts or (everyone and not marks):
         raise InvalidParameter(
             "no table says who there is", hint=f"give one of {', '.join(EVERYONE)}"
         )
     joined = reduce(_outer, parts)
+    if marks:
+        known = reduce(operator.or_, [joined[mark].notnull() for mark in marks])
+        joined = joined.mutate(**{KNOWN: known}).drop(*marks)
     for measure in lists:
-        name = reader.name_of(measure.text)
         ids = pa.table({_LISTED: pa.array(sorted(set(measure.customers)), pa.string())})
-        listed = ibis.memtable(ids).mutate(**{name: ibis.literal(True)})
+        listed = ibis.memtable(ids).mutate(**{column_of(measure.text): ibis.literal(True)})
         joined = joined.left_join(listed, [(c.CUSTOMER_ID, _LISTED)]).drop(_LISTED)
     return joined
 

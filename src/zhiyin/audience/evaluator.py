@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -51,6 +52,7 @@ class Answers:
         self.moment = moment
         self._known: dict[bytes, Any] = {}
         self._seen: dict[str, list[Row]] = {}
+        self._timed: dict[str, list[tuple[datetime, Row]]] = {}
 
     def __call__(self, measure: f.Measure) -> Any:
         """What the measure is."""
@@ -81,11 +83,14 @@ class Answers:
         return valid_at is None or naive_utc(valid_at) < self.moment.before
 
     def matching(self, table: str, where: Sequence[r.Where]) -> Iterator[tuple[datetime, Row]]:
-        """Time and row of what meets the conditions."""
-        time = time_of(table)
-        for row in self.visible(table):
+        """Time and row of what meets the conditions, in order of time."""
+        if table not in self._timed:
+            time = time_of(table)
+            rows = [(naive_utc(row[time]), row) for row in self.visible(table)]
+            self._timed[table] = sorted(rows, key=lambda pair: pair[0])
+        for at, row in self._timed[table]:
             if all(self._meets(table, row, one) for one in where):
-                yield naive_utc(row[time]), row
+                yield at, row
 
     def _work_out(self, measure: f.Measure) -> Any:
         facts = self.facts
@@ -136,11 +141,12 @@ class Answers:
 
     def _followed(self, measure: f.Followed) -> bool:
         within = timedelta(seconds=measure.within_s)
-        thens = sorted(at for at, _ in self.matching(measure.then.table, measure.then.where))
+        thens = [at for at, _ in self.matching(measure.then.table, measure.then.where)]
         for at, _ in self.matching(measure.first.table, measure.first.where):
             if measure.start is not None and at < measure.start:
                 continue
-            soon = any(at < then <= at + within for then in thens)
+            place = bisect_right(thens, at)
+            soon = place < len(thens) and thens[place] <= at + within
             if soon if measure.happens else not soon and at + within <= self.moment.before:
                 return True
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from zhiyin.core import columns as c
@@ -30,6 +31,7 @@ class Field:
     kind: Kind
 
 
+@cache
 def fields_of(table: str) -> dict[str, Field]:
     """The columns that conditions on rows of `table` may name; further `properties.KEY`."""
     schema = table_of(table)
@@ -44,6 +46,7 @@ def fields_of(table: str) -> dict[str, Field]:
     return made
 
 
+@cache
 def field_of(table: str, name: str) -> Field | None:
     """The field called `name` for rows of `table`; None where there is none."""
     if name.startswith(_PREFIX) and c.PROPERTIES in table_of(table).names:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 from hashlib import sha256
@@ -26,18 +26,13 @@ from zhiyin.core.tables import table as table_of
 _FEW = 12  # conditions that may be joined by `or` to leave out rows before they are grouped
 
 
-@dataclass
+@dataclass(frozen=True)
 class Reader:
-    """The tables, as the moment sees them, and the names of the measures' columns."""
+    """The tables, as the moment sees them."""
 
     tables: Mapping[str, ibis.Table]
     moment: Moment
     snapshot_on: date
-    _names: dict[bytes, str] = field(default_factory=dict)
-
-    def name_of(self, text: bytes) -> str:
-        """The column of the measure with this text."""
-        return self._names.setdefault(text, f"m{len(self._names)}")
 
     def visible(self, name: str) -> ibis.Table:
         """The rows of table `name` before the moment, revisions resolved by whoever gave it.
@@ -58,21 +53,6 @@ class Reader:
         rows = self._given(name)
         return rows.filter(rows[c.AS_OF_ON] == self.snapshot_on)
 
-    def groups(
-        self, wanted: Mapping[bytes, f.Measure]
-    ) -> tuple[dict[str, list[f.Measure]], list[f.Listed]]:
-        """Measures by the part that gives them (a table, or one sequence), and the lists."""
-        groups: dict[str, list[f.Measure]] = {}
-        lists: list[f.Listed] = []
-        for text, measure in wanted.items():
-            if isinstance(measure, f.Listed):
-                lists.append(measure)
-            elif isinstance(measure, f.Followed):
-                groups[f"sequence_{self.name_of(text)}"] = [measure]
-            else:
-                groups.setdefault(f.sources(measure)[0], []).append(measure)
-        return groups, lists
-
     def _given(self, name: str) -> ibis.Table:
         if name not in self.tables:
             raise InvalidParameter(
@@ -80,6 +60,27 @@ class Reader:
                 hint=f"given: {', '.join(sorted(self.tables)) or 'none'}",
             )
         return self.tables[name]
+
+
+def column_of(text: bytes) -> str:
+    """The column of the measure with this text; the same in every state."""
+    return f"m_{sha256(text).hexdigest()[:12]}"
+
+
+def groups_of(
+    wanted: Iterable[f.Measure],
+) -> tuple[dict[str, list[f.Measure]], list[f.Listed]]:
+    """Measures by the part that gives them (a table, or one sequence), and the lists."""
+    groups: dict[str, list[f.Measure]] = {}
+    lists: list[f.Listed] = []
+    for measure in wanted:
+        if isinstance(measure, f.Listed):
+            lists.append(measure)
+        elif isinstance(measure, f.Followed):
+            groups[f"sequence {column_of(measure.text)}"] = [measure]
+        else:
+            groups.setdefault(f.sources(measure)[0], []).append(measure)
+    return groups, lists
 
 
 def part_of(reader: Reader, wanted: Sequence[f.Measure], *, name: str) -> ibis.Table:
@@ -90,7 +91,7 @@ def part_of(reader: Reader, wanted: Sequence[f.Measure], *, name: str) -> ibis.T
         return _records(reader, wanted)
     if name == "features":
         rows = reader.snapshot(name)
-        values = {reader.name_of(one.text): rows[one.name] for one in wanted}
+        values = {column_of(one.text): rows[one.name] for one in wanted}
         return rows.select(c.CUSTOMER_ID, **values)
     if name in f.SNAPSHOTS:
         return _snapshot(reader, wanted, name=name)
@@ -120,7 +121,7 @@ def _totals(reader: Reader, wanted: Sequence[f.Total | f.Extreme], *, name: str)
     wheres = {f.Extreme(name, one.where, "").text: one.where for one in wanted}
     if len(wheres) <= _FEW and all(wheres.values()):
         rows = rows.filter(reduce(operator.or_, [_meets(rows, w, name) for w in wheres.values()]))
-    made = {reader.name_of(one.text): _aggregate(rows, one, reader.moment) for one in wanted}
+    made = {column_of(one.text): _aggregate(rows, one, reader.moment) for one in wanted}
     return rows.group_by(c.CUSTOMER_ID).agg(**made)
 
 
@@ -202,7 +203,7 @@ def _records(reader: Reader, wanted: Sequence[f.Measure]) -> ibis.Table:
         met = _dated(rows, one.rule, reader.moment) if isinstance(one, f.Dated) else _one(
             rows, CUSTOMERS, one.where
         )  # fmt: skip
-        made[reader.name_of(one.text)] = met.any()
+        made[column_of(one.text)] = met.any()
     return rows.group_by(c.CUSTOMER_ID).agg(**made)
 
 
@@ -237,7 +238,7 @@ def _snapshot(reader: Reader, wanted: Sequence[f.Measure], *, name: str) -> ibis
         else:
             mine = (rows[c.TASK] == one.task) & (rows[c.SUBJECT] == one.subject)
             value = rows[one.column].max(where=mine)
-        made[reader.name_of(one.text)] = value
+        made[column_of(one.text)] = value
     return rows.group_by(c.CUSTOMER_ID).agg(**made)
 
 
@@ -258,7 +259,7 @@ def _sequence(reader: Reader, wanted: f.Followed) -> ibis.Table:
     limit = rows.at + ibis.interval(seconds=wanted.within_s)
     soon = (rows.next_at <= limit).fill_null(False)
     met = soon if wanted.happens else ~soon & (limit <= ibis.literal(reader.moment.before))
-    return rows.group_by(c.CUSTOMER_ID).agg(**{reader.name_of(wanted.text): met.any()})
+    return rows.group_by(c.CUSTOMER_ID).agg(**{column_of(wanted.text): met.any()})
 
 
 def _step(reader: Reader, step: r.Step, *, is_first: bool) -> ibis.Table:

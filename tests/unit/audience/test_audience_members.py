@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from tests.unit.audience.audience_rows import BOUNDARY, DAY, ZONE, ago, facts_of, tables_of
-from zhiyin.audience import compile, compile_many, evaluate, next_change, parse
+from zhiyin.audience import compile, compile_many, evaluate, next_change, overlaps, parse
 from zhiyin.core import columns as c
+from zhiyin.core.errors import InvalidParameter
 
 TEA_TWICE = {
     "type": "behaviour", "table": "order_lines", "op": "ge", "value": 2, "days": 90,
@@ -213,3 +214,33 @@ def test_a_birthday_comes_round_on_her_own_calendar():
     }]}  # fmt: skip
     # 09:00 of the 8th in Shanghai is still the 7th in New York: three days before
     assert next_change(rule, facts_of(people, "a"), DAY, zone=ZONE) == date(2024, 3, 8)
+
+
+def test_overlaps_count_both_and_either():
+    rules = {
+        name: parse({"type": "upload", "customers": list(who)})
+        for name, who in (("x", "abc"), ("y", "bcd"), ("z", "e"))
+    }
+    people = [{c.CUSTOMER_ID: who, c.VALID_AT: ago(9)} for who in "abcde"]
+    flags = compile_many(rules).flags(tables_of({"customers": people}), as_of=DAY, zone=ZONE)
+    found = overlaps(flags)
+    assert [(one.one, one.other, one.both, one.only_one, one.only_other) for one in found] == [
+        ("x", "y", 2, 1, 1), ("x", "z", 0, 3, 1), ("y", "z", 0, 3, 1),
+    ]  # fmt: skip
+    assert found[0].jaccard == 0.5
+    with pytest.raises(InvalidParameter, match="1 audiences"):
+        overlaps(flags.select(c.CUSTOMER_ID, "x"))
+
+
+def test_a_state_answers_other_limits_and_other_joins_of_the_same_conditions():
+    rows = [line("a", "o1", ago(3), amount=500), line("b", "o2", ago(3), amount=9000)]
+    tables = tables_of({"order_lines": rows, "products": PRODUCTS})
+    state = compile(parse(SPENT)).state(tables, as_of=DAY, zone=ZONE)
+    lower = compile(parse(SPENT | {"value": 1000})).of_state(state, as_of=DAY, zone=ZONE)
+    found = lower.to_pyarrow().to_pylist()
+    assert {row[c.CUSTOMER_ID]: row["audience"] for row in found} == {"a": False, "b": True}
+    for rule in (TEA_TWICE, {"type": "not", "rule": SPENT}):
+        with pytest.raises(InvalidParameter, match="lacks something"):
+            compile(parse(rule)).of_state(state, as_of=DAY, zone=ZONE)
+    with pytest.raises(InvalidParameter, match="lacks something"):
+        compile(parse(SPENT)).of_state(state, as_of=DAY + timedelta(days=1), zone=ZONE)
