@@ -243,7 +243,7 @@ def _resolve(rule: r.Rule, audiences: Mapping[str, r.Rule], above: tuple[str, ..
         circle = " → ".join([*above[above.index(rule.name) :], rule.name])
         raise _wrong(
             "$", f"audiences name each other in a circle: {circle}", "cycle",
-            f"take {above[-1]!r} out of {rule.name!r}, or the other way round",
+            f"take {rule.name!r} out of {above[-1]!r}",
         )  # fmt: skip
     if rule.name not in audiences:
         raise _wrong(

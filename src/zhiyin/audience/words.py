@@ -73,7 +73,7 @@ def _trait(leaf: r.Trait) -> Words:
     kind = ("feature", "特征") if is_feature(leaf.field) else ("attribute", "属性")
     return (
         f"{kind[0]} {en} {asked[0]} {value}".rstrip(),
-        f"{kind[1]} {zh}{asked[1]} {value}".rstrip(),
+        f"{kind[1]} {zh}{_joined(asked[1], value)}",
     )
 
 
@@ -136,7 +136,7 @@ def _rows(table: str, wheres: Sequence[r.Where]) -> Words:
         return en, zh
     asked = [(one, _OPS[one.op], _value(one.value)) for one in wheres]
     english = ", ".join(f"{one.column} {op[0]} {value}".rstrip() for one, op, value in asked)
-    chinese = "，".join(f"{_zh(one.column)}{op[1]} {value}".rstrip() for one, op, value in asked)
+    chinese = "，".join(f"{_zh(one.column)}{_joined(op[1], value)}" for one, op, value in asked)
     return f"{en} ({english})", f"{zh}（{chinese}）"
 
 
@@ -151,6 +151,11 @@ def _window(leaf: r.Behaviour) -> Words:
         f"from {leaf.days} to {leaf.before_days} days ago",
         f"{leaf.days}天前至{leaf.before_days}天前",
     )
+
+
+def _joined(word: str, value: str) -> str:
+    """A comparison in Chinese: signs stand close, words apart."""
+    return f"{word}{value}" if word in "＝≠" else f"{word} {value}".rstrip()
 
 
 def _zh(column: str) -> str:
