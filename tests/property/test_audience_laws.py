@@ -14,13 +14,17 @@ from tests.unit.audience.audience_rows import (
     ROWS,
     RULES,
     ZONE,
+    behaviours,
     facts_of,
+    recencies,
     tables_of,
+    yearlies,
 )
 from zhiyin.audience import compile_many, dump, evaluate, next_change, parse
 from zhiyin.audience.moment import moment_of
 from zhiyin.core import columns as c
 
+TIMED = st.one_of(behaviours(), recencies(), yearlies(), RULES)
 MANY = st.lists(RULES, min_size=4, max_size=8)
 
 
@@ -40,7 +44,7 @@ def test_the_engine_selects_those_whom_the_evaluator_lets_in(rows, rules):
 
 
 @settings(max_examples=60, deadline=None)
-@given(ROWS, RULES, st.sampled_from(PEOPLE))
+@given(ROWS, TIMED, st.sampled_from(PEOPLE))
 def test_nothing_changes_before_the_next_change_and_then_it_does(rows, rule, who):
     known = facts_of(rows, who).seen(moment_of(DAY, zone=ZONE))
     inside = evaluate(rule, known, at=DAY, zone=ZONE).inside
@@ -54,7 +58,7 @@ def test_nothing_changes_before_the_next_change_and_then_it_does(rows, rule, who
 
 
 @settings(max_examples=100, deadline=None)
-@given(ROWS, RULES, st.sampled_from(PEOPLE), st.integers(0, 86_400))
+@given(ROWS, TIMED, st.sampled_from(PEOPLE), st.integers(0, 86_400))
 def test_the_next_change_is_exact_to_the_moment(rows, rule, who, seconds):
     at = BOUNDARY.replace(tzinfo=UTC) + timedelta(seconds=seconds)
     known = facts_of(rows, who).seen(moment_of(at, zone=ZONE))

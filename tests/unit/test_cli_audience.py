@@ -12,6 +12,7 @@ from zhiyin.app import Workspace
 from zhiyin.cli import app
 from zhiyin.core import columns as c
 from zhiyin.core.config import validate_settings
+from zhiyin.person.find import find_person
 
 MAPPING = """
 source = "shop"
@@ -152,3 +153,24 @@ def test_a_wrong_rule_is_refused_with_what_to_do(folder, rule, said):
     code, _, done = run(folder, "add", folder.parent / "wrong.json")
     assert code == 1
     assert said in str(done.exception)
+
+
+def test_an_erased_customer_is_in_no_list_and_no_change(folder):
+    with Workspace.open(folder) as shop:
+        rows = shop.table("customers").to_pyarrow().to_pylist()
+        her = next(row[c.CUSTOMER_ID] for row in rows if row[c.CITY] == "Bonn")
+        source = next(one for one in ("ben", "cat") if _id_of(shop, one) == her)
+    listed = {"type": "upload", "customers": [her]}
+    (folder.parent / "listed.json").write_text(json.dumps(listed))
+    assert run(folder, "add", folder.parent / "listed.json")[0] == 0
+    assert turn(folder, date(2024, 6, 5))["size of listed"] == 1
+    with Workspace.open(folder, write=True) as shop:
+        proof = shop.erase(source)
+    assert proof["traces"] == []
+    assert her not in run(folder, "show", "listed")[1]
+    assert her not in run(folder, "changes", "--limit", 1000)[1]
+    assert turn(folder, date(2024, 6, 6))["size of listed"] == 0
+
+
+def _id_of(shop, customer):
+    return find_person(shop.store, shop.vault, customer).customer_id

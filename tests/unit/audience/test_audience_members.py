@@ -199,6 +199,18 @@ def test_a_live_sequence_changes_at_the_very_moment():
     assert change == at - timedelta(hours=1) + timedelta(days=7)
 
 
+@pytest.mark.parametrize(("rule", "days"), [(SPENT, 1), (AWAY, 31)])
+def test_windows_move_at_midnight_of_the_shop(rule, days):
+    facts = facts_of({"order_lines": [line("a", "o1", ago(29.5), amount=10_000)]}, "a")
+    now = BOUNDARY.replace(tzinfo=UTC) + timedelta(hours=5)
+    inside = evaluate(parse(rule), facts, at=now, zone=ZONE).inside
+    change = next_change(parse(rule), facts, now, zone=ZONE)
+    assert change == BOUNDARY.replace(tzinfo=UTC) + timedelta(days=days)
+    almost = change - timedelta(microseconds=1)
+    assert evaluate(parse(rule), facts, at=almost, zone=ZONE).inside is inside
+    assert evaluate(parse(rule), facts, at=change, zone=ZONE).inside is not inside
+
+
 def test_one_event_of_today_counts_at_once():
     facts = facts_of({"order_lines": [line("a", "o1", ago(hours=-5), amount=10_000)]}, "a")
     now = BOUNDARY.replace(tzinfo=UTC) + timedelta(hours=5, seconds=1)
