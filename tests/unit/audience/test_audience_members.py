@@ -79,7 +79,13 @@ def test_a_sequence_waits_until_the_time_is_over():
         event("before", "cart", ago(8)), event("before", "buy", ago(8)),
         event("late", "cart", ago(9)), event("late", "buy", ago(1)),
     ]  # fmt: skip
-    assert members(ABANDONED, events=rows) == ["before", "late", "left"]
+    rows += [event("earlier", "buy", ago(9)), event("earlier", "cart", ago(8))]
+    found = ["before", "earlier", "late", "left"]
+    assert members(ABANDONED, events=rows) == found
+    everybody = {row[c.CUSTOMER_ID] for row in rows}
+    facts = {who: facts_of({"events": rows}, who) for who in everybody}
+    judged = {who: evaluate(parse(ABANDONED), facts[who], at=DAY, zone=ZONE) for who in everybody}
+    assert sorted(who for who in everybody if judged[who].inside) == found
     assert members(ABANDONED | {"happens": True}, events=rows) == ["bought"]
 
 
