@@ -12,6 +12,7 @@ from tests.loop.shops import load_tables, make_workspace
 from zhiyin.core import columns as c
 from zhiyin.simulate.config import ShopConfig
 from zhiyin.simulate.shop import Shop
+from zhiyin.understand.value.scoring import TASKS
 
 CONFIG = ShopConfig(customers=900, products=60)
 TURNS = 3
@@ -102,6 +103,18 @@ def test_the_planted_effect_is_inside_the_interval_and_pooled_it_is_found(turned
     expected = sum(w * one for w, one in zip(weights, truth, strict=True)) / sum(weights)
     assert abs(pooled - expected) < 3 * error
     assert expected > 0.02  # there is an effect to be found
+
+
+def test_every_turn_says_who_is_still_a_customer_and_what_she_is_worth(turned):
+    workspace, _, _, days = turned
+    scores = workspace.table("scores")
+    for day in days:
+        rows = scores.filter(scores[c.AS_OF_ON] == day).to_pyarrow().to_pandas()
+        found = rows[rows[c.TASK].isin(TASKS)]
+        assert sorted(found[c.TASK].unique()) == sorted(TASKS)
+        assert found.groupby(c.TASK).size().nunique() == 1
+        assert found[found[c.TASK] == "p_alive"][c.SCORE].between(0, 1).all()
+        assert (found[c.SCORE] >= 0).all()
 
 
 def test_running_opens_no_connection_and_sends_nothing(turned):

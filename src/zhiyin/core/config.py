@@ -78,6 +78,12 @@ class UnderstandSettings(Section):
         default=90, ge=1, le=1825, description="horizon of the purchase model"
     )
     min_positives: int = Field(default=100, ge=10, description="fewer positives give no model")
+    value_months: int = Field(
+        default=12, ge=1, le=120, description="months ahead that customer value looks"
+    )
+    value_discount: float = Field(
+        default=0.01, ge=0, lt=1, description="what money to come loses per month, a fraction"
+    )
     clusters_min: int = Field(
         default=3,
         ge=2,

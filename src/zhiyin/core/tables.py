@@ -333,9 +333,10 @@ SCORES = Table(
     "scores", "derived", "What models expect of a customer.", "understand.models",
     (c.AS_OF_ON, c.TASK, c.SUBJECT, c.CUSTOMER_ID),
     (
-        _DAY, CUSTOMER, req(c.TASK, "string", "response or purchase"),
+        _DAY, CUSTOMER,
+        req(c.TASK, "string", "response, purchase, p_alive, expected_purchases or value"),
         req(c.SUBJECT, "string", "campaign, or empty"),
-        req(c.SCORE, "float64", "calibrated probability", "[0, 1]"),
+        req(c.SCORE, "float64", "a probability; purchase days expected; value in minor units"),
         req(c.RANK, "int64", "1 = highest; ties by id"),
         col(c.EXPECTED_PROFIT_MINOR, "float64", "expected margin if she responds", "minor units"),
         req(c.MODEL, "string", "model"), req(c.MODEL_VERSION, "string", "artifact hash"),
@@ -360,7 +361,7 @@ MODELS = Table(
     "models", "derived", "Fitted models of a day: what restores them, and their cards.",
     "understand.models", (c.AS_OF_ON, c.TASK, c.SUBJECT),
     (
-        _DAY, req(c.TASK, "string", "response or purchase"),
+        _DAY, req(c.TASK, "string", "response, purchase or value"),
         req(c.SUBJECT, "string", "campaign, or empty"),
         req(c.MODEL, "string", "kind of model"), req(c.MODEL_VERSION, "string", "artifact hash"),
         req(c.ARTIFACT, "binary", "JSON and arrays; never a pickle"),
@@ -373,7 +374,7 @@ INSIGHTS = Table(
     "insights", "derived", "What a day's models say in words and numbers, about groups only.",
     "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
     (
-        _DAY, req(c.KIND, "string", "segment, model_card, recommender or warning"),
+        _DAY, req(c.KIND, "string", "segment, model_card, value, recommender or warning"),
         req(c.KEY, "string", "which one"), req(c.BODY, "json", "content"),
     ),
     scope=(c.AS_OF_ON,),

@@ -19,6 +19,7 @@ SHOWN = (
 )  # fmt: skip
 """Features that a reader sees; the others stand in the JSON."""
 _TOP = 5
+_VALUE, _PURCHASES = "value", "expected_purchases"  # tasks whose score is no probability
 
 
 def render_text(values: Mapping[str, Any], words: Words) -> str:
@@ -65,8 +66,9 @@ def _segments(values: Mapping[str, Any], words: Words) -> Iterator[str]:
 def _scores(values: Mapping[str, Any], words: Words) -> Iterator[str]:
     for one in values["scores"]:
         task = words.term("task", one["task"]).format(subject=one["subject_name"])
-        line = words("score.line", task=task, score=f"{one['score']:.1%}", rank=one["rank"])
-        if one["expected_profit_minor"] is not None:
+        score = _say_score(one["task"], one["score"], values["currency"])
+        line = words("score.line", task=task, score=score, rank=one["rank"])
+        if one["expected_profit_minor"] is not None and one["task"] != _VALUE:
             money = say_money(one["expected_profit_minor"], values["currency"])
             line += " · " + words("score.profit", money=money)
         yield line
@@ -78,6 +80,13 @@ def _scores(values: Mapping[str, Any], words: Words) -> Iterator[str]:
                 meaning=reason["meaning"],
                 value=value,
             )
+
+
+def _say_score(task: str, score: float, currency: str | None) -> str:
+    """A probability in percent, purchases as a number, value as money."""
+    if task == _VALUE:
+        return say_money(score, currency)
+    return f"{score:.2f}" if task == _PURCHASES else f"{score:.1%}"
 
 
 def _recommendations(values: Mapping[str, Any], words: Words) -> Iterator[str]:

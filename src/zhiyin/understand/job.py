@@ -29,6 +29,8 @@ from zhiyin.understand.segment import rfm, rows
 from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
 from zhiyin.understand.segment.clusters import find_clusters
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
+from zhiyin.understand.value import scoring
+from zhiyin.understand.value.purchases import read_purchases
 
 JOB = "understand.models"
 WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
@@ -54,12 +56,13 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     """Fit and score for `ctx.as_of`; writes `scores`, `memberships`, `recommendations`,
     `models` and `insights` of the day.
 
-    Figures: `models` (task and status of each), `segments`, `recommend`.
+    Figures: `models` (task and status of each), `value`, `segments`, `recommend`.
     """
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
     with threadpool_limits(1):  # thousands of rows: a second BLAS thread only waits for the first
         _predict(ctx, config, facts, found)
+        _value(ctx, config, facts["order_lines"], found)
         _segment(ctx, config, found)
         _recommend(ctx, config, facts["order_lines"], found)
         written = _write_check(ctx, config)
@@ -138,6 +141,38 @@ def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
         c.AS_OF_ON: [ctx.as_of], c.TASK: [task], c.SUBJECT: [subject], c.MODEL: [card["model"]],
         c.MODEL_VERSION: [card[c.MODEL_VERSION]],
         c.ARTIFACT: [artifact.pack(scored.artifact)], c.CARD: [to_json(card)],
+    }  # fmt: skip
+    found.rows["models"].append(pa.table(row))
+
+
+def _value(
+    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, found: Findings
+) -> None:
+    """P(still a customer), expected purchases and value of each customer."""
+    ctx.progress("customer value", 0.5)
+    lines = order_lines.filter(order_lines[c.KIND].isin(["item", "return"]))
+    days = read_purchases(lines, ctx.as_of, zone=ctx.settings.zone, ordered=c.SOLD_AT)
+    valued = scoring.score_value(
+        days, months=config.value_months, monthly_discount=config.value_discount,
+        margin_rate=ctx.settings.decide.margin_rate, rng=ctx.rng.generator("value"),
+    )  # fmt: skip
+    found.figures["value"] = {"status": valued.status}
+    card = dict(valued.card)
+    if valued.columns is None:
+        found.notes.append(f"customer value: no score, {valued.missing}")
+        found.add_insight(ctx.as_of, "value", "card", card)
+        return
+    version = artifact.version_of(card)
+    card[c.MODEL_VERSION] = version
+    schema = arrow_schema(TABLES["scores"])
+    found.rows["scores"].append(
+        scoring.value_scores(valued, version=version, schema=schema, as_of=ctx.as_of)
+    )
+    found.add_insight(ctx.as_of, "value", "card", card)
+    row = {
+        c.AS_OF_ON: [ctx.as_of], c.TASK: [scoring.TASK], c.SUBJECT: [""],
+        c.MODEL: [scoring.MODEL], c.MODEL_VERSION: [version],
+        c.ARTIFACT: [artifact.pack(card["models"])], c.CARD: [to_json(card)],
     }  # fmt: skip
     found.rows["models"].append(pa.table(row))
 

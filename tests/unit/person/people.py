@@ -178,6 +178,18 @@ def _derived(shop: Workspace) -> dict[str, list[dict]]:
                 c.REASONS: json.dumps(reasons),
             }
         )
+        of_value = {
+            c.SUBJECT: "",
+            c.RANK: rank,
+            c.MODEL: "m",
+            c.MODEL_VERSION: "v",
+            c.REASONS: "[]",
+        }
+        for task, score in (("p_alive", 0.912), ("expected_purchases", 3.456), ("value", 98_765.0)):
+            profit = score if task == "value" else None
+            made["scores"].append(
+                {**who, **of_value, c.TASK: task, c.SCORE: score, c.EXPECTED_PROFIT_MINOR: profit}
+            )
         made["recommendations"].append(
             {
                 **who,

@@ -34,9 +34,24 @@ def test_values_are_json_and_hold_no_personal_data(shop):
 
 
 def test_a_score_comes_with_the_direction_of_each_reason(shop):
-    score = explain_customer(shop.store, shop.vault, people.BEA).values["scores"][0]
+    scores = explain_customer(shop.store, shop.vault, people.BEA).values["scores"]
+    score = next(one for one in scores if one["task"] == "response")
     assert score["reasons"][0]["direction"] == "speaks against it"
     assert score["reasons"][0]["value"] == 3
+
+
+@pytest.mark.parametrize(
+    ("language", "wanted"),
+    [
+        ("en", ["still a customer: 91.2%", "purchase days to expect: 3.46", "value to come",
+                "987.65 EUR"]),
+        ("zh", ["仍是活跃客户的概率：91.2%", "预期购买天数：3.46", "未来价值（折现毛利）：",
+                "987.65 EUR"]),
+    ],
+)  # fmt: skip
+def test_customer_value_is_said_in_its_units(shop, language, wanted):
+    text = explain_customer(shop.store, shop.vault, people.BEA, language=language).text
+    assert [one for one in wanted if one not in text] == []
 
 
 def test_a_workspace_without_a_turn_explains_what_there_is(tmp_path):
