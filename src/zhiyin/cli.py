@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zhiyin import cli_files, cli_plan, cli_sources
+from zhiyin import cli_audience, cli_files, cli_plan, cli_sources
 from zhiyin.cli_errors import explain_error
 from zhiyin.cli_progress import progress_bar
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(cli_sources.app)
 app.add_typer(cli_files.app)
 app.add_typer(cli_plan.app)
+app.add_typer(cli_audience.app)
 
 Folder = Annotated[
     Path,

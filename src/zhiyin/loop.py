@@ -36,6 +36,7 @@ JOBS = Registry(
         "profile.features": "zhiyin.profile.job:run",
         "understand.models": "zhiyin.understand.job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
+        "audience": "zhiyin.audience.job:run",
         "decide": "zhiyin.decide.job:run",
         "act": "zhiyin.act.job:run",
         "measure": "zhiyin.measure.job:run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.util
 import json
 import re
@@ -17,6 +18,7 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from zhiyin.app import Workspace
+from zhiyin.audience import compile, parse
 from zhiyin.cli import app
 from zhiyin.collect.mapping import (
     LOADABLE,
@@ -142,7 +144,7 @@ def parse_command(arguments: list[str]) -> None:
 
 
 def test_no_block_goes_unchecked():
-    known = {"python", "toml", *SCRIPTS, *OF_SDKS}
+    known = {"python", "toml", "json", *SCRIPTS, *OF_SDKS}
     assert [
         str(block)
         for block in WHOLE
@@ -208,13 +210,18 @@ def test_every_python_block_runs_against_a_workspace(block, tmp_path, monkeypatc
     Workspace.create(tmp_path / "demo", settings).close()
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "example"}
-    exec(compile(block.text, str(block), "exec"), names)  # noqa: S102  the documentation's own
+    exec(builtins.compile(block.text, str(block), "exec"), names)  # noqa: S102  the documentation's own
     assigned = {
         node.id
         for node in ast.walk(ast.parse(block.text))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     assert assigned <= set(names)
+
+
+@pytest.mark.parametrize("block", of_language("json"), ids=str)
+def test_every_rule_of_an_audience_is_one_that_is_taken(block):
+    compile(parse(block.text), audiences={"vip": parse('{"type": "tag", "tag": "weekly"}')})
 
 
 @pytest.mark.parametrize("block", [b for b in WHOLE if b.language in SCRIPTS], ids=str)

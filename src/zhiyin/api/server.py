@@ -13,7 +13,18 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from zhiyin import __version__
-from zhiyin.api import catalog, hooks, identity, jobs, pages, plans, tables, tracker, unsubscribe
+from zhiyin.api import (
+    audiences,
+    catalog,
+    hooks,
+    identity,
+    jobs,
+    pages,
+    plans,
+    tables,
+    tracker,
+    unsubscribe,
+)
 from zhiyin.api.access import add_routes
 from zhiyin.api.collector import Collector
 from zhiyin.api.errors import handle_errors
@@ -34,7 +45,7 @@ from zhiyin.store.vault import open_segment_keys
 
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
-    *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES,
+    *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Tables about the data itself; part of `core/tables.py`."""
+"""Tables about the data itself, and who is in which audience; part of `core/tables.py`."""
 
 from __future__ import annotations
 
@@ -51,4 +51,15 @@ DUPLICATES = Table(
         req(c.RULE, "string", "what was compared, without its values"),
     ),
     scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+AUDIENCE_MEMBERS = Table(
+    "audience_members", "derived", "Who is in which audience on a day.", "audience",
+    (c.AS_OF_ON, c.AUDIENCE, c.CUSTOMER_ID),
+    (
+        _DAY, req(c.AUDIENCE, "string", "name of the audience"),
+        req(c.VERSION, "int64", "version of its rule"),
+        req(c.CUSTOMER_ID, "string", "the person, as of the row's day", pii="pseudonym"),
+    ),
+    scope=(c.AS_OF_ON, c.AUDIENCE),
 )  # fmt: skip

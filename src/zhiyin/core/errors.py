@@ -5,6 +5,7 @@ ZhiyinError
 ├── WorkspaceError         no workspace here, or one that this version cannot open
 │   └── SchemaTooNew       the lake was written by a newer Zhiyin
 ├── InvalidParameter       an argument is outside its documented range (also a ValueError)
+│   └── InvalidRule        a rule of an audience cannot be read, or names what does not exist
 ├── InputError             a file or a mapping cannot be read (bad *rows* go to quarantine instead)
 ├── NotFound               no such table, customer, campaign, job (also a LookupError)
 ├── NotEnoughData          too little data for an answer; says what is missing
@@ -64,6 +65,20 @@ class InvalidParameter(ZhiyinError, ValueError):
     """An argument is outside its documented range."""
 
     code = "invalid_parameter"
+
+
+class InvalidRule(InvalidParameter):
+    """The rule of an audience cannot be read, or it names what does not exist.
+
+    `reason`: what is wrong, as a code; `where`: the place in the rule, `$` = the whole.
+    """
+
+    code = "invalid_rule"
+
+    def __init__(self, message: str, *, reason: str, where: str = "$", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.where = where
 
 
 class InputError(ZhiyinError):

@@ -185,6 +185,30 @@ messages = sa.Table(
     sa.Column("content", sa.LargeBinary, comment="what to render, encrypted with the party's key"),
 )  # fmt: skip
 
+audiences = sa.Table(
+    "audiences", metadata,
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(16), nullable=False,
+              comment="scheduled (every turn), static (once) or removed"),
+    sa.Column("rule", sa.JSON, nullable=False, comment="rule tree"),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("created_by", sa.String(80), nullable=False),
+    sa.Column("evaluated_on", sa.Date, comment="last day that was evaluated"),
+)  # fmt: skip
+
+membership_changes = sa.Table(
+    "membership_changes", metadata,
+    sa.Column("change_id", sa.Integer, primary_key=True, autoincrement=True,
+              comment="running number: a reader remembers how far it came"),
+    sa.Column("audience", sa.String(80), nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False, comment="version of the audience's rule"),
+    sa.Column("customer_id", sa.String(40), nullable=False, index=True),
+    sa.Column("entered", sa.Boolean, nullable=False, comment="entered, otherwise left"),
+    sa.Column("as_of_on", sa.Date, nullable=False, comment="day that was evaluated"),
+    sa.Column("at", sa.DateTime, nullable=False),
+)  # fmt: skip
+
 api_keys = sa.Table(
     "api_keys", metadata,
     sa.Column("key_id", sa.String(16), primary_key=True, comment="public prefix of the key"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiyin.core import columns as c
-from zhiyin.core.data_tables import DUPLICATES, QUALITY, QUARANTINE
+from zhiyin.core.data_tables import AUDIENCE_MEMBERS, DUPLICATES, QUALITY, QUARANTINE
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
@@ -421,7 +421,7 @@ TABLES: dict[str, Table] = {
         EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
         IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES,
         QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS,
-        MEMBERSHIPS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
+        MEMBERSHIPS, AUDIENCE_MEMBERS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 

@@ -17,6 +17,8 @@ PERMISSIONS: dict[str, str] = {
     "identity:write": "merge two customers, or undo a merge",
     "plan:read": "see tracking plans and events that are not in one",
     "plan:write": "set and remove tracking plans",
+    "audience:read": "see audiences and their rules",
+    "audience:write": "add and change audiences",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -32,10 +34,13 @@ ROLES: dict[str, frozenset[str]] = {
     "marketer": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
+        | {"audience:read", "audience:write"}
     ),
-    "approver": frozenset(_READ | {"people:read", "campaign:approve"}),
+    "approver": frozenset(_READ | {"people:read", "audience:read", "campaign:approve"}),
     "analyst": frozenset(
-        _READ | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
+        _READ
+        | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
+        | {"audience:read", "audience:write"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),

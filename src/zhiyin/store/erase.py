@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.ledger import consents, jobs, messages
+from zhiyin.core.ledger import audiences, consents, jobs, membership_changes, messages
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES
 from zhiyin.store.ledger import scrub_ledger, transaction
@@ -220,7 +220,28 @@ def _erase_from_ledger(
         .values(party_id=new_id, customer_id=new_id, content=None, receipt=None)
     ).rowcount
     counts[jobs.name] = _scrub_jobs(connection, wanted, new_id)
+    hers = membership_changes.c.customer_id.in_(wanted)
+    counts[membership_changes.name] = connection.execute(
+        membership_changes.delete().where(hers)
+    ).rowcount
+    counts[audiences.name] = _scrub_rules(connection, wanted, new_id)
     return counts
+
+
+def _scrub_rules(connection: sa.Connection, wanted: Sequence[str], new_id: str) -> int:
+    """Put the new id where the rule of an audience, in any version, lists the person."""
+    changed = 0
+    rows = connection.execute(sa.select(audiences.c.name, audiences.c.version, audiences.c.rule))
+    for name, version, rule in rows.all():
+        text = json.dumps(rule, ensure_ascii=False)
+        clean = text
+        for one in wanted:
+            clean = clean.replace(one, new_id)
+        if clean != text:
+            mine = (audiences.c.name == name) & (audiences.c.version == version)
+            connection.execute(audiences.update().where(mine).values(rule=json.loads(clean)))
+            changed += 1
+    return changed
 
 
 def _scrub_jobs(connection: sa.Connection, wanted: Sequence[str], new_id: str) -> int:

@@ -1,0 +1,179 @@
+"""`zhiyin audience`: who is meant, by rules in JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zhiyin.core.errors import InputError
+
+if TYPE_CHECKING:
+    from zhiyin.app import Workspace
+    from zhiyin.audience import Rule
+    from zhiyin.audiences import Audiences
+
+app = typer.Typer(name="audience", help="Audiences: rules that say who.", no_args_is_help=True)
+Folder = Annotated[
+    Path,
+    typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day; none: the last that was computed."),
+]
+Name = Annotated[str, typer.Argument(help="Name of the audience.")]
+HERE = Path()
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="File with the rule, JSON.")],
+    name: Annotated[str, typer.Option(help="Its name; none: the file's.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="scheduled (every turn) or static (once).")
+    ] = "scheduled",
+    workspace: Folder = HERE,
+) -> None:
+    """Check a rule and keep it; the next turn asks it."""
+    with _open(workspace, write=True) as shop:
+        made = _audiences(shop, None).add(
+            name or file.stem, _read_rule(file), kind=kind, by="command line"
+        )
+    typer.echo(f"{made.name}: version {made.version}, {made.kind}")
+
+
+@app.command("list")
+def list_all(workspace: Folder = HERE) -> None:
+    """The audiences, with the size that the last turn found."""
+    with _open(workspace) as shop:
+        rows = _audiences(shop, None).listed()
+    for one in rows:
+        size = "not asked yet" if one["size"] is None else f"{one['size']} on {one['evaluated_on']}"
+        typer.echo(f"{one['name']:<30} {one['kind']:<10} version {one['version']:<4} {size}")
+    if not rows:
+        typer.echo("There is no audience yet: zhiyin audience add FILE", err=True)
+
+
+@app.command()
+def show(name: Name, workspace: Folder = HERE) -> None:
+    """An audience with its rule."""
+    with _open(workspace) as shop:
+        _print(_audiences(shop, None).shown(name))
+
+
+@app.command()
+def size(
+    audience: Annotated[str, typer.Argument(help="Name of an audience, or a file with a rule.")],
+    sample: Annotated[int, typer.Option(help="How many members to show.")] = 5,
+    sql: Annotated[bool, typer.Option("--sql", help="Show the query.")] = False,
+    as_of: AsOf = None,
+    workspace: Folder = HERE,
+) -> None:
+    """How many are in now, some of them, and the query; nothing is kept."""
+    from zhiyin.audience.rule import Audience
+
+    path = Path(audience)
+    with _open(workspace) as shop:
+        rule = _read_rule(path) if path.suffix == ".json" else Audience(audience)
+        found = _audiences(shop, as_of).preview(rule, n=sample)
+    if sql:
+        typer.echo(found.sql)
+    typer.echo(f"{found.size} customers")
+    for one in found.sample:
+        typer.echo(one)
+
+
+@app.command()
+def explain(
+    name: Name,
+    customer: Annotated[str, typer.Argument(help="Source's id, e-mail, phone or our id.")],
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    as_of: AsOf = None,
+    workspace: Folder = HERE,
+) -> None:
+    """Whether one customer is in, why, and until when if nothing happens."""
+    with _open(workspace) as shop:
+        found = _audiences(shop, as_of).explain(name, customer, language=lang)
+    typer.echo(found["text"])
+    change = found["next_change_on"]
+    if lang == "zh":
+        typer.echo(f"若无新行为，{change} 会改变" if change else "若无新行为，不会改变")
+    else:
+        typer.echo(f"changes on {change} if nothing happens" if change else "time changes nothing")
+
+
+@app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(help="Names of two or more audiences.")],
+    as_of: AsOf = None,
+    workspace: Folder = HERE,
+) -> None:
+    """How audiences overlap, pair by pair."""
+    with _open(workspace) as shop:
+        found = _audiences(shop, as_of).compare(names)
+    for pair in found:
+        typer.echo(
+            f"{pair.one} / {pair.other}: {pair.both} in both, {pair.only_one} and "
+            f"{pair.only_other} in one only, Jaccard {pair.jaccard:.3f}"
+        )
+
+
+@app.command()
+def changes(
+    name: Annotated[str | None, typer.Argument(help="Of one audience.")] = None,
+    after: Annotated[int, typer.Option(help="Above this number.")] = 0,
+    limit: Annotated[int, typer.Option(help="How many.")] = 20,
+    workspace: Folder = HERE,
+) -> None:
+    """Who entered or left, in order."""
+    with _open(workspace) as shop:
+        rows = _audiences(shop, None).changes(after=after, name=name, limit=limit)
+    for row in rows:
+        said = "entered" if row["entered"] else "left"
+        typer.echo(
+            f"{row['change_id']:>8}  {row['as_of_on']}  {row['customer_id']}  {said} "
+            f"{row['audience']}"
+        )
+    if not rows:
+        typer.echo("Nobody entered or left: a turn asks the audiences (zhiyin run)", err=True)
+
+
+@app.command()
+def remove(name: Name, workspace: Folder = HERE) -> None:
+    """Ask an audience no more; its versions and changes are kept."""
+    from zhiyin.audience.ledger import remove_audience
+    from zhiyin.core.clock import naive_utc
+
+    with _open(workspace, write=True) as shop, shop.store.begin() as connection:
+        remove_audience(connection, name, by="command line", now=naive_utc(shop.clock.now()))
+    typer.echo("removed")
+
+
+def _open(workspace: Path, *, write: bool = False) -> Workspace:
+    from zhiyin.app import Workspace
+
+    return Workspace.open(workspace, write=write)
+
+
+def _audiences(shop: Workspace, as_of: datetime | None) -> Audiences:
+    from zhiyin.audiences import Audiences, usual_day
+
+    day = as_of.date() if as_of else usual_day(shop.store, shop.clock, shop.default_day)
+    return Audiences(shop.store, shop.vault, shop.clock, day)
+
+
+def _read_rule(file: Path) -> Rule:
+    from zhiyin.audience import parse
+
+    try:
+        return parse(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file.name} cannot be read: {error.strerror}") from error
+
+
+def _print(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=date.isoformat))
