@@ -169,7 +169,9 @@ def test_no_file_of_the_workspace_names_an_erased_person(shop, tmp_path):
     assert {k: n for k, n in done.deleted.items() if n} == {
         "customers": 2, "identities": 2, "merges": 1, "quarantine": 1, "tags": 2,
     }  # fmt: skip
-    assert done.ledger == {"consents": 2, "messages": 1, "jobs": 1}
+    assert {k: n for k, n in done.ledger.items() if n} == {
+        "consents": 2, "messages": 1, "jobs": 1,
+    }  # fmt: skip
 
 
 def test_others_keep_everything(shop):
