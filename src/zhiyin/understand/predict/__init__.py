@@ -1,3 +1,5 @@
 """Prediction: who will respond to a campaign, who will buy, and why the model says so."""
 
-__all__ = ["artifact", "labels", "purchase", "response"]
+from zhiyin.understand.predict.evaluation import Evaluation, evaluate
+
+__all__ = ["Evaluation", "artifact", "evaluate", "labels", "purchase", "response"]
