@@ -31,8 +31,9 @@ from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
 
 INNER = 5
 INNER_LARGE = 3
-LARGE = 20_000  # rows from which three inner folds are enough
-BEHIND = 1.02  # log-loss, as a ratio to the best, from which a contender leaves the race
+LARGE = 60_000  # rows from which three inner folds are enough
+CLOSE = 1.01  # log-loss, as a ratio to the best, up to which a contender always stays
+USEFUL = 0.05  # share of the weight in the blend of the first inner fold that lets others stay
 LEAST_ROWS = 1_000  # fewer training rows say too little to send a contender away early
 
 
@@ -91,12 +92,12 @@ def contenders() -> dict[str, Contender]:
     else:
         name, boost = "boosting", partial(Boosting, column_share=0.3)
     return {
-        "logistic": Contender(partial(Logistic, strength=0.1, prepared=True), smooth=True),
-        "logistic_free": Contender(partial(Logistic, strength=1.0, prepared=True), smooth=True),
+        "logistic": Contender(partial(Logistic, strength=0.3, prepared=True), smooth=True),
+        "logistic_strict": Contender(partial(Logistic, strength=0.03, prepared=True), smooth=True),
         name: Contender(partial(boost, trees=300, rate=0.03, leaves=8), smooth=False),
-        f"{name}_deep": Contender(partial(boost, trees=200, rate=0.04, leaves=31), smooth=False),
-        "forest": Contender(Forest, smooth=False, most_rows=20_000),
-        "network": Contender(partial(Network, decay=5.0), smooth=True, most_rows=10_000),
+        f"{name}_deep": Contender(partial(boost, trees=300, rate=0.04, leaves=15), smooth=False),
+        "forest": Contender(partial(Forest, trees=50), smooth=False, most_rows=10_000),
+        "network": Contender(partial(Network, members=2), smooth=True, most_rows=40_000),
         "svm": Contender(KernelSvm, smooth=True, most_rows=4_000),
         "tree": Contender(partial(Tree, depth=6, leaf_share=0.01), smooth=False),
     }
@@ -105,9 +106,10 @@ def contenders() -> dict[str, Contender]:
 def compete(parsed: Parsed, labels: np.ndarray, *, streams: Streams) -> Blended:
     """Fit, compare and blend contenders on training rows.
 
-    A contender whose log-loss on the first inner fold is more than 2 % above the best one's leaves
-    the race there. The winner is the blend, or the best single contender where the blend is not
-    better on inner folds that its weights were not fitted on.
+    After the first inner fold only those race on who are close to the best there or have a weight
+    in its blend: a weaker model that errs elsewhere is worth its time, one that errs alike is not.
+    The winner is the blend, or the best single contender where the blend is not better on inner
+    folds that its weights were not fitted on.
     """
     fold = inner_folds(labels, streams=streams)
     count = int(fold.max()) + 1
@@ -130,7 +132,7 @@ def compete(parsed: Parsed, labels: np.ndarray, *, streams: Streams) -> Blended:
             margins[name][test] = to_margins(model.predict(left_out[contender.smooth]))
         if k == 0 and len(train) >= LEAST_ROWS:
             racing = _keep(racing, margins, labels, test)
-    scores = {name: _score(margin, labels, fold) for name, margin in margins.items()}
+    scores = _scores(margins, labels, fold)
     names = list(racing)
     stacked = np.column_stack([margins[name] for name in names])
     stack, name = _choose(names, stacked, labels, fold)
@@ -197,15 +199,38 @@ def _keep(
     test: np.ndarray,
 ) -> dict[str, Contender]:
     losses = {name: _calibrated_loss(margins[name][test], labels[test]) for name in racing}
-    bound = BEHIND * min(losses.values())
-    return {name: one for name, one in racing.items() if losses[name] <= bound}
+    weights = fit_stack(np.column_stack([margins[n][test] for n in racing]), labels[test]).weights
+    useful = dict(zip(racing, weights >= USEFUL * weights.sum(), strict=True))
+    bound = CLOSE * min(losses.values())
+    return {n: one for n, one in racing.items() if useful[n] or losses[n] <= bound}
 
 
-def _score(margin: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> Score:
-    said = [k for k in np.unique(fold) if not np.isnan(margin[fold == k]).any()]
-    rows = np.isin(fold, said)
-    found = [auc(labels[fold == k], margin[fold == k]) for k in said]
-    return Score(float(np.mean(found)), _calibrated_loss(margin[rows], labels[rows]), len(said))
+def _scores(
+    margins: Mapping[str, np.ndarray], labels: np.ndarray, fold: np.ndarray
+) -> dict[str, Score]:
+    """AUC and log-loss of each contender, comparable also where one left the race early.
+
+    Such a one gets the figure of the best who stayed, plus their difference on the folds that both
+    spoke about.
+    """
+    made: dict[str, Score] = {}
+    whole = {n: m for n, m in margins.items() if not np.isnan(m).any()}
+    every = {n: _figures(m, labels, fold) for n, m in whole.items()}
+    best = min(every, key=lambda n: every[n][1])
+    for name, margin in margins.items():
+        rows = ~np.isnan(margin)
+        own = _figures(margin[rows], labels[rows], fold[rows])
+        if name not in whole:
+            there = _figures(margins[best][rows], labels[rows], fold[rows])
+            own = (own[0] - there[0] + every[best][0], own[1] - there[1] + every[best][1])
+        made[name] = Score(*own, folds=len(np.unique(fold[rows])))
+    return made
+
+
+def _figures(margin: np.ndarray, labels: np.ndarray, fold: np.ndarray) -> tuple[float, float]:
+    """Mean AUC of the folds and calibrated log-loss."""
+    found = [auc(labels[fold == k], margin[fold == k]) for k in np.unique(fold)]
+    return float(np.mean(found)), _calibrated_loss(margin, labels)
 
 
 def _choose(

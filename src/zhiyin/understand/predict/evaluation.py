@@ -14,6 +14,7 @@ from zhiyin.core.rng import Streams
 from zhiyin.core.values import Estimate
 from zhiyin.understand.predict import quality
 from zhiyin.understand.predict.contest import Blended, compete
+from zhiyin.understand.predict.leakage import Finding, check_leakage
 from zhiyin.understand.predict.table import Reading, fit_reader
 from zhiyin.understand.predict.target import check_folds, check_table, read_target
 
@@ -50,12 +51,14 @@ class Contestant:
 class Evaluation:
     """What `evaluate` found; every figure is of rows that the model had not seen.
 
-    `auc`, `ap`, `log_loss` (nats), `brier`, `ece` (10 bins of equal counts), `f1` and `lift` (among
-    the best tenth) are of all out-of-fold predictions together. `ece_floor` is the calibration
-    error that perfect probabilities would show by chance. `intervals` holds 95 % intervals by the
-    names of the figures. `gains` is the share of positives found in the best 10, 20 … 100 % of the
-    rows. `predictions` are calibrated out-of-fold probabilities in the order of the table, NaN
-    where the target is missing; `fold_of_row` is -1 there.
+    `auc` and `ap` are means of the folds, as cross-validation is usually reported. `log_loss`
+    (nats), `brier`, `ece` (10 bins of equal counts), `f1` and `lift` (among the best tenth) are of
+    all out-of-fold predictions together, and so are `auc_pooled` and `ap_pooled`. `ece_floor` is
+    the calibration error that perfect probabilities would show by chance. `intervals` holds 95 %
+    intervals by the names of the figures. `gains` is the share of positives found in the best 10,
+    20 … 100 % of the rows. `leaks` are the findings of `check_leakage`: look at them first.
+    `predictions` are calibrated out-of-fold probabilities in the order of the table, NaN where the
+    target is missing; `fold_of_row` is -1 there.
     """
 
     auc: float
@@ -66,22 +69,20 @@ class Evaluation:
     ece_floor: float
     f1: float
     lift: float
+    auc_pooled: float
+    ap_pooled: float
     gains: tuple[float, ...]
     intervals: Mapping[str, Estimate]
     folds: tuple[Fold, ...]
     candidates: Mapping[str, Contestant]
     columns: tuple[Reading, ...]
+    leaks: tuple[Finding, ...]
     rows: int
     positives: int
     positive: str
     negative: str
     predictions: np.ndarray
     fold_of_row: np.ndarray
-
-    @property
-    def auc_mean(self) -> float:
-        """Mean of the folds' own AUC, as cross-validation is often reported."""
-        return float(np.mean([fold.auc for fold in self.folds]))
 
     def __str__(self) -> str:
         interval = self.intervals["auc"]
@@ -90,7 +91,7 @@ class Evaluation:
             f"log-loss {self.log_loss:.4f}, Brier {self.brier:.4f}, "
             f"ECE {self.ece:.4f} (noise floor {self.ece_floor:.4f}), F1 {self.f1:.4f}, "
             f"lift at 10 % {self.lift:.2f}; {self.rows} rows, {self.positives} {self.positive!r}, "
-            f"{len(self.folds)} folds"
+            f"{len(self.folds)} folds" + "".join(f"\nleak? {finding}" for finding in self.leaks)
         )
 
 
@@ -167,7 +168,7 @@ def evaluate(
             blends.append(blend)
             kept.append(_judge_fold(blend, labels[test], predicted[test]))
     rng = Streams(seed).generator("intervals")
-    figures, intervals = _figures(labels, predicted, chosen, rng=rng)
+    figures, intervals = _figures(labels, predicted, chosen, fold_of, rng=rng)
     floor = quality.calibration_floor(predicted, rng=rng)
     order = quality.best_first(predicted, np.arange(len(labels)))
     return Evaluation(
@@ -178,6 +179,7 @@ def evaluate(
         folds=tuple(kept),
         candidates=_contestants(blends),
         columns=fit_reader(frame).readings,
+        leaks=check_leakage(table, target, positive=positive),
         rows=len(labels),
         positives=int(labels.sum()),
         positive=read.positive,
@@ -219,11 +221,21 @@ def _judge_fold(blend: Blended, labels: np.ndarray, predicted: np.ndarray) -> Fo
 
 
 def _figures(
-    labels: np.ndarray, predicted: np.ndarray, chosen: np.ndarray, *, rng: np.random.Generator
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    chosen: np.ndarray,
+    fold_of: np.ndarray,
+    *,
+    rng: np.random.Generator,
 ) -> tuple[dict[str, float], dict[str, Estimate]]:
-    """Figures of all rows together, with intervals."""
+    """Figures with intervals; a bootstrap draws rows of all folds together."""
     n, top = len(labels), max(1, int(np.floor(TOP * len(labels) + 1e-9)))
     order = quality.best_first(predicted, np.arange(n))
+    parts = [np.flatnonzero(fold_of == k) for k in range(int(fold_of.max()) + 1)]
+    by_fold = {
+        name: float(np.mean([measure(labels[rows], predicted[rows]) for rows in parts]))
+        for name, measure in (("auc", quality.auc), ("ap", quality.average_precision))
+    }
     values = {
         "ap": quality.average_precision(labels, predicted),
         "log_loss": quality.log_loss(labels, predicted),
@@ -246,12 +258,12 @@ def _figures(
         drawn["ece"].append(quality.calibration_error(y, p))
         drawn["f1"].append(quality.f1(y, chosen[rows]))
         drawn["lift"].append(float(y[best].mean() / y.mean()))
-    delong = quality.auc_delong(labels, predicted)
-    intervals = {"auc": delong}
+    intervals = {"auc": quality.auc_delong(labels, predicted, value=by_fold["auc"])}
     for name, value in values.items():
-        low, high = np.quantile(drawn[name], [0.025, 0.975])
-        intervals[name] = Estimate(value, float(low), float(high), n)
-    return {"auc": delong.value, **values}, intervals
+        low, high = np.quantile(drawn[name], [0.025, 0.975]) + by_fold.get(name, value) - value
+        intervals[name] = Estimate(by_fold.get(name, value), float(low), float(high), n)
+    pooled = {"auc_pooled": quality.auc(labels, predicted), "ap_pooled": values["ap"]}
+    return {**values, **by_fold, **pooled}, intervals
 
 
 def _contestants(blends: list[Blended]) -> dict[str, Contestant]:

@@ -80,12 +80,13 @@ def best_first(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return np.lexsort((ids, -scores))
 
 
-def auc_delong(labels: np.ndarray, scores: np.ndarray) -> Estimate:
+def auc_delong(labels: np.ndarray, scores: np.ndarray, *, value: float | None = None) -> Estimate:
     """AUC with its 95 % interval after DeLong, DeLong and Clarke-Pearson (1988), in log-odds.
 
-    The placements are read from ranks (Sun and Xu 2014), so a million rows take a second.
+    The placements are read from ranks (Sun and Xu 2014), so a million rows take a second. A `value`
+    (the mean of folds) takes the interval of all rows together around itself.
     """
-    value = auc(labels, scores)
+    value = auc(labels, scores) if value is None else value
     if np.isnan(value):
         return Estimate(0.5, 0.0, 1.0, len(labels), "one_class")
     high, low = scores[labels == 1], scores[labels == 0]
@@ -106,22 +107,14 @@ def _placements(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (left + np.searchsorted(ordered, scores, side="right")) / (2 * len(others))
 
 
-def average_precision(
-    labels: np.ndarray, scores: np.ndarray, *, weights: np.ndarray | None = None
-) -> float:
-    """Precision averaged over the positives, rows of one score taken together; NaN without any.
-
-    `weights` are how often each row counts (a bootstrap draws them); None counts each once.
-    """
-    counted = np.ones(len(labels)) if weights is None else weights
-    values, inverse = np.unique(-scores, return_inverse=True)
-    hits = np.bincount(inverse, weights=counted * labels, minlength=len(values))
-    rows = np.bincount(inverse, weights=counted, minlength=len(values))
-    found, seen = np.cumsum(hits), np.cumsum(rows)
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Precision averaged over the positives, rows of one score taken together; NaN without any."""
+    values, inverse, rows = np.unique(-scores, return_inverse=True, return_counts=True)
+    hits = np.bincount(inverse, weights=labels, minlength=len(values))
+    found = np.cumsum(hits)
     if not len(found) or found[-1] == 0:
         return float("nan")
-    precision = found / np.maximum(seen, 1)
-    return float((precision * hits).sum() / found[-1])
+    return float((found / np.cumsum(rows) * hits).sum() / found[-1])
 
 
 def log_loss(labels: np.ndarray, probability: np.ndarray) -> float:

@@ -106,17 +106,16 @@ def read_target(table: pd.DataFrame, target: Hashable, *, positive: object = Non
 def _positive(found: list[str], counts: np.ndarray) -> str:
     """The value that a person would want to predict."""
     low = [word.lower() for word in found]
+    try:
+        return found[int(np.argmax([float(word) for word in low]))]
+    except ValueError:
+        pass  # words
     for i in (0, 1):
-        denied = low[i] in NO or re.match(
-            rf"(not|non|no|un)[\s_-]*{re.escape(low[1 - i])}$", low[i]
-        )
+        other = re.escape(low[1 - i])
+        denied = low[i] in NO or re.match(rf"(not|non|no|un)[\s_-]*{other}$", low[i])
         if low[1 - i] in YES or denied:
             return found[1 - i]
-    try:
-        numbers = [float(word) for word in low]
-    except ValueError:
-        return found[0] if counts[0] < counts[1] else found[1]
-    return found[int(np.argmax(numbers))]
+    return found[0] if counts[0] < counts[1] else found[1]
 
 
 def check_folds(labels: np.ndarray, folds: int) -> None:

@@ -48,8 +48,8 @@ def test_a_raw_table_is_read_as_a_person_would(found):
 def test_figures_are_those_of_the_out_of_fold_predictions(found):
     y = (shop()["left"] == "Yes").to_numpy(int)
     p = found.predictions
-    assert found.auc == pytest.approx(roc_auc_score(y, p), abs=1e-12)
-    assert found.ap == pytest.approx(average_precision_score(y, p), abs=1e-12)
+    assert found.auc_pooled == pytest.approx(roc_auc_score(y, p), abs=1e-12)
+    assert found.ap_pooled == pytest.approx(average_precision_score(y, p), abs=1e-12)
     assert found.log_loss == pytest.approx(log_loss(y, p), abs=1e-9)
     assert found.brier == pytest.approx(brier_score_loss(y, p), abs=1e-12)
     assert found.positive == "Yes"
