@@ -34,7 +34,7 @@ from zhiyin.understand.predict.contest import compete
 from zhiyin.understand.predict.table import fit_reader
 
 SHARED = Path(os.environ.get("ZHIYIN_SHARED") or Path(__file__).parents[2] / "shared")
-WINDOW, STEP = 20_000, 2_649  # 8 windows
+WINDOW, STEP = 20_000, 5_297  # 4 windows
 
 
 def read_telco() -> pd.DataFrame:

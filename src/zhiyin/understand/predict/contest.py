@@ -32,8 +32,8 @@ from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
 INNER = 5
 INNER_LARGE = 3
 LARGE = 60_000  # rows from which three inner folds are enough
-CLOSE = 1.01  # log-loss, as a ratio to the best, up to which a contender always stays
-USEFUL = 0.05  # share of the weight in the blend of the first inner fold that lets others stay
+CLOSE = 1.02  # log-loss, as a ratio to the best, up to which a contender always stays
+USEFUL = 0.1  # share of the weight in the blend of the first inner fold that lets others stay
 LEAST_ROWS = 1_000  # fewer training rows say too little to send a contender away early
 
 
@@ -92,14 +92,18 @@ def contenders() -> dict[str, Contender]:
     else:
         name, boost = "boosting", partial(Boosting, column_share=0.3)
     return {
-        "logistic": Contender(partial(Logistic, strength=0.3, prepared=True), smooth=True),
-        "logistic_strict": Contender(partial(Logistic, strength=0.03, prepared=True), smooth=True),
+        "logistic": Contender(
+            partial(Logistic, strength=0.3, prepared=True), smooth=True, most_rows=100_000
+        ),
+        "logistic_strict": Contender(
+            partial(Logistic, strength=0.03, prepared=True), smooth=True, most_rows=100_000
+        ),
         name: Contender(partial(boost, trees=300, rate=0.03, leaves=8), smooth=False),
         f"{name}_deep": Contender(partial(boost, trees=300, rate=0.04, leaves=15), smooth=False),
         "forest": Contender(partial(Forest, trees=50), smooth=False, most_rows=10_000),
         "network": Contender(partial(Network, members=2), smooth=True, most_rows=40_000),
         "svm": Contender(KernelSvm, smooth=True, most_rows=4_000),
-        "tree": Contender(partial(Tree, depth=6, leaf_share=0.01), smooth=False),
+        "tree": Contender(partial(Tree, depth=5, leaf_share=0.02), smooth=False),
     }
 
 

@@ -11,7 +11,10 @@ from zhiyin.understand.predict.table import Parsed
 
 KNOTS = (0.2, 0.4, 0.6, 0.8)  # in ranks, where a spline may bend
 RANKS = 200  # quantiles that ranks are read from
-ONE_HOT = 40  # levels up to which each common level is a column of its own
+ONE_HOT = (40, 10, 3)  # levels up to which each common level is a column of its own
+MANY = 12  # levels from which a tree gets a rate of other rows, and the count
+MOST_COLUMNS = 600  # of common levels together; more of them lower the bound above
+MOST_BENDS = 80  # columns of numbers; more of them stay straight
 COMMON = 10  # rows from which a level is common
 SMOOTHING = 20.0  # rows that the mean response counts for beside a level's own
 PARTS = 5
@@ -68,13 +71,17 @@ class SmoothColumns:
 
     def fit(self, parsed: Parsed, labels: np.ndarray, *, rng: np.random.Generator) -> SmoothColumns:
         """Learn ranks, common levels and rates from training rows."""
-        self.grids_ = [_grid(parsed.numbers[:, j]) for j in range(parsed.numbers.shape[1])]
+        p = parsed.numbers.shape[1]
+        self.grids_ = [_grid(parsed.numbers[:, j], bends=p <= MOST_BENDS) for j in range(p)]
         gaps = np.isnan(parsed.numbers)
         self.marked_ = np.flatnonzero((gaps.sum(0) >= COMMON) & ((~gaps).sum(0) >= COMMON))
         self.common_, self.rates_ = {}, {}
+        most = next(
+            (b for b in ONE_HOT if sum(k for k in parsed.levels if k <= b) <= MOST_COLUMNS), 0
+        )
         for j, levels in enumerate(parsed.levels):
             codes = parsed.codes[:, j]
-            if levels <= ONE_HOT:
+            if levels <= most:
                 rows = np.bincount(codes[codes >= 0], minlength=levels)
                 self.common_[j] = np.flatnonzero((rows >= COMMON) & (rows <= len(codes) - COMMON))
             else:
@@ -137,14 +144,14 @@ def _rank(value: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     return (low + high) / 2
 
 
-def _grid(value: np.ndarray) -> _Grid:
+def _grid(value: np.ndarray, *, bends: bool) -> _Grid:
     known = value[~np.isnan(value)]
     if not len(known):
         return _Grid(np.zeros(2), 0.0, np.inf, bends=False)
     logs = _signed_log(known)
     spread = float(logs.std())
     quantiles = np.quantile(known, np.linspace(0, 1, RANKS + 1))
-    bends = len(np.unique(known)) > 2
+    bends = bends and len(np.unique(known)) > 2
     return _Grid(quantiles, float(logs.mean()), spread if spread > 1e-9 else np.inf, bends)
 
 
@@ -163,11 +170,11 @@ class SplitColumns:
         for j in used:
             codes, levels = parsed.codes[:, j], parsed.levels[j]
             self.rates_[j] = Rates.fit(codes, labels, levels=levels)
-            if levels > ONE_HOT // 4:
+            if levels >= MANY:
                 self.training_[j] = Rates.encode_training(codes, labels, levels=levels, part=part)
             else:
                 self.training_[j] = self.rates_[j].encode(codes)
-            if levels > ONE_HOT // 4:
+            if levels >= MANY:
                 seen = np.bincount(codes[codes >= 0], minlength=levels)
                 self.counts_[j] = np.append(seen, 0).astype(float)
         return self

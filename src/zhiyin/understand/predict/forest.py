@@ -41,7 +41,8 @@ class Forest:
         filled = _filled(features)
         total = np.zeros(len(filled))
         for left, right, feature, threshold, share in self.nodes_:
-            at, moving = np.zeros(len(filled), dtype=np.int64), np.arange(len(filled))
+            at = np.zeros(len(filled), dtype=np.int64)
+            moving = np.arange(len(filled) if left[0] >= 0 else 0)
             while len(moving):
                 node = at[moving]
                 below = filled[moving, feature[node]] <= threshold[node]
