@@ -16,7 +16,12 @@ from zhiyin.understand.predict import quality
 from zhiyin.understand.predict.contest import Blended, compete
 from zhiyin.understand.predict.leakage import Finding, check_leakage
 from zhiyin.understand.predict.table import Reading, fit_reader
-from zhiyin.understand.predict.target import check_folds, check_table, read_target
+from zhiyin.understand.predict.target import (
+    check_folds,
+    check_seed,
+    check_table,
+    read_target,
+)
 
 SAMPLES = 400  # bootstrap
 SHARES = tuple(k / 10 for k in range(1, 11))
@@ -133,7 +138,8 @@ def evaluate(
     NotFound
         If there is no such column.
     InvalidParameter
-        If the target has not two values, a column name occurs twice, or `folds` is out of range.
+        If the target has not two values, a column name occurs twice, or `folds` or `seed` is out
+        of range.
     NotEnoughData
         If the table is empty, has fewer than 20 rows, or a class has fewer rows than folds.
 
@@ -153,6 +159,7 @@ def evaluate(
     check_table(table)
     read = read_target(table, target, positive=positive)
     check_folds(read.labels, folds)
+    check_seed(seed)
     frame = table.loc[read.known, table.columns != target].reset_index(drop=True)
     labels = read.labels
     plan = StratifiedKFold(folds, shuffle=True, random_state=seed)

@@ -118,6 +118,19 @@ def _positive(found: list[str], counts: np.ndarray) -> str:
     return found[0] if counts[0] < counts[1] else found[1]
 
 
+def check_seed(seed: int) -> None:
+    """See that `seed` can start a generator.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is no whole number in 0..4294967295.
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**32:
+        raise InvalidParameter(f"seed is {seed!r}", hint="a whole number from 0 to 4294967295")
+
+
 def check_folds(labels: np.ndarray, folds: int) -> None:
     """See that each fold can be trained and tested.
 

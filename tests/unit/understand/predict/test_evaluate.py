@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
-from zhiyin.understand.predict import evaluate
+from zhiyin.understand.predict import contest, evaluate, leakage
 
 
 def shop(n: int = 600, seed: int = 0) -> pd.DataFrame:
@@ -55,6 +55,30 @@ def test_figures_are_those_of_the_out_of_fold_predictions(found):
     assert found.positive == "Yes"
     assert found.intervals["auc"].low < found.auc < found.intervals["auc"].high
     assert 0.75 < found.auc < 0.9
+
+
+def test_without_lightgbm_the_boosting_of_scikit_learn_competes(found, monkeypatch):
+    monkeypatch.setattr(contest, "lightgbm_or_none", lambda: None)
+    monkeypatch.setattr(leakage, "lightgbm_or_none", lambda: None)
+    other = evaluate(shop(), target="left", folds=2)
+    assert {"boosting", "boosting_deep"} < set(other.candidates)
+    assert found.intervals["auc"].low < other.auc < found.intervals["auc"].high
+
+
+def test_a_seed_out_of_range_is_refused():
+    with pytest.raises(InvalidParameter, match="seed is -1"):
+        evaluate(shop(40), "left", seed=-1)
+
+
+def test_folds_say_what_won_and_candidates_what_they_got(found):
+    assert sum(fold.rows for fold in found.folds) == found.rows
+    assert np.mean([fold.auc for fold in found.folds]) == pytest.approx(found.auc, abs=1e-12)
+    assert all(set(fold.weights) <= set(found.candidates) for fold in found.folds)
+    assert {"logistic", "forest", "network", "svm", "tree"} < set(found.candidates)
+    assert sum(one.weight for one in found.candidates.values()) == pytest.approx(1)
+    assert found.gains[-1] == 1
+    assert found.ece_floor > 0
+    assert "AUC" in str(found)
 
 
 def test_a_target_in_random_order_cannot_be_predicted():
