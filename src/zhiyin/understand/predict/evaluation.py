@@ -160,7 +160,7 @@ def evaluate(
     read = read_target(table, target, positive=positive)
     check_folds(read.labels, folds)
     check_seed(seed)
-    frame = table.loc[read.known, table.columns != target].reset_index(drop=True)
+    frame = table[read.known].drop(columns=target).reset_index(drop=True)
     labels = read.labels
     plan = StratifiedKFold(folds, shuffle=True, random_state=seed)
     predicted, chosen = np.empty(len(labels)), np.empty(len(labels), dtype=bool)

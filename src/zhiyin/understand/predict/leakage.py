@@ -143,7 +143,7 @@ def check_leakage(
     check_table(table)
     read = read_target(table, target, positive=positive)
     check_folds(read.labels, 2)
-    frame = table.loc[read.known, table.columns != target].reset_index(drop=True)
+    frame = table[read.known].drop(columns=target).reset_index(drop=True)
     streams = Streams(0)
     rows = np.arange(len(frame))
     if len(rows) > MOST_ROWS:

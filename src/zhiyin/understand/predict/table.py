@@ -28,6 +28,7 @@ DAY_NS = 86_400e9
 _GROUPED = re.compile(r"^[-+]?[$€£¥￥]?\s*[-+]?\d{1,3}(,\d{3})+(\.\d+)?$")
 _SIGNS = re.compile(r"[$€£¥￥,\s]|%$")
 _NUMBER = re.compile(r"^[-+]?[$€£¥￥]?\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*%?$", re.IGNORECASE)
+_DAY_FIRST = re.compile(r"^(1[3-9]|2\d|3[01])[/.]")
 _DATE = re.compile(
     r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ]\d{1,2}:\d{2}.*)?$|^\d{1,2}[/.]\d{1,2}[/.]\d{4}$"
 )
@@ -73,8 +74,8 @@ class Parsed:
 class _Plan:
     position: int
     reading: Reading
-    as_number: bool = False  # text that holds numbers, or numbers
     timed: bool = False
+    day_first: bool = False
     levels: Mapping[Any, int] = field(default_factory=dict)
     missing_level: int = -1
 
@@ -100,7 +101,8 @@ class Reader:
             column = frame.iloc[:, plan.position]
             kind = plan.reading.kind
             if kind == "date":
-                numbers.extend(_date_parts(read_times(column), timed=plan.timed))
+                times = read_times(column, day_first=plan.day_first)
+                numbers.extend(_date_parts(times, timed=plan.timed))
             elif kind == "number":
                 value = read_numbers(column)
                 numbers.append(value)
@@ -132,7 +134,9 @@ def _plan(column: pd.Series, position: int) -> _Plan:
         known = times[~np.isnan(times)]
         kind = "date" if len(np.unique(known)) > 1 else "constant"
         reading = Reading(name, kind, len(np.unique(known)), 1 - len(known) / n)
-        return _Plan(position, reading, timed=bool(np.any(known % 1)))
+        first = column.dtype == object or isinstance(column.dtype, pd.StringDtype)
+        day_first = first and has_day_first(_distinct_words(column)[1])
+        return _Plan(position, reading, timed=bool(np.any(known % 1)), day_first=day_first)
     if is_number(column):
         value = read_numbers(column)
         known = value[~np.isnan(value)]
@@ -240,24 +244,42 @@ def _number(word: str) -> float:
     return float(_SIGNS.sub("", word)) if fits else float("nan")
 
 
-def read_times(column: pd.Series) -> np.ndarray:
-    """Days since 1970 (UTC, with fractions), NaN where there is none."""
+def read_times(column: pd.Series, *, day_first: bool | None = None) -> np.ndarray:
+    """Days since 1970 (UTC, with fractions), NaN where there is none.
+
+    `day_first` reads 3/4/2024 as the third of April; None looks for a day above 12 to know.
+    """
     kind = column.dtype
     if isinstance(kind, pd.PeriodDtype):
         column = column.dt.to_timestamp()
     if pd.api.types.is_integer_dtype(kind):
         value = read_numbers(column)
-        return value / (86_400 if np.nanmax(value) <= EPOCH_S[1] else 86_400_000)
+        return value / np.where(value <= EPOCH_S[1], 86_400, 86_400_000)
     if not pd.api.types.is_datetime64_any_dtype(kind):
         codes, words = _distinct_words(column)
-        times = pd.to_datetime(
-            pd.Series([*words, ""]), errors="coerce", utc=True, format="mixed"
-        ).iloc[codes]
+        first = has_day_first(words) if day_first is None else day_first
+        times = _moments([*words, ""], day_first=first).iloc[codes]
     else:
         times = pd.to_datetime(column, utc=True)
     moments = times.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]")
     days = moments.astype(np.int64) / DAY_NS
     return np.where(np.isnat(moments), np.nan, days)
+
+
+def has_day_first(words: list[str]) -> bool:
+    """Whether any of the words is a day such as 31/01/2024."""
+    return any(_DAY_FIRST.match(word) for word in words)
+
+
+def _moments(words: list[str], *, day_first: bool) -> pd.Series:
+    """A time for each word, NaT where it is none; a year that stands first is never a day."""
+    plain = pd.Series([word if _DATE.match(word) else "" for word in words], dtype=object)
+    year_first = plain.str.match(r"\d{4}").to_numpy(dtype=bool)
+    parts = [
+        pd.to_datetime(plain[rows], errors="coerce", utc=True, format="mixed", dayfirst=first)
+        for rows, first in ((year_first, False), (~year_first, day_first))
+    ]
+    return pd.concat([part.astype("datetime64[ns, UTC]") for part in parts]).sort_index()
 
 
 def _date_parts(days: np.ndarray, *, timed: bool) -> list[np.ndarray]:

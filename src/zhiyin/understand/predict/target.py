@@ -47,6 +47,11 @@ def check_table(table: pd.DataFrame) -> None:
             f"the table is empty: {table.shape[0]} rows, {table.shape[1]} columns",
             hint="pass a table with one row a customer",
         )
+    if table.columns.nlevels > 1:
+        raise InvalidParameter(
+            f"column names have {table.columns.nlevels} levels",
+            hint="give each column one name: table.columns = ['_'.join(c) for c in table.columns]",
+        )
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise InvalidParameter(
@@ -75,7 +80,7 @@ def read_target(table: pd.DataFrame, target: Hashable, *, positive: object = Non
     InvalidParameter
         If the target has not two values, or `positive` is none of them.
     """
-    if target not in table.columns:
+    if not isinstance(target, Hashable) or target not in table.columns:
         names = ", ".join(map(repr, table.columns[:SHOWN]))
         more = f" and {table.shape[1] - SHOWN} more" if table.shape[1] > SHOWN else ""
         raise NotFound(f"the table has no column {target!r}", hint=f"it has {names}{more}")

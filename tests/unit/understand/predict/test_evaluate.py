@@ -100,6 +100,8 @@ def test_a_target_in_random_order_cannot_be_predicted():
         (shop(40).iloc[:0], "left", NotEnoughData, "empty"),
         (pd.concat([shop(40), shop(40)[["plan"]]], axis=1), "left", InvalidParameter, "'plan'"),
         ({"left": [1]}, "left", InvalidParameter, "dict"),
+        (shop(40), ["left"], NotFound, "no column"),
+        (pd.concat({"a": shop(40)}, axis=1), ("a", "left"), InvalidParameter, "2 levels"),
     ],
 )
 def test_bad_input_gets_a_sentence_and_a_hint(table, target, error, words):

@@ -70,6 +70,25 @@ def test_rows_that_were_not_learned_from_may_hold_anything():
     np.testing.assert_array_equal(parsed.numbers[:, 0], [np.nan, np.nan, 1])
 
 
+def test_a_day_above_twelve_says_how_days_are_written():
+    frame = pd.DataFrame({"x": ["03/04/2024", "31/01/2024", "2024-03-04"] * 20})
+    days = fit_reader(frame).read(frame).numbers[:3, 0]
+    assert days.tolist() == [19816, 19753, 19786]
+    other = fit_reader(frame).read(frame.iloc[:1])  # alone it would be the fourth of March
+    assert other.numbers[0, 0] == 19816
+
+
+def test_a_column_that_is_empty_in_other_rows_is_missing_there():
+    frame = pd.DataFrame({
+        "a": pd.array([1_600_000_000, 1_700_000_000] * 20, dtype="Int64"),
+        "b": pd.to_datetime(["2024-01-01", "2024-01-02"] * 20),
+        "c": ["2024-01-01", "2024-01-02"] * 20,
+    })  # fmt: skip
+    empty = frame.iloc[:2].copy()
+    empty.loc[:, :] = None
+    assert np.isnan(fit_reader(frame).read(empty).numbers).all()
+
+
 def test_a_date_gives_its_day_week_and_month():
     frame = pd.DataFrame({"x": ["2024-03-01", "2024-03-04"] * 30})
     assert fit_reader(frame).read(frame).numbers[1].tolist() == [19786, 63, 3, 0]
