@@ -31,7 +31,7 @@ from zhiyin.collect.load import read_rates
 from zhiyin.collect.merge_guards import limits_of
 from zhiyin.collect.received import Received, unpack
 from zhiyin.collect.shape import lake_rows
-from zhiyin.collect.tracking import PLACES, Event, Refused, read_request
+from zhiyin.collect.tracking import PLACES, Event, Reader, Refused
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
@@ -89,6 +89,7 @@ class _Unit:
     plans: Plans | None
     now: datetime
     shaper: Shaper
+    reader: Reader = field(default_factory=Reader)
     people: People = field(default_factory=People)
     shop: Shop = field(default_factory=Shop)
     consents: Consents = field(default_factory=Consents)
@@ -193,7 +194,7 @@ def _slices(run: _Unit, frames: Iterable[Frame]) -> Iterator[list[Event]]:
             run.refused.append(Refused(frame.number * PLACES, nobody, "bad_frame", frame.payload))
             continue
         events: list[Event] = []
-        for one in read_request(received, frame.number):
+        for one in run.reader.read(received, frame.number):
             if isinstance(one, Refused):
                 run.refused.append(one)
             else:
@@ -216,13 +217,14 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
     fresh = _without_repeats(run, events)
     if run.plans is not None:
         fresh = [(id_, one) for id_, one in fresh if _fits_plan(run, run.plans, one)]
-    _find_parties(run, [one for _, one in fresh])
-    kept = [Kept(one, id_, _party(run, one)) for id_, one in fresh]
+    parties = _parties(run, [_who(one) for _, one in fresh])
+    kept = [
+        Kept(one, id_, party) for (id_, one), party in zip(fresh, parties, strict=True) if party
+    ]
     good, rows, items = run.shaper.shape(kept)
     run.refused += [
         Refused(
-            one.event.line_no, one.event.request, "too_deep",
-            msgspec.json.encode(msgspec.structs.asdict(one.event) | {"request": None}),
+            one.event.line_no, one.event.request, "too_deep", one.event.content(),
             one.event.user_id, one.event.anonymous_id,
         )
         for one in kept
@@ -230,12 +232,12 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
     ]  # fmt: skip
     for one in good:
         run.people.see(one)
-        if one.event.context:
+        if "consent" in one.event.context:
             run.consents.see(one)
-        if one.plain:
+        if one.shape.said.plain:
             run.shop.see(one)
-        for code in one.event.findings:
-            run.findings[code] += 1
+        if one.event.findings:
+            run.findings.update(one.event.findings)
     run.events += len(good)
     for table, made in (("events", rows), ("item_events", items)):
         if made.num_rows:
@@ -246,13 +248,14 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
 def _without_repeats(run: _Unit, events: list[Event]) -> list[tuple[str, Event]]:
     """Events with their ids, without those known before in the unit or in the lake."""
     hashed = run.vault.party_ids(_EVENT, [f"{one.request.source}|{one.key}" for one in events])
-    first: dict[str, Event] = {}
+    fresh: dict[str, Event] = {}
     for text, one in zip(hashed, events, strict=True):
-        first.setdefault(f"{one.request.source}:e_{text[2:]}", one)
-    fresh = {id_: one for id_, one in first.items() if id_ not in run.seen}
-    run.seen.update(fresh)
+        id_ = f"{one.request.source}:e_{text[2:]}"
+        if id_ not in run.seen:
+            run.seen.add(id_)
+            fresh[id_] = one
     if fresh:
-        since = min(one.request.received_us for one in fresh.values())
+        since = next(iter(fresh.values())).request.received_us  # they are in this order
         moment = datetime(1970, 1, 1) + timedelta(microseconds=since)  # noqa: DTZ001 - naive UTC
         held = run.store.read("events")
         held = held.filter(held[c.LOAD_ID] != run.unit, held[c.RECEIVED_AT] >= moment - WINDOW)
@@ -260,9 +263,10 @@ def _without_repeats(run: _Unit, events: list[Event]) -> list[tuple[str, Event]]
         found = held.semi_join(wanted, c.EVENT_ID).select(c.EVENT_ID).to_pyarrow()
         for id_ in found.column(0).to_pylist():
             fresh.pop(id_, None)
-    run.duplicates += len(events) - len(fresh)
-    run.again.update(Counter(one.request.source for one in events))
-    run.again.subtract(Counter(one.request.source for one in fresh.values()))
+    if len(fresh) < len(events):
+        run.duplicates += len(events) - len(fresh)
+        run.again.update(Counter(one.request.source for one in events))
+        run.again.subtract(Counter(one.request.source for one in fresh.values()))
     return list(fresh.items())
 
 
@@ -271,37 +275,31 @@ def _fits_plan(run: _Unit, plans: Plans, event: Event) -> bool:
     event.findings.extend(findings)
     if refuse:
         run.findings.update(findings)
-        content = msgspec.json.encode(msgspec.structs.asdict(event) | {"request": None})
         run.refused.append(
-            Refused(event.line_no, event.request, "against_plan", content, event.user_id,
+            Refused(event.line_no, event.request, "against_plan", event.content(), event.user_id,
                     event.anonymous_id, ", ".join(findings))
         )  # fmt: skip
     return not refuse
 
 
-def _find_parties(run: _Unit, events: Iterable[Event | Refused]) -> None:
-    """Work out the parties of ids that are new to the unit, all of a namespace at once."""
+def _parties(run: _Unit, people: Sequence[tuple[str, str] | None]) -> list[str | None]:
+    """The party of each (namespace, id); those new to the unit are hashed all at once."""
     wanted: dict[str, set[str]] = {}
-    for one in events:
-        key = _who(one)
-        if key is not None and key not in run.parties:
-            wanted.setdefault(key[0], set()).add(key[1])
+    for who in {*people} - run.parties.keys():
+        if who is not None:
+            wanted.setdefault(who[0], set()).add(who[1])
     for namespace, values in wanted.items():
         listed = sorted(values)
         for value, party in zip(listed, run.vault.party_ids(namespace, listed), strict=True):
             run.parties[namespace, value] = party
+    return [who and run.parties[who] for who in people]
 
 
 def _who(one: Event | Refused) -> tuple[str, str] | None:
+    """Whom an event is about: namespace and id; None only where it is refused."""
     if one.user_id is not None:
         return one.request.user_namespace, one.user_id
     return None if one.anonymous_id is None else (ANONYMOUS, one.anonymous_id)
-
-
-def _party(run: _Unit, event: Event) -> str:
-    who = _who(event)
-    assert who is not None  # noqa: S101 - read_request refuses events of nobody
-    return run.parties[who]
 
 
 def _finish(run: _Unit) -> None:
@@ -321,8 +319,7 @@ def _write_refused(run: _Unit) -> None:
     if not refused:
         return
     run.reasons.update(one.reason for one in refused)
-    _find_parties(run, refused)
-    named = [who and run.parties[who] for who in map(_who, refused)]
+    named = _parties(run, [_who(one) for one in refused])
     columns = {
         c.SOURCE: pa.array([one.request.source for one in refused], pa.string()),
         c.LINE_NO: pa.array([one.line_no for one in refused], pa.int64()),

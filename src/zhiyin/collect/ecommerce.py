@@ -5,6 +5,7 @@ Names are compared without case, with spaces for underscores.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 ITEM_KINDS: dict[str, str] = {
@@ -74,7 +75,7 @@ def product_id_of(fields: dict[str, Any]) -> str | None:
     return None
 
 
-def order_id_of(properties: dict[str, Any]) -> str | None:
+def order_id_of(properties: Mapping[str, Any]) -> str | None:
     """The id of the order an event is about."""
     for name in ("order_id", "orderId"):
         if name in properties and (found := short_id(properties[name])) is not None:
@@ -82,7 +83,7 @@ def order_id_of(properties: dict[str, Any]) -> str | None:
     return None
 
 
-def products_of(properties: dict[str, Any]) -> list[dict[str, Any]]:
+def products_of(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The products of an event that has a list of them; what is no object is left out."""
     products = properties.get("products")
     if not isinstance(products, list):

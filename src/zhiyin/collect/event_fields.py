@@ -8,20 +8,20 @@ look like an e-mail address, a telephone or an id number, whatever their key.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from zhiyin.collect.event_json import MAX_DEPTH
 from zhiyin.collect.mapping import EMAIL, PHONE
 from zhiyin.collect.personal import looks_personal, mask
-from zhiyin.collect.tracking import MAX_DEPTH
 
 SUSPECT = r"[@＠]|\+\d[\d ().-]{7,}|(?:^|[^\d.])1[3-9]\d{9}(?:\D|$)|\d{17}|\d{3}-\d{2}-\d{4}"
 """Text without this holds no e-mail address, telephone or id number (RE2 and `re` read it)."""
-_SUSPECT = re.compile(SUSPECT)
+SUSPECTED = re.compile(SUSPECT)
 _KEYS = re.compile(
     r"^(?:ip|ip_?v?[46]?_?address|idf[av]|g?a?a?id|imei|meid|oaid|ad_?id|advertising_?id|"
     r"(?:push|device|fcm|apns)_?token|token|mac|mac_?address|ssid|username|user_?name|login|"
@@ -43,7 +43,8 @@ OF_PRODUCTS = frozenset(
      "total", "revenue", "value", "position", "gtin", "upc", "ean", "barcode"}
 )  # fmt: skip
 """Keys whose numbers may look like a telephone and are none."""
-_UTM = ("source", "medium", "campaign", "content", "term")
+Found = tuple[str, Any, str]
+"""A personal value: the name it is kept under, itself, and where it stood."""
 
 
 class TooDeep(Exception):
@@ -66,13 +67,13 @@ class Splitter:
     def split(
         self,
         fields: dict[str, Any],
-        personal: dict[str, Any],
+        found: list[Found],
         *,
         people: bool = False,
         within: str = "",
         depth: int = 3,
     ) -> dict[str, Any]:
-        """The open fields of `fields`; personal ones are put into `personal`.
+        """The open fields of `fields`; personal ones are added to `found`.
 
         Nulls and empty texts are left out. `people` says that the fields describe a person, so
         that any kind of name is personal.
@@ -91,16 +92,16 @@ class Splitter:
             verdict = verdicts.get((key, people)) or self.verdict(key, people=people)
             if verdict != "open":
                 check_depth(value, depth + 1)
-                put(personal, verdict, value, within)
+                found.append((verdict, value, within))
             elif isinstance(value, dict):
                 inner = self.split(
-                    value, personal, people=people or key == "device", within=f"{within}{key}.",
+                    value, found, people=people or key == "device", within=f"{within}{key}.",
                     depth=depth + 1,
                 )  # fmt: skip
                 if inner:
                     made[key] = inner
             elif isinstance(value, list):
-                inner = self._list(value, personal, people, f"{within}{key}.", depth + 1)
+                inner = self._list(value, found, people, f"{within}{key}.", depth + 1)
                 if inner:
                     made[key] = inner
             else:
@@ -108,7 +109,7 @@ class Splitter:
         return made
 
     def _list(
-        self, values: list[Any], personal: dict[str, Any], people: bool, within: str, depth: int
+        self, values: list[Any], found: list[Found], people: bool, within: str, depth: int
     ) -> list[Any]:
         if depth > MAX_DEPTH:
             raise TooDeep
@@ -117,11 +118,11 @@ class Splitter:
             if isinstance(value, dict):
                 made.append(
                     self.split(
-                        value, personal, people=people, within=f"{within}{place}.", depth=depth + 1
+                        value, found, people=people, within=f"{within}{place}.", depth=depth + 1
                     )
                 )
             elif isinstance(value, list):
-                made.append(self._list(value, personal, people, f"{within}{place}.", depth + 1))
+                made.append(self._list(value, found, people, f"{within}{place}.", depth + 1))
             else:
                 made.append(value)
         return made
@@ -156,6 +157,13 @@ def put(personal: dict[str, Any], name: str, value: Any, within: str = "") -> No
         personal[f"{within}{name}"] = value
 
 
+def put_all(personal: dict[str, Any], found: Iterable[Found]) -> None:
+    """`put` each of `found`, in their order."""
+    for name, value, within in found:
+        if personal.setdefault(name, value) != value:
+            personal[f"{within}{name}"] = value
+
+
 def suspects(column: pa.Array) -> list[int]:
     """Places of texts that may hold a personal value."""
     hits = pc.call_function(
@@ -170,10 +178,9 @@ def clean(fields: bytes, personal: dict[str, Any]) -> bytes | None:
     return msgspec.json.encode(made) if made else None
 
 
-def clean_fields(fields: dict[str, Any], personal: dict[str, Any]) -> dict[str, Any]:
+def clean_fields(fields: Mapping[str, Any], personal: dict[str, Any]) -> Mapping[str, Any]:
     """`clean` for fields that are not encoded yet."""
-    text = msgspec.json.encode(fields)
-    if not fields or not _SUSPECT.search(text.decode()):
+    if not fields or not SUSPECTED.search(msgspec.json.encode(fields).decode()):
         return fields
     return _clean(fields, personal, "", "") or {}
 
@@ -183,7 +190,7 @@ def _clean(value: Any, personal: dict[str, Any], key: str, within: str) -> Any:
         made = {}
         for name, one in value.items():
             kept = name
-            if _SUSPECT.search(name) and looks_personal("", (name,), of_people=False):
+            if SUSPECTED.search(name) and looks_personal("", (name,), of_people=False):
                 put(personal, "key", name, within)
                 kept = mask(name)
             inner = _clean(one, personal, name, f"{within}{name}.")
@@ -198,66 +205,10 @@ def _clean(value: Any, personal: dict[str, Any], key: str, within: str) -> Any:
     text = value if isinstance(value, str) else str(value)
     if key in OF_PRODUCTS and "@" not in text and "＠" not in text:
         return value
-    if not _SUSPECT.search(text):
+    if not SUSPECTED.search(text):
         return value
     masked = mask(text)
     if masked == text and not looks_personal("", (text,), of_people=False):
         return value
     put(personal, within.rstrip(".").rpartition(".")[2], value, within)
     return None
-
-
-def read_page(
-    event_properties: dict[str, Any], context: dict[str, Any], personal: dict[str, Any]
-) -> tuple[str | None, str | None, dict[str, str]]:
-    """Address without query, host of the referrer, and the query's utm parameters.
-
-    The query itself is personal: it may hold anything. So is a path that looks so.
-    """
-    page = context.get("page")
-    page = page if isinstance(page, dict) else {}
-    url = page.get("url") or event_properties.get("url")
-    referrer = page.get("referrer") or event_properties.get("referrer")
-    if not referrer and isinstance(context.get("referrer"), dict):
-        referrer = context["referrer"].get("url")
-    address, utm = None, {}
-    if isinstance(url, str) and url:
-        head, mark, rest = url.partition("?")
-        address = head.partition("#")[0][:2000] or None
-        if mark or "#" in url:
-            put(personal, "url", url)
-            if "utm_" in rest:
-                utm = read_utm(rest)
-        if address and (_SUSPECT.search(address) or ("//" in address and "@" in address)):
-            put(personal, "url", url)
-            address = mask(address)
-    search = page.get("search")
-    if isinstance(search, str) and search and not utm and "utm_" in search:
-        utm = read_utm(search.lstrip("?"))
-    host = None
-    if isinstance(referrer, str) and referrer:
-        host = _host(referrer)
-        put(personal, "referrer", referrer)
-    return address, host, utm
-
-
-def _host(url: str) -> str | None:
-    try:
-        name = urlsplit(url if "//" in url else f"//{url}").hostname
-    except ValueError:
-        return None
-    return name[:255] if name and not _SUSPECT.search(name) else None
-
-
-def read_utm(query: str) -> dict[str, str]:
-    """The utm parameters of a query, by their short name; the first of several counts."""
-    made: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(query.partition("#")[0], max_num_fields=200)
-    except ValueError:
-        return {}
-    for key, value in pairs:
-        short = key.removeprefix("utm_")
-        if short != key and short in _UTM and value:
-            made.setdefault(short, value[:400])
-    return made

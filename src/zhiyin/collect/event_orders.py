@@ -26,6 +26,7 @@ from zhiyin.collect.ecommerce import (
 )
 from zhiyin.collect.event_money import exact
 from zhiyin.collect.event_rows import Kept
+from zhiyin.collect.event_shop import Product
 from zhiyin.collect.files import Raw
 from zhiyin.collect.ledger import TRACKED
 from zhiyin.collect.load import load_id_of, load_raw
@@ -59,28 +60,26 @@ class Shop:
 
     def see(self, one: Kept) -> None:
         """Note what an event says about orders, products and opinions."""
-        event = one.event
-        kind = ORDER_EVENTS.get(one.plain)
-        if kind is not None and one.order_id is not None:
-            self.orders.setdefault(one.order_id, []).append(
+        event, said = one.event, one.shape.said
+        kind = ORDER_EVENTS.get(said.plain)
+        if kind is not None and said.order is not None:
+            self.orders.setdefault(said.order, []).append(
                 OrderEvent(one.event_id, kind, event.occurred_us, one.party_id,
-                           event.request.kind, one.open)
+                           event.request.kind, said.open)
             )  # fmt: skip
-        source = event.request.source
-        for item in one.items:
-            if "@" not in item.product_id:
-                self._product(f"{source}:{item.product_id}", one, item.place, item.fields)
-        if one.items and one.plain.endswith("reviewed"):
-            self._review(one, source)
+        for product in said.products:
+            self._product(product, one)
+        if said.items and said.plain.endswith("reviewed"):
+            self._review(one, event.request.source)
 
-    def _product(self, product: str, one: Kept, place: int, fields: dict[str, Any]) -> None:
-        known = self.products.get(product)
-        at = one.event.occurred_us
+    def _product(self, product: Product, one: Kept) -> None:
+        """Keep the first event that names the product, or the first one, of equal ones by id."""
+        known, at = self.products.get(product.id), one.event.occurred_us
         if known is not None and not known[0][0] and known[0][1] < at:
             return
-        rank = (not fields.get("name"), at, one.event_id, place)
+        rank = (product.nameless, at, one.event_id, product.place)
         if known is None or rank < known[0]:
-            self.products[product] = (rank, fields, at)
+            self.products[product.id] = (rank, product.fields, at)
 
     def _review(self, one: Kept, source: str) -> None:
         fields = one.event.properties
@@ -95,7 +94,7 @@ class Shop:
         row: Row = {
             c.TEXT_ID: f"e.{one.event_id.rpartition(':')[2]}", c.KIND: REVIEW, c.BODY: body,
             c.OCCURRED_AT: _iso(one.event.occurred_us), c.RATING: rating,
-            c.PRODUCT_ID: one.items[0].product_id, _PARTY: one.party_id,
+            c.PRODUCT_ID: one.shape.said.items[0].product_id, _PARTY: one.party_id,
         }  # fmt: skip
         self.reviews.append((source, row))
 

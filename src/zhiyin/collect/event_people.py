@@ -29,6 +29,7 @@ from zhiyin.core.protocols import Store, Vault
 from zhiyin.core.tables import TABLES
 
 ANONYMOUS = "anonymous_id"
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _LOOSE = (EMAIL, PHONE, ANONYMOUS)
 """Namespaces of identifiers that belong to the one user who was seen with them."""
 _COLUMNS = {
@@ -47,39 +48,60 @@ class Traits(NamedTuple):
     at: int  # microseconds since 1970
     event_id: str
     columns: dict[str, str]
-    open: dict[str, Any]
+    open: Mapping[str, Any]
     personal: dict[str, Any]
     source: str
 
 
+Seen = tuple[str, str | None, str | None, str, str]
+"""Who an event is about: party, user id, anonymous id, namespace of the user id, source."""
+
+
 @dataclass
 class People:
-    """What a unit knows about people; filled event by event.
+    """What a unit knows about people; filled event by event, then settled.
 
-    `sightings`: (namespace, normalised value, party) → first time and source. `customers`: party
-    → first time and source of those who are customers. `traits`: what identifies say.
+    `seen`: who was seen, and when first. `sightings`: (namespace, normalised value, party) →
+    first time and source. `customers`: party → first time and source of those who are customers.
+    `traits`: what identifies say.
     """
 
+    seen: dict[Seen, int] = field(default_factory=dict)
     sightings: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
     customers: dict[str, tuple[int, str]] = field(default_factory=dict)
     traits: list[Traits] = field(default_factory=list)
 
     def see(self, one: Kept) -> None:
         """Note who the event is about, and which identifiers it holds together."""
-        event, party = one.event, one.party_id
-        at, request = event.occurred_us, event.request
-        if event.user_id is not None:
-            self._sight((request.user_namespace, event.user_id, party), at, request.source)
-            self._customer(party, at, request.source)
-        if event.anonymous_id is not None:
-            self._sight((ANONYMOUS, event.anonymous_id, party), at, request.source)
-        if event.kind == "alias" and isinstance(previous := event.other.get("previousId"), str):
-            if previous.strip() and event.user_id is not None:
-                self._sight((ANONYMOUS, previous.strip(), party), at, request.source)
-        if event.kind == "identify":
+        event, request = one.event, one.event.request
+        at = event.occurred_us
+        who = (one.party_id, event.user_id, event.anonymous_id, request.user_namespace,
+               request.source)  # fmt: skip
+        known = self.seen.get(who)
+        if known is None or at < known:
+            self.seen[who] = at
+        if event.kind == "alias":
+            self._alias(one)
+        elif event.kind == "identify":
             self._identify(one)
-        if one.order_id is not None and one.plain.endswith("completed"):
-            self._customer(party, at, request.source)
+        said = one.shape.said
+        if said.order is not None and said.plain.endswith("completed"):
+            self._customer(one.party_id, at, request.source)
+
+    def settle(self) -> None:
+        """Make sightings and customers of who was seen."""
+        for (party, user_id, anonymous_id, namespace, source), at in self.seen.items():
+            if user_id is not None:
+                self._sight((namespace, user_id, party), at, source)
+                self._customer(party, at, source)
+            if anonymous_id is not None:
+                self._sight((ANONYMOUS, anonymous_id, party), at, source)
+
+    def _alias(self, one: Kept) -> None:
+        event, previous = one.event, one.event.other.get("previousId")
+        if isinstance(previous, str) and previous.strip() and event.user_id is not None:
+            key = (ANONYMOUS, previous.strip(), one.party_id)
+            self._sight(key, event.occurred_us, event.request.source)
 
     def _sight(self, key: tuple[str, str, str], at: int, source: str) -> None:
         known = self.sightings.get(key)
@@ -93,7 +115,7 @@ class People:
 
     def _identify(self, one: Kept) -> None:
         event, request = one.event, one.event.request
-        personal = dict(one.trait_personal)
+        personal = dict(one.shape.trait_personal)
         for namespace, normalise in ((EMAIL, normalise_email), (PHONE, normalise_phone)):
             value = personal.get(namespace)
             value = str(value) if isinstance(value, str | int) else ""
@@ -101,13 +123,13 @@ class People:
             if found is not None:
                 self._sight((namespace, found, one.party_id), event.occurred_us, request.source)
                 self._customer(one.party_id, event.occurred_us, request.source)
-        if not one.traits and not personal:
+        if not one.shape.traits and not personal:
             return
         raw = {**_object(event.context.get("traits")), **event.traits}
         self.traits.append(
             Traits(
                 one.party_id, event.occurred_us, one.event_id, _columns(raw, event.context),
-                clean_fields(one.traits, personal), personal, request.source,
+                clean_fields(one.shape.traits, personal), personal, request.source,
             )
         )  # fmt: skip
 
@@ -120,8 +142,7 @@ def _columns(traits: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str,
     address = _object(traits.get("address"))
     made = {}
     for column, names in _COLUMNS.items():
-        values = [*(traits.get(n) for n in names), *(address.get(n) for n in names)]
-        values += [context.get(n) for n in names]
+        values = (place.get(name) for place in (traits, address, context) for name in names)
         found = next((v for v in values if isinstance(v, str) and 0 < len(v) <= 80), None)
         if found is not None and "@" not in found:
             made[column] = found
@@ -140,6 +161,7 @@ class Writer:
 
     def write(self, people: People) -> dict[str, int]:
         """Identities, merges and customers of the unit, in this order; rows by table."""
+        people.settle()
         fresh = self._identities(people)
         made = {"identities": len(fresh), "merges": 0}
         if fresh:
@@ -156,26 +178,32 @@ class Writer:
 
     def _identities(self, people: People) -> list[str]:
         """Append sightings that the lake does not hold; their identity ids."""
-        seen = sorted(people.sightings.items())
-        tokens = [self.vault.token("identity", f"{n}|{v}") for (n, v, _), _ in seen]
+        token = self.vault.token
+        seen = sorted(
+            (token("identity", f"{namespace}|{value}"), party, namespace, at, source)
+            for (namespace, value, party), (at, source) in people.sightings.items()
+        )
         if not seen:
             return []
-        parties = [party for (_, _, party), _ in seen]
+        tokens = [one[0] for one in seen]
         held = self.held("identities", c.IDENTITY_ID, tokens, [c.IDENTITY_ID, c.PARTY_ID])
         there = set(zip(held.column(0).to_pylist(), held.column(1).to_pylist(), strict=True))
-        new = [i for i, pair in enumerate(zip(tokens, parties, strict=True)) if pair not in there]
+        new = [one for one in seen if one[:2] not in there] if there else seen
+        if not new:
+            return []
+        tokens, parties, namespaces, moments, sources = zip(*new, strict=True)
         columns = {
-            c.IDENTITY_ID: pa.array([tokens[i] for i in new], pa.string()),
-            c.NAMESPACE: pa.array([seen[i][0][0] for i in new], pa.string()),
-            c.PARTY_ID: pa.array([parties[i] for i in new], pa.string()),
-            c.VALID_AT: _moments(seen[i][1][0] for i in new),
-            c.SOURCE: pa.array([seen[i][1][1] for i in new], pa.string()),
+            c.IDENTITY_ID: pa.array(tokens, pa.string()),
+            c.NAMESPACE: pa.array(namespaces, pa.string()),
+            c.PARTY_ID: pa.array(parties, pa.string()),
+            c.VALID_AT: _moments(moments),
+            c.SOURCE: pa.array(sources, pa.string()),
         }
         rows = lake_rows(
             columns, TABLES["identities"], len(new), load_id=self.load_id, loaded_at=self.now
         )
         self._append("identities", rows)
-        return [tokens[i] for i in new]
+        return list(tokens)
 
     def held(
         self, table: str, key: str, values: Sequence[str], names: list[str], *, mine: bool = False
@@ -263,9 +291,10 @@ class Writer:
 def _names(people: People) -> dict[str, dict[str, str]]:
     """The identifiers of each party as a customer keeps them."""
     made: dict[str, dict[str, str]] = {}
-    for namespace, value, party in sorted(people.sightings):
-        if party in people.customers and namespace not in _LOOSE:
-            made.setdefault(party, {}).setdefault(USER_ID, value)
+    users = sorted(one for one in people.sightings if one[0] not in _LOOSE)
+    for _, value, party in users:
+        if party in people.customers:
+            made.setdefault(party, {USER_ID: value})
     return made
 
 
@@ -279,14 +308,14 @@ def _state(held: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     }
 
 
-def _join(old: dict[str, Any], new: dict[str, Any], *, fills: bool) -> dict[str, Any]:
+def _join(old: Mapping[str, Any], new: Mapping[str, Any], *, fills: bool) -> dict[str, Any]:
     return {**new, **old} if fills else {**old, **new}
 
 
 def _revision(
     party: str, state: dict[str, dict[str, Any]], revision: int, at: int, source: str
 ) -> dict[str, Any]:
-    text = json.dumps(state["open"], ensure_ascii=False, sort_keys=True) if state["open"] else None
+    text = _JSON.encode(state["open"]) if state["open"] else None
     return {
         c.PARTY_ID: party, c.REVISION: revision, c.VALID_AT: at, c.SOURCE: source,
         c.PROPERTIES: text, c.PERSONAL: state["personal"], **state["columns"],

@@ -7,7 +7,7 @@ with discounts, without shipping and tax. All amounts are exact and of the curre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -40,7 +40,7 @@ class OrderEvent:
     at: int
     party_id: str
     channel: str
-    properties: dict[str, Any]
+    properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _status(status: str, lines: Sequence[Line]) -> str:
     return status
 
 
-def _currency(properties: dict[str, Any]) -> str | None:
+def _currency(properties: Mapping[str, Any]) -> str | None:
     found = currency_of(properties.get("currency"))
     if found is None:
         listed = [currency_of(one.get("currency")) for one in products_of(properties)]
@@ -161,7 +161,7 @@ def _currency(properties: dict[str, Any]) -> str | None:
     return found
 
 
-def _content(properties: dict[str, Any]) -> dict[str, Any]:
+def _content(properties: Mapping[str, Any]) -> dict[str, Any]:
     """What an event says the order holds: products and amounts that it names.
 
     A new list of products makes old sums void.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import ibis
 import numpy as np
@@ -44,13 +45,16 @@ class Held:
     table: Table
     store: Store
     rows: ibis.Table
-    empty: bool
+
+    @cached_property
+    def empty(self) -> bool:
+        """Whether there was nothing."""
+        return self.rows.limit(1).count().to_pyarrow().as_py() == 0
 
 
 def look_at(store: Store, table: Table) -> Held:
     """What `store` holds in `table` now."""
-    rows = store.read(table.name)
-    return Held(table, store, rows, empty=rows.limit(1).count().to_pyarrow().as_py() == 0)
+    return Held(table, store, store.read(table.name))
 
 
 def compare(
@@ -165,8 +169,6 @@ def _put(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 def _current(held: Held, rows: pa.Table) -> pa.Table | None:
-    if held.empty:
-        return None
     schema = arrow_schema(held.table)
     first = held.table.key[0]
     keys = pa.table({first: pc.unique(rows.column(first))})

@@ -8,41 +8,32 @@ Fields* and *HTTP Tracking API*; what the SDKs send in truth stands in `docs/eve
 from __future__ import annotations
 
 import codecs
-import json
-import math
 import re
 import unicodedata
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
+from zhiyin.collect.event_json import MAX_BYTES, Bad, decode_item, open_batch, readable_ids
 from zhiyin.collect.received import Received
+from zhiyin.collect.recent import Recent
 
 KINDS = frozenset({"track", "page", "screen", "identify", "group", "alias"})
-MAX_BYTES = 32 * 1024
-MAX_DEPTH = 32
 PLACES = 1_000_000
 """`line_no` of a refused event = number of its frame x PLACES + its place in the batch, from 0."""
 AHEAD_US = 24 * 3600 * 1_000_000
 _FIRST_US = 24 * 3600 * 1_000_000  # 1970-01-02: a clock that was never set says 1970-01-01
 _MAX_ID = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO = timedelta(microseconds=1)
 _LAST_US = 253_370_764_800_000_000  # 9999
 PLACEHOLDERS = frozenset(
     {"null", "undefined", "none", "nil", "nan", "anonymous", "unknown", "guest", "[object object]",
      "(null)", "00000000-0000-0000-0000-000000000000"}
 )  # fmt: skip
-_KNOWN = frozenset(
-    {"type", "event", "name", "userId", "anonymousId", "messageId", "timestamp",
-     "originalTimestamp", "sentAt", "receivedAt", "properties", "traits", "context",
-     "integrations", "writeKey", "_metadata", "version", "channel"}
-)  # fmt: skip
+_NULL = msgspec.Raw(b"null")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
-_BATCH = re.compile(rb'"batch"\s*:\s*\[')
 
 
 class Event(msgspec.Struct):
@@ -62,6 +53,14 @@ class Event(msgspec.Struct):
     context: dict[str, Any]
     other: dict[str, Any]
     findings: list[str]
+    properties_text: bytes = b""  # what the properties were decoded from, where that is at hand
+    context_text: bytes = b""
+
+    def content(self) -> bytes:
+        """The event as quarantine keeps it."""
+        fields = msgspec.structs.asdict(self) | {"request": None}
+        del fields["properties_text"], fields["context_text"]
+        return msgspec.json.encode(fields)
 
 
 class Refused(NamedTuple):
@@ -76,8 +75,135 @@ class Refused(NamedTuple):
     detail: str = ""  # codes of what does not fit, names of properties at most
 
 
-class _Bad(Exception):
-    """The event is refused for the reason it is made with."""
+class _Sent(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """An event as clients send it, its objects not decoded yet."""
+
+    type: Any = None
+    event: Any = None
+    name: Any = None
+    user_id: Any = None
+    anonymous_id: Any = None
+    message_id: Any = None
+    timestamp: Any = None
+    original_timestamp: Any = None
+    sent_at: Any = None
+    properties: msgspec.Raw = _NULL
+    traits: msgspec.Raw = _NULL
+    context: msgspec.Raw = _NULL
+    received_at: Any = None
+    integrations: Any = None
+    write_key: Any = None
+    version: Any = None
+    channel: Any = None
+    metadata: Any = msgspec.field(name="_metadata", default=None)
+
+
+class _Batch(msgspec.Struct, rename="camel"):
+    """A batch of the SDKs; `batch` holds what it is decoded as."""
+
+    batch: list[_Sent]
+    context: Any = None
+    sent_at: Any = None
+
+
+class _LargeBatch(msgspec.Struct, rename="camel"):
+    """A batch whose events are measured before they are decoded."""
+
+    batch: list[msgspec.Raw]
+    context: Any = None
+    sent_at: Any = None
+
+
+class _Around(NamedTuple):
+    """What stands around the events of a request."""
+
+    received: Received
+    shared: dict[str, Any]  # the context of a batch
+    sent_at: object
+    sent_us: int | None  # None where `sent_at` is no time
+
+
+class _Fields(msgspec.Struct):
+    """The objects of an event, decoded, and the texts of two of them where these are at hand."""
+
+    properties: Any
+    traits: Any
+    context: Any
+    other: dict[str, Any]
+    properties_text: bytes = b""
+    context_text: bytes = b""
+
+
+_KNOWN = frozenset(one.encode_name for one in msgspec.structs.fields(_Sent))
+_PLAIN = [
+    (one.name, one.encode_name)
+    for one in msgspec.structs.fields(_Sent)
+    if one.encode_name not in ("properties", "traits", "context")
+]
+"""Fields of `_Sent` that are decoded, and their names in JSON."""
+_batches = msgspec.json.Decoder(_Batch)
+_large_batches = msgspec.json.Decoder(_LargeBatch)
+_sent = msgspec.json.Decoder(_Sent)
+_decode = msgspec.json.Decoder().decode
+
+
+class Reader:
+    """Reads requests as `read_request` does, faster where every event of one can be kept.
+
+    Events are decoded into `_Sent`. Properties and contexts that came before are not decoded
+    again: events share them, so nobody may change them.
+    """
+
+    def __init__(self) -> None:
+        self._objects: Recent[bytes, Any] = Recent()
+
+    def read(self, received: Received, number: int) -> Sequence[Event | Refused]:
+        """What `read_request` gives."""
+        try:
+            return self._read_plain(received, number * PLACES)
+        except (Bad, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return list(read_request(received, number))
+
+    def _read_plain(self, received: Received, first: int) -> list[Event]:
+        """The events of a request of which none is odd; raises where one is."""
+        if received.refused:
+            raise Bad("too_large")
+        body = received.body.removeprefix(codecs.BOM_UTF8)
+        if received.call not in ("batch", "import"):
+            around, sent = _around(received, None, None), _measured([body])
+        elif len(body) <= MAX_BYTES:
+            batch = _batches.decode(body)
+            around, sent = _around(received, batch.context, batch.sent_at), batch.batch
+        else:
+            large = _large_batches.decode(body)
+            around, sent = _around(received, large.context, large.sent_at), _measured(large.batch)
+        return [
+            _read(one, self._fields(one), around, line_no, [])
+            for line_no, one in enumerate(sent, start=first)
+        ]
+
+    def _fields(self, sent: _Sent) -> _Fields:
+        properties, context, known = bytes(sent.properties), bytes(sent.context), self._objects.get
+        return _Fields(
+            known(properties) or self._objects.keep(properties, _decode(properties)),
+            None if sent.traits is _NULL else _decode(sent.traits),
+            known(context) or self._objects.keep(context, _decode(context)),
+            {}, properties, context,
+        )  # fmt: skip
+
+
+def _measured(texts: Iterable[bytes | msgspec.Raw]) -> list[_Sent]:
+    made: list[_Sent] = []
+    for text in texts:
+        if len(memoryview(text)) > MAX_BYTES:
+            raise Bad("too_large")
+        made.append(_sent.decode(text))
+    return made
+
+
+def _around(received: Received, context: object, sent_at: object) -> _Around:
+    shared = context if isinstance(context, dict) else {}
+    return _Around(received, shared, sent_at, None if sent_at is None else read_time(sent_at))
 
 
 def read_request(received: Received, number: int) -> Iterator[Event | Refused]:
@@ -91,172 +217,60 @@ def read_request(received: Received, number: int) -> Iterator[Event | Refused]:
     first = number * PLACES
     body = received.body.removeprefix(codecs.BOM_UTF8)
     if received.call not in ("batch", "import"):
-        yield _one(body, received, {}, None, first, too_large=0 in received.refused)
+        around = _around(received, None, None)
+        yield _one(body, around, first, too_large=0 in received.refused)
         return
-    batch, items = _open_batch(body)
+    batch, items = open_batch(body)
     if items is None:
         yield Refused(first, received, "bad_json", body)
         return
-    context = batch.get("context")
-    shared = context if isinstance(context, dict) else {}
-    sent_at = batch.get("sentAt")
+    around = _around(received, batch.get("context"), batch.get("sentAt"))
     for place, item in enumerate(items):
-        yield _one(
-            item, received, shared, sent_at, first + place, too_large=place in received.refused
-        )
+        yield _one(item, around, first + place, too_large=place in received.refused)
 
 
-def _open_batch(body: bytes) -> tuple[dict[str, Any], list[Any] | None]:
-    """What stands around the events, and the events: decoded, or as bytes."""
-    try:
-        if len(body) <= MAX_BYTES:
-            whole = msgspec.json.decode(body)
-            if isinstance(whole, dict) and isinstance(whole.get("batch"), list):
-                return whole, whole["batch"]
-        whole = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        items = msgspec.json.decode(whole["batch"], type=list[msgspec.Raw])
-        around = {k: msgspec.json.decode(v) for k, v in whole.items() if k in ("context", "sentAt")}
-        return around, [bytes(one) for one in items]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
-        return _salvage(body)
-
-
-def _salvage(body: bytes) -> tuple[dict[str, Any], list[bytes] | None]:
-    """Cut the elements out of a batch that is no valid JSON as a whole."""
-    start = _BATCH.search(body)
-    if start is None:
-        return {}, None
-    items: list[bytes] = []
-    depth, begin = 0, start.end()
-    for token in _TOKEN.finditer(body, begin):
-        mark = token.group()
-        if mark in (b"[", b"{"):
-            depth += 1
-        elif mark in (b"]", b"}"):
-            depth -= 1
-        if depth < 0 or (depth == 0 and mark == b","):
-            if body[begin : token.start()].strip():
-                items.append(body[begin : token.start()].strip())
-            begin = token.end()
-        if depth < 0:
-            break
-    around = body[: start.start()].rstrip().rstrip(b",") + b"}"
-    rest = b"{" + body[begin:].lstrip().lstrip(b",")
-    made: dict[str, Any] = {}
-    for part in (around, rest):
-        value = _lenient(part)[0]
-        made |= value if isinstance(value, dict) else {}
-    return made, items
-
-
-def _one(
-    item: Any,
-    received: Received,
-    shared: dict[str, Any],
-    sent_at: object,
-    line_no: int,
-    *,
-    too_large: bool,
-) -> Event | Refused:
+def _one(item: Any, around: _Around, line_no: int, *, too_large: bool) -> Event | Refused:
     findings: list[str] = []
     try:
         if too_large or (isinstance(item, bytes) and len(item) > MAX_BYTES):
-            raise _Bad("too_large")
+            raise Bad("too_large")
         value = item
         if isinstance(item, bytes):
             value, findings = decode_item(item)
         if not isinstance(value, dict):
-            raise _Bad("not_an_object")
-        return _read(value, received, shared, sent_at, line_no, findings)
-    except _Bad as bad:
+            raise Bad("not_an_object")
+        get = value.get
+        plain: dict[str, Any] = {field: get(name) for field, name in _PLAIN}
+        sent = _Sent(**plain)
+        other = {k: value[k] for k in value.keys() - _KNOWN}
+        fields = _Fields(get("properties"), get("traits"), get("context"), other)
+        return _read(sent, fields, around, line_no, findings)
+    except Bad as bad:
         content = item if isinstance(item, bytes) else msgspec.json.encode(item)
-        return Refused(line_no, received, str(bad), content, *_readable_ids(item))
-
-
-def decode_item(content: bytes) -> tuple[Any, list[str]]:
-    """The value of one event and what had to be mended in it.
-
-    The last of two equal keys counts. NaN and infinite numbers become null (`not_a_number`),
-    halves of surrogate pairs and bytes that are not UTF-8 the replacement character
-    (`broken_text`).
-
-    Raises
-    ------
-    _Bad
-        If it is no JSON, or nested deeper than `MAX_DEPTH`.
-    """
-    try:
-        return msgspec.json.decode(content), []
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if _depth(content) > MAX_DEPTH:
-            raise _Bad("too_deep") from None
-    value, findings = _lenient(content)
-    if value is None:
-        raise _Bad("bad_json")
-    return value, findings
-
-
-def _depth(content: bytes) -> int:
-    depth = deepest = 0
-    for token in _TOKEN.finditer(content):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token.group(), 0)
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _lenient(content: bytes) -> tuple[Any, list[str]]:
-    """What Python's own reader makes of it, mended; None where it is no JSON either."""
-    text = content.decode("utf-8", errors="replace")
-    findings: set[str] = {"broken_text"} if "\ufffd" in text else set()
-    try:
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None, []
-    return _mend(value, findings), sorted(findings)
-
-
-def _mend(value: Any, findings: set[str]) -> Any:
-    if isinstance(value, dict):
-        return {_mend(k, findings): _mend(v, findings) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_mend(one, findings) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        findings.add("not_a_number")
-        return None
-    if isinstance(value, str) and not value.isascii():
-        clean = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        if clean != value:
-            findings.add("broken_text")
-        return clean
-    return value
+        return Refused(line_no, around.received, str(bad), content, *readable_ids(item))
 
 
 def _read(
-    item: dict[str, Any],
-    received: Received,
-    shared: dict[str, Any],
-    sent_at: object,
-    line_no: int,
-    findings: list[str],
+    sent: _Sent, fields: _Fields, around: _Around, line_no: int, findings: list[str]
 ) -> Event:
-    get = item.get
-    kind = get("type")
-    if kind not in KINDS:
+    received = around.received
+    kind = sent.type
+    if not isinstance(kind, str) or kind not in KINDS:
         kind = received.call if received.call in KINDS else None
     if kind is None:
-        raise _Bad("unknown_type")
-    user_id = _id(get("userId"), findings, "userId")
-    anonymous_id = _id(get("anonymousId"), findings, "anonymousId")
+        raise Bad("unknown_type")
+    user_id = _id(sent.user_id, findings, "userId")
+    anonymous_id = _id(sent.anonymous_id, findings, "anonymousId")
     if user_id is None and anonymous_id is None:
-        raise _Bad("missing_identity")
-    name = _name(get("event") if kind == "track" else get("name"))
+        raise Bad("missing_identity")
+    name = _name(sent.event if kind == "track" else sent.name)
     if name is None and kind == "track":
         findings.append("missing_event_name")
-    occurred = _occurred(item, received, sent_at, findings)
-    properties = _object(get("properties"), findings, "properties")
-    traits = _object(get("traits"), findings, "traits")
-    context = _object(get("context"), findings, "context")
-    message_id = get("messageId")
+    occurred = _occurred(sent, around, findings)
+    properties = _object(fields.properties, findings, "properties")
+    traits = _object(fields.traits, findings, "traits")
+    context = _object(fields.context, findings, "context")
+    message_id = sent.message_id
     if isinstance(message_id, int):
         message_id = str(message_id)
     if not isinstance(message_id, str) or not message_id:
@@ -264,13 +278,14 @@ def _read(
     key = message_id
     if key is None:
         findings.append("missing_message_id")
-        stamp = get("originalTimestamp") or get("timestamp")
+        stamp = sent.original_timestamp or sent.timestamp
         content = (kind, name, user_id, anonymous_id, stamp, properties, traits)
         key = "content " + msgspec.json.encode(content, order="sorted").decode()
     return Event(
-        line_no, kind, name, user_id, anonymous_id, message_id, key, occurred,
-        received, properties, traits, {**shared, **context} if shared else context,
-        {k: item[k] for k in item.keys() - _KNOWN}, findings,
+        line_no, kind, name, user_id, anonymous_id, message_id, key, occurred, received,
+        properties, traits, {**around.shared, **context} if around.shared else context,
+        fields.other, findings, fields.properties_text,
+        b"" if around.shared else fields.context_text,
     )  # fmt: skip
 
 
@@ -278,7 +293,7 @@ def _name(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return (value or "").strip()[:_MAX_ID] or None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Bad("wrong_type")
+        raise Bad("wrong_type")
     return str(value)
 
 
@@ -303,7 +318,7 @@ def _id(value: Any, findings: list[str], name: str) -> str | None:
         if not text:
             return None
         if len(text) > _MAX_ID:
-            raise _Bad("too_long")
+            raise Bad("too_long")
         if text.lower() in PLACEHOLDERS:
             findings.append(f"placeholder_id:{name}")
             return None
@@ -311,33 +326,33 @@ def _id(value: Any, findings: list[str], name: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Bad("wrong_type")
+        raise Bad("wrong_type")
     if not abs(value) < 1e60:
-        raise _Bad("too_long")
+        raise Bad("too_long")
     findings.append(f"number_id:{name}")
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def _occurred(
-    item: dict[str, Any], received: Received, batch_sent_at: object, findings: list[str]
-) -> int:
+def _occurred(sent: _Sent, around: _Around, findings: list[str]) -> int:
     """When it happened on the server's clock: receivedAt - (sentAt - originalTimestamp)."""
-    original = item.get("originalTimestamp") or item.get("timestamp")
-    sent = item.get("sentAt") or batch_sent_at
+    received = around.received
+    original = sent.original_timestamp or sent.timestamp
     if not original:
         return received.received_us
     moment = read_time(original)
     if moment is None:
         findings.append("bad_timestamp")
         return received.received_us
-    if sent is not None and received.call != "import":
-        sent_us = read_time(sent)
+    sent_at, sent_us = around.sent_at, around.sent_us
+    if sent.sent_at:
+        sent_at, sent_us = sent.sent_at, read_time(sent.sent_at)
+    if sent_at is not None and received.call != "import":
         if sent_us is None:
             findings.append("bad_sent_at")
         else:
             moment += received.received_us - sent_us
     if moment > received.received_us + AHEAD_US:
-        raise _Bad("date_ahead")
+        raise Bad("date_ahead")
     if moment < _FIRST_US:
         findings.append("bad_timestamp")
         return received.received_us
@@ -349,14 +364,16 @@ def read_time(value: object) -> int | None:
     milliseconds or microseconds; None where it is neither."""
     if isinstance(value, str):
         text = value.strip()
-        if not _NUMBER.fullmatch(text) or len(text) == 8:  # 20260131 is a day
+        # 20260131 is a day; what has a dash behind four characters is no number
+        if text[4:5] == "-" or not _NUMBER.fullmatch(text) or len(text) == 8:
             try:
                 moment = datetime.fromisoformat(text)
             except ValueError:
                 return None
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
-            return (moment - _EPOCH) // _MICRO
+            since = moment - _EPOCH
+            return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         value = float(text) if len(text) < 30 else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -366,19 +383,3 @@ def read_time(value: object) -> int | None:
             made = round(value * factor)
             return made if made < _LAST_US else None
     return None
-
-
-def _readable_ids(item: Any) -> tuple[str | None, str | None]:
-    """The ids of a refused event, so that an erasure finds it."""
-    if isinstance(item, bytes):
-        try:
-            item = msgspec.json.decode(item)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None, None
-    if not isinstance(item, dict):
-        return None, None
-    found = []
-    for name in ("userId", "anonymousId"):
-        value = item.get(name)
-        found.append(value.strip() or None if isinstance(value, str) else None)
-    return found[0], found[1]

@@ -187,6 +187,51 @@ _RESPONSE = (
     ),
 )
 
+_BROWSING = (
+    _int("visits_count", "visits", "访问次数", "visits"),
+    *(
+        _int(f"visits_{d}d", f"visits, last {d} days", f"近{d}天访问次数", "visits", d)
+        for d in (7, 30, 90)
+    ),
+    _int("visit_days_30d", "days with a visit, last 30 days", "近30天有访问的天数", "days", 30),
+    _int("visit_recency_days", "days since the last visit", "距上次访问天数", "days"),
+    _real("visit_steps_mean", "pages and actions per visit", "每次访问的页面与操作数", "steps"),
+    _real("visit_minutes_mean", "minutes per visit", "每次访问时长(分钟)", "minutes"),
+    _share("bounce_share", "share of visits with a single step", "仅一步即离开的访问占比"),
+    _share("mobile_visit_share", "share of visits in the app", "在App中的访问占比"),
+    _share(
+        "paid_visit_share", "share of visits that a tagged link brought", "由推广链接带来的访问占比"
+    ),
+    _int("searches_30d", "searches, last 30 days", "近30天搜索次数", "searches", 30),
+    _int("searches_90d", "searches, last 90 days", "近90天搜索次数", "searches", 90),
+    *(
+        _int(f"views_{d}d", f"product views, last {d} days", f"近{d}天浏览商品次数", "views", d)
+        for d in (7, 30, 90)
+    ),
+    _int(
+        "viewed_products_90d",
+        "different products viewed, last 90 days",
+        "近90天浏览过的商品种数",
+        "products",
+        90,
+    ),
+    _int("view_recency_days", "days since a product was viewed", "距上次浏览商品天数", "days"),
+    _int("cart_adds_30d", "products put into the cart, last 30 days", "近30天加购次数", "adds", 30),
+    _int("cart_adds_90d", "products put into the cart, last 90 days", "近90天加购次数", "adds", 90),
+    _int(
+        "cart_recency_days", "days since something was put into the cart", "距上次加购天数", "days"
+    ),
+    _int(
+        "cart_waiting_products",
+        "products put into the cart since the last order, last 30 days",
+        "近30天加购后尚未下单的商品种数",
+        "products",
+        30,
+    ),
+    _int("wished_products", "products on the wish list", "心愿单商品种数", "products"),
+    _int("reviews_count", "product reviews written", "写过的商品评价数", "reviews"),
+)
+
 FEATURES: tuple[Feature, ...] = (
     *_TIMING,
     *_MONEY,
@@ -195,6 +240,7 @@ FEATURES: tuple[Feature, ...] = (
     *_HABITS,
     *_TREND,
     *_RESPONSE,
+    *_BROWSING,
 )
 
 CAMPAIGN_FEATURES: tuple[Feature, ...] = (

@@ -12,6 +12,7 @@ import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
+from zhiyin.profile.browsing import Browsing, gather_browsing
 from zhiyin.profile.visible import Days
 
 GROUPS = (c.DEPARTMENT, c.CATEGORY, c.BRAND)
@@ -37,6 +38,7 @@ class Facts:
     receipts: ibis.Table  # what `gather_receipts` gives
     spend: ibis.Table  # `who`, `kind_no`, `since`, `amount`, `lines` of described products
     variety: ibis.Table  # `who`, `since`, `products` bought for the first time, `lines`
+    browsing: Browsing | None  # None where no events are given
 
 
 def as_it_is(table: ibis.Table) -> ibis.Table:
@@ -56,8 +58,9 @@ def gather(
     Parameters
     ----------
     tables
-        `order_lines`, `products`, `touches` and `customers` as the last day sees them. With more
-        than one day, what an earlier day saw must be these rows less the later ones.
+        `order_lines`, `products`, `touches` and `customers`, and of a shop that tracks `events`
+        and `item_events`, as the last day sees them. With more than one day, what an earlier day
+        saw must be these rows less the later ones.
     starts
         `days.rows()` as a table of the engine; None: they become part of the expression.
     keep
@@ -85,6 +88,7 @@ def gather(
         receipts=keep(gather_receipts(known, customers)),
         spend=keep(_spend(bought, _products(described, kinds))),
         variety=_variety(bought, days),
+        browsing=gather_browsing(tables, days, customers),
     )
 
 

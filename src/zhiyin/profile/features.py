@@ -12,9 +12,15 @@ import ibis
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import FEATURES, Feature
+from zhiyin.profile import browsing
 from zhiyin.profile.assortment import summarise_assortment
 from zhiyin.profile.facts import Facts, gather
-from zhiyin.profile.purchases import baskets, summarise_orders, summarise_stores
+from zhiyin.profile.purchases import (
+    baskets,
+    last_purchases,
+    summarise_orders,
+    summarise_stores,
+)
 from zhiyin.profile.response import summarise_response
 from zhiyin.profile.visible import Days
 
@@ -28,6 +34,10 @@ COUNTS = frozenset(
     | {"departments_count", "categories_count", "stores_count", "campaigns_count"}
     | {"campaigns_responded", "redemptions_count", "redemptions_90d", "redemption_days"}
     | {f.name for f in FEATURES if f.name.startswith(("orders_", "revenue_")) and f.window_days}
+    | {"visits_count", "visits_7d", "visits_30d", "visits_90d", "visit_days_30d", "searches_30d"}
+    | {"searches_90d", "views_7d", "views_30d", "views_90d", "viewed_products_90d"}
+    | {"cart_adds_30d", "cart_adds_90d", "cart_waiting_products", "wished_products"}
+    | {"reviews_count"}
 )
 
 
@@ -44,8 +54,9 @@ def build(
     ----------
     tables
         `order_lines`, `products`, `touches` and `customers`, with `customer_id` where they have
-        `party_id`, revisions resolved (what `store.read` gives). Rows on or after the day are
-        ignored.
+        `party_id`, revisions resolved (what `store.read` gives); also `events` and `item_events`
+        where a site or an app is tracked, else what is made from them is null. Rows on or after
+        the day are ignored.
     as_of
         Local day; 00:00 of it in `zone` is the boundary.
     zone
@@ -83,12 +94,15 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
         Who gets a row on which day: `customer_id`, `who`, and `k`, the day's place in `facts.days`.
     """
     orders = baskets(facts, people)
-    parts = (
+    parts = [
         summarise_orders(orders, facts),
         summarise_stores(orders),
         *summarise_assortment(facts, people),
         *summarise_response(facts),
-    )
+    ]
+    if facts.browsing is not None:
+        bought = last_purchases(orders)
+        parts += browsing.summarise_browsing(facts.browsing, facts.starts, people, bought)
     days = facts.starts.select("k", c.AS_OF_ON)
     made = join_all(people.inner_join(days, "k"), parts, on=("k", "who"))
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
@@ -124,9 +138,16 @@ def select_features(
     *,
     counts: frozenset[str],
 ) -> ibis.Table:
-    """Keys and the catalogue's columns with their types; names in `counts` are 0 where missing."""
+    """Keys and the catalogue's columns with their types; names in `counts` are 0 where missing.
+
+    What is not in `made` was not observed and is null for everyone.
+    """
     columns: dict[str, ibis.Value] = {}
+    known = frozenset(made.columns)
     for feature in features:
+        if feature.name not in known:
+            columns[feature.name] = ibis.null(feature.type)
+            continue
         value = made[feature.name]
         if feature.type == "float64":
             value = value.cast("float64").round(DECIMALS)

@@ -20,7 +20,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import CAMPAIGN_FEATURE_TABLE
 from zhiyin.core.values import JobReport
-from zhiyin.profile import campaign, features
+from zhiyin.profile import browsing, campaign, features
 from zhiyin.profile.facts import gather
 from zhiyin.profile.snapshots import Plan, plan_snapshots
 from zhiyin.profile.visible import Days
@@ -54,7 +54,7 @@ def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, p
     On days that are not whole only recipients of the day's campaigns get a row: all that training
     needs of a past day.
     """
-    tables = {name: ctx.store.read(name, as_of=days[-1]) for name in _READ}
+    tables = {name: ctx.store.read(name, as_of=days[-1]) for name in (*_READ, *_tracked(ctx))}
     shots = [(k, name) for k, day in enumerate(days) for name in plan.campaigns.get(day, ())]
     with ExitStack() as held:
 
@@ -74,6 +74,12 @@ def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, p
             tied = built.order_by(keys).to_pyarrow()
         rows = features.build_days(facts, people=ibis.union(*people, distinct=True))
         return rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow(), tied
+
+
+def _tracked(ctx: Context) -> tuple[str, ...]:
+    """The tables of events, where the shop has any."""
+    rows = ctx.store.read("events", as_of=ctx.as_of).count().to_pyarrow().as_py()
+    return browsing.TABLES if rows else ()
 
 
 def _write(ctx: Context, name: str, rows: pa.Table, days: Sequence[date]) -> int:

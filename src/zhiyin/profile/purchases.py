@@ -208,6 +208,11 @@ def _trend(window: ibis.Value, twice: ibis.Value) -> ibis.Value:
     return ibis.cases((both <= 0, 0.0), (more > both, 1.0), (more < -both, -1.0), else_=more / both)
 
 
+def last_purchases(orders: ibis.Table) -> ibis.Table:
+    """When each customer last bought, as each day saw it: `k`, `who`, `last_at`."""
+    return orders.filter(~orders.returned).group_by("k", "who").agg(last_at=_["at"].max())
+
+
 def summarise_stores(orders: ibis.Table) -> ibis.Table:
     """Stores used and the share of the first one: one row per day and customer."""
     sold = orders.filter(~orders.returned & orders.store_id.notnull())

@@ -118,6 +118,11 @@ COLUMNS = {
     "touches": (c.CUSTOMER_ID, c.CAMPAIGN_ID, c.OFFER_ID, c.KIND, c.OCCURRED_AT),
     "products": (c.PRODUCT_ID, c.DEPARTMENT, c.CATEGORY, c.BRAND),
     "customers": (c.CUSTOMER_ID,),
+    "events": (
+        *(c.CUSTOMER_ID, c.EVENT_ID, c.OCCURRED_AT, c.KIND, c.CHANNEL, c.QUERY),
+        *(c.UTM_SOURCE, c.UTM_CAMPAIGN),
+    ),
+    "item_events": (c.CUSTOMER_ID, c.OCCURRED_AT, c.KIND, c.PRODUCT_ID),
     "offers": (c.OFFER_ID, c.CAMPAIGN_ID, c.PRODUCT_ID),
     "campaigns": (c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON),
 }  # what the features read; narrow tables also keep the expressions quick to compile

@@ -151,23 +151,25 @@ class LocalVault:
         wanted = list(dict.fromkeys(key_ids))
         with reading(self._ledger) as connection:
             wrapped = _stored_keys(connection, wanted)
-        new = [one for one in wanted if one not in wrapped] if make else []
-        if new:
-            nonces = _nonces(len(new))
-            made: list[dict[str, Any]] = [
-                {
-                    "key_id": one,
-                    "wrapped": _encrypt(self._master, os.urandom(KEY_BYTES), one, next(nonces)),
-                }
-                for one in new
-            ]
-            with transaction(self._ledger) as connection:
-                inserted = connection.execute(_insert_if_absent(connection), made).rowcount
-                if inserted == len(made):
-                    wrapped |= {one["key_id"]: one["wrapped"] for one in made}
-                else:  # another process was first with some of them
-                    wrapped |= _stored_keys(connection, new)
+        ciphers = self._open_keys(wrapped)
+        new = sorted({*wanted} - wrapped.keys()) if make else []  # in the order of their index
+        return ciphers | self._make_keys(new) if new else ciphers
+
+    def _open_keys(self, wrapped: Mapping[str, bytes]) -> dict[str, AESGCM]:
         return {one: AESGCM(_decrypt(self._master, blob, one)) for one, blob in wrapped.items()}
+
+    def _make_keys(self, key_ids: Sequence[str]) -> dict[str, AESGCM]:
+        nonces, drawn = _nonces(len(key_ids)), os.urandom(KEY_BYTES * len(key_ids))
+        keys = {
+            one: drawn[place * KEY_BYTES : (place + 1) * KEY_BYTES]
+            for place, one in enumerate(key_ids)
+        }
+        rows = [(one, _encrypt(self._master, key, one, next(nonces))) for one, key in keys.items()]
+        with transaction(self._ledger) as connection:
+            if _insert_absent(connection, rows) == len(rows):
+                return {one: AESGCM(key) for one, key in keys.items()}
+            stored = _stored_keys(connection, key_ids)  # another process was first with some
+        return self._open_keys(stored)
 
 
 class SegmentKeys:
@@ -358,13 +360,20 @@ def _decrypt(cipher: AESGCM, blob: bytes, key_id: str) -> bytes:
 
 
 def _stored_keys(connection: sa.Connection, key_ids: Sequence[str]) -> dict[str, bytes]:
+    query = sa.select(data_keys.c.key_id, data_keys.c.wrapped)
     found: dict[str, bytes] = {}
-    for chunk in _chunks(key_ids):
-        rows = connection.execute(
-            sa.select(data_keys.c.key_id, data_keys.c.wrapped).where(data_keys.c.key_id.in_(chunk))
-        )
-        found.update((row[0], row[1]) for row in rows)
+    for chosen in _among(connection, key_ids):
+        found.update(map(tuple, connection.execute(query.where(chosen))))
     return found
+
+
+def _among(connection: sa.Connection, key_ids: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that together choose the rows of `key_ids`."""
+    if connection.dialect.name == "sqlite":  # one text for all of them instead of a value each
+        listed = sa.func.json_each(json.dumps(key_ids)).table_valued("value")
+        yield data_keys.c.key_id.in_(sa.select(listed.c.value))
+    else:
+        yield from (data_keys.c.key_id.in_(chunk) for chunk in _chunks(key_ids))
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -372,7 +381,13 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + _CHUNK]
 
 
-def _insert_if_absent(connection: sa.Connection) -> sa.Insert:
+def _insert_absent(connection: sa.Connection, rows: Sequence[tuple[str, bytes]]) -> int:
+    """Add keys that are not there yet; how many were not."""
     if connection.dialect.name == "postgresql":
-        return postgresql.insert(data_keys).on_conflict_do_nothing()
-    return sqlite.insert(data_keys).on_conflict_do_nothing()
+        named = [{"key_id": key_id, "wrapped": wrapped} for key_id, wrapped in rows]
+        return connection.execute(
+            postgresql.insert(data_keys).on_conflict_do_nothing(), named
+        ).rowcount
+    statement = sqlite.insert(data_keys).on_conflict_do_nothing()
+    text = str(statement.compile(connection, column_keys=["key_id", "wrapped"]))
+    return connection.exec_driver_sql(text, list(rows)).rowcount  # no work for each value

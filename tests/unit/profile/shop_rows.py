@@ -84,6 +84,14 @@ CAMPAIGNS = pa.schema(
 )
 OFFERS = pa.schema([(n, pa.string()) for n in ("offer_id", "campaign_id", "product_id")])
 OFFERS = OFFERS.append(pa.field("valid_at", TS))
+EVENTS = pa.schema(
+    [("customer_id", pa.string()), ("event_id", pa.string()), ("occurred_at", TS)]
+    + [(n, pa.string()) for n in ("kind", "channel", "query", "utm_source", "utm_campaign")]
+)
+ITEM_EVENTS = pa.schema(
+    [("customer_id", pa.string()), ("occurred_at", TS)]
+    + [(n, pa.string()) for n in ("kind", "product_id")]
+)
 OLD = datetime(2016, 1, 1)
 
 
@@ -119,6 +127,16 @@ def offer(name, campaign_id, product_id):
     }
 
 
+def step(customer, at, kind="page", **more):
+    """One event of a visitor; its id is its moment."""
+    return {"customer_id": customer, "event_id": str(at), "occurred_at": at, "kind": kind} | more
+
+
+def look(customer, at, product_id="p1", kind="view"):
+    """One event about a product."""
+    return {"customer_id": customer, "occurred_at": at, "kind": kind, "product_id": product_id}
+
+
 class Shop:
     """One DuckDB connection whose tables are filled anew; each expression is compiled once."""
 
@@ -129,10 +147,21 @@ class Shop:
         self.tables = {name: self.con.table(name) for name in self.con.list_tables()}
 
     def fill(
-        self, *, lines=(), touches=(), products=(), campaigns=(), offers=(), customers=()
+        self,
+        *,
+        lines=(),
+        touches=(),
+        products=(),
+        campaigns=(),
+        offers=(),
+        customers=(),
+        events=(),
+        items=(),
     ) -> None:
         """Make these rows the only ones."""
         rows = {
+            "events": pa.Table.from_pylist(list(events), EVENTS),
+            "item_events": pa.Table.from_pylist(list(items), ITEM_EVENTS),
             "order_lines": pa.Table.from_pylist(list(lines), LINES),
             "touches": pa.Table.from_pylist(list(touches), TOUCHES),
             "products": pa.Table.from_pylist(list(products), PRODUCTS),

@@ -31,7 +31,7 @@ def test_columns_are_those_of_the_table():
 
 
 def test_the_catalogue_speaks_both_languages_and_is_long_enough():
-    assert len(FEATURES) >= 60
+    assert len(FEATURES) >= 80
     assert len({f.name for f in FEATURES}) == len(FEATURES)
     assert all(any("\u4e00" <= ch <= "\u9fff" for ch in f.meaning_zh) for f in FEATURES)
     assert {f.name for f in FEATURES} >= COUNTS

@@ -263,7 +263,9 @@ def calibration(outcome: Measured, t: Words, f: Format) -> str:
 
 def candidates(model: ModelPart, t: Words) -> str:
     """Which candidate won."""
-    return t("model.candidates_takeaway", model=t.term("name", model.model))
+    key = "model.candidates_takeaway"
+    key = f"{key}_purchase" if model.task == "purchase" else key
+    return t(key, model=t.term("name", model.model))
 
 
 def effects(model: ModelPart, t: Words) -> str:

@@ -17,6 +17,7 @@ from zhiyin.understand.predict.selection import Group
 from zhiyin.understand.predict.training import (
     Scored,
     describe_groups,
+    informative,
     no_model,
     score,
     train,
@@ -24,8 +25,6 @@ from zhiyin.understand.predict.training import (
 )
 
 TASK = "purchase"
-NAMES = tuple(f.name for f in FEATURES)
-WHOLE = tuple(f.type == "int64" for f in FEATURES)
 
 
 def score_purchase(
@@ -63,7 +62,9 @@ def score_purchase(
     rows = features.to_pandas().sort_values([c.AS_OF_ON, c.CUSTOMER_ID], ignore_index=True)
     bought = labels.to_pandas().set_index([c.AS_OF_ON, c.CUSTOMER_ID])[BOUGHT]
     days = sorted(day for day in snapshot_days if day + horizon <= as_of)
-    groups = [g for day in days if (g := _group(rows, bought, day, horizon)) is not None]
+    used = informative(rows[rows[c.AS_OF_ON].isin(days)], FEATURES) if days else []
+    names = [feature.name for feature in used]
+    groups = [g for day in days if (g := _group(rows, names, bought, day, horizon)) is not None]
     positives = sum(int(g.labels.sum()) for g in groups)
     negatives = sum(len(g.labels) for g in groups) - positives
     target = rows[rows[c.AS_OF_ON] == as_of].reset_index(drop=True)
@@ -76,12 +77,12 @@ def score_purchase(
             warning=f"{positives} buyers and {negatives} others in {len(groups)} snapshots; "
             f"{min_positives} of each are needed",
         )
-    fitted, choice = train(groups, kind=TASK, names=NAMES, streams=streams)
+    fitted, choice = train(groups, kind=TASK, names=names, streams=streams)
     scores, top = score(
         fitted,
-        target[list(NAMES)].to_numpy(float),
+        target[names].to_numpy(float),
         target[c.CUSTOMER_ID].to_numpy(),
-        whole=WHOLE,
+        whole=[feature.type == "int64" for feature in used],
         as_of=as_of,
         task=TASK,
         subject="",
@@ -111,14 +112,16 @@ def score_purchase(
     return Scored(scores, card, fitted.to_artifact(), "ok")
 
 
-def _group(rows: pd.DataFrame, bought: pd.Series, day: date, horizon: timedelta) -> Group | None:
+def _group(
+    rows: pd.DataFrame, names: list[str], bought: pd.Series, day: date, horizon: timedelta
+) -> Group | None:
     mine = rows.loc[rows[c.AS_OF_ON] == day]
     if mine.empty:
         return None
     index = pd.MultiIndex.from_frame(mine.loc[:, [c.AS_OF_ON, c.CUSTOMER_ID]])
     y = bought.reindex(index).fillna(0).to_numpy(np.int64)
     last = day + horizon - timedelta(days=1)
-    return Group(day.isoformat(), TASK, day, last, mine[list(NAMES)].to_numpy(float), y)
+    return Group(day.isoformat(), TASK, day, last, mine[names].to_numpy(float), y)
 
 
 def _usual_spend(target: pd.DataFrame, horizon_days: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from zhiyin.understand.predict.training import (
     Fitted,
     Scored,
     describe_groups,
+    informative,
     no_model,
     score,
     train,
@@ -37,8 +38,6 @@ _OF_THE_CAMPAIGN = frozenset(
     | {"campaign_recipients", "kind_response_rate"}
 )
 _USED = tuple(f for f in (*CAMPAIGN_FEATURES, *FEATURES) if f.name not in _OF_THE_CAMPAIGN)
-NAMES = tuple(f.name for f in _USED)
-WHOLE = tuple(f.type == "int64" for f in _USED)
 _OWN_SPEND = "offer_spend_window_minor"
 
 
@@ -92,7 +91,11 @@ def score_response(
     if campaign_id not in known:
         raise NotFound(f"there is no campaign {campaign_id!r}")
     rows = _join(features, campaign_features)
-    groups = _groups(rows, known, labels.to_pandas(), as_of=as_of)
+    ended = [row for row in known.values() if row[c.END_ON] < as_of]
+    past = rows[rows[c.CAMPAIGN_ID].isin([row[c.CAMPAIGN_ID] for row in ended])]
+    used = informative(past, _USED) if len(past) else []
+    names = [feature.name for feature in used]
+    groups = _groups(rows, names, ended, labels.to_pandas())
     positives = sum(int(group.labels.sum()) for group in groups)
     if positives < min_positives:
         return no_model(
@@ -113,8 +116,8 @@ def score_response(
             warning="the campaign has no planned recipients before the day",
         )
     kind = known[campaign_id].get(c.KIND) or ""
-    fitted, choice = train(groups, kind=kind, names=NAMES, streams=streams)
-    x = target[list(NAMES)].to_numpy(float)
+    fitted, choice = train(groups, kind=kind, names=names, streams=streams)
+    x = target[names].to_numpy(float)
     calibrator = anchor_level(
         fitted.calibrator, fitted.model.predict(x), rate=recent_rate(groups, kind=kind)
     )
@@ -125,7 +128,7 @@ def score_response(
         fitted,
         x,
         target[c.CUSTOMER_ID].to_numpy(),
-        whole=WHOLE,
+        whole=[feature.type == "int64" for feature in used],
         as_of=as_of,
         task=TASK,
         subject=campaign_id,
@@ -152,11 +155,10 @@ def _rows_of(rows: pd.DataFrame, campaign_id: str, day: date) -> pd.DataFrame:
 
 
 def _groups(
-    rows: pd.DataFrame, known: dict[str, dict[str, Any]], labels: pd.DataFrame, *, as_of: date
+    rows: pd.DataFrame, names: list[str], ended: list[dict[str, Any]], labels: pd.DataFrame
 ) -> list[Group]:
     """Ended campaigns with features at their first day, earliest first."""
     redeemed = labels.set_index([c.CAMPAIGN_ID, c.CUSTOMER_ID])[REDEEMED]
-    ended = [row for row in known.values() if row[c.END_ON] < as_of]
     made = []
     for row in sorted(ended, key=lambda r: (r[c.START_ON], r[c.CAMPAIGN_ID])):
         mine = _rows_of(rows, row[c.CAMPAIGN_ID], row[c.START_ON])
@@ -164,7 +166,7 @@ def _groups(
             continue
         index = pd.MultiIndex.from_frame(mine.loc[:, [c.CAMPAIGN_ID, c.CUSTOMER_ID]])
         y = redeemed.reindex(index).fillna(0).to_numpy(np.int64)
-        x = mine[list(NAMES)].to_numpy(float)
+        x = mine[names].to_numpy(float)
         kind = row.get(c.KIND) or ""
         made.append(Group(row[c.CAMPAIGN_ID], kind, row[c.START_ON], row[c.END_ON], x, y))
     return made

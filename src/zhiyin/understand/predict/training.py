@@ -8,9 +8,11 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
+from zhiyin.core.features import Feature
 from zhiyin.core.protocols import Model
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.artifact import version_of
@@ -97,6 +99,22 @@ SCORES_SCHEMA = pa.schema(
         (c.REASONS, pa.string()),
     ]
 )
+
+
+def informative(rows: pd.DataFrame, features: Sequence[Feature]) -> list[Feature]:
+    """The features that differ somewhere in `rows`; the others can tell nobody apart.
+
+    A shop that tracks no events has no browsing: its columns are missing for everyone.
+    """
+    first = rows.iloc[:1]
+    return [
+        feature
+        for feature in features
+        if not (
+            rows[feature.name].isna().all()
+            or (rows[feature.name] == first[feature.name].iloc[0]).all()
+        )
+    ]
 
 
 def train(

@@ -14,7 +14,7 @@ from zhiyin.core.rng import Streams
 from zhiyin.core.tables import SCORES
 from zhiyin.understand.predict.artifact import pack, unpack
 from zhiyin.understand.predict.purchase import score_purchase
-from zhiyin.understand.predict.response import NAMES, score_response
+from zhiyin.understand.predict.response import score_response
 from zhiyin.understand.predict.training import Fitted
 
 DAY = date(2020, 7, 1)
@@ -119,8 +119,19 @@ def test_the_order_of_rows_changes_nothing(result):
 def test_a_saved_model_scores_the_same(result):
     restored = Fitted.from_artifact(unpack(pack(result.artifact)))
     fitted = Fitted.from_artifact(result.artifact)
-    x = np.random.default_rng(0).gamma(1.0, 5.0, size=(20, len(NAMES)))
+    x = np.random.default_rng(0).gamma(1.0, 5.0, size=(20, len(fitted.names)))
     np.testing.assert_allclose(restored.predict(x), fitted.predict(x), atol=1e-12)
+
+
+def test_what_is_the_same_for_everyone_is_no_input_of_a_model():
+    tables = world()
+    frame = tables["features"].to_pandas()
+    frame["visits_count"] = np.nan  # nothing is tracked
+    frame["stores_count"] = 1.0
+    tables["features"] = pa.Table.from_pandas(frame, preserve_index=False)
+    used = run(tables).card["features"]
+    assert {"visits_count", "stores_count"}.isdisjoint(used)
+    assert "orders_count" in used
 
 
 def test_too_few_responders_give_a_status_and_no_model():
