@@ -276,7 +276,8 @@ def _figures(
 def _contestants(blends: list[Blended]) -> dict[str, Contestant]:
     made = {}
     for name in blends[0].scores:
-        shares = [b.weights.get(name, 0.0) / sum(b.weights.values()) for b in blends]
+        totals = [sum(b.weights.values()) or 1.0 for b in blends]  # 0: none knew anything
+        shares = [b.weights.get(name, 0.0) / t for b, t in zip(blends, totals, strict=True)]
         made[name] = Contestant(
             auc=float(np.mean([b.scores[name].auc for b in blends])),
             log_loss=float(np.mean([b.scores[name].log_loss for b in blends])),

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, f1_score
 
+from zhiyin.core.rng import Streams
 from zhiyin.understand.predict import quality
 from zhiyin.understand.predict.artifact import pack, unpack
 from zhiyin.understand.predict.blend import load_single
+from zhiyin.understand.predict.contest import compete
+from zhiyin.understand.predict.evaluation import _contestants
 from zhiyin.understand.predict.forest import FILL, Forest
 from zhiyin.understand.predict.linear import Logistic
 from zhiyin.understand.predict.scaling import sigmoid
-from zhiyin.understand.predict.stacking import fit_stack, judge_stack
+from zhiyin.understand.predict.stacking import Stack, fit_stack, judge_stack
+from zhiyin.understand.predict.table import Parsed
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.normal(size=4000)
@@ -37,6 +43,22 @@ def test_few_rows_keep_the_weights_near_equal():
     margins = RNG.normal(size=(12, 2))
     weights = fit_stack(margins, (margins[:, 0] > 0).astype(int)).weights
     assert weights == pytest.approx(0.5, abs=0.5)
+
+
+def test_models_that_know_nothing_get_no_weight_and_the_mean_is_said():
+    margins = np.column_stack([-TRUTH, -2 * TRUTH])
+    stack = fit_stack(margins, LABELS)
+    assert stack.weights.tolist() == [0, 0]
+    assert stack.apply(margins) == pytest.approx(LABELS.mean(), abs=1e-4)
+    blend = compete(nothing(), RNG.integers(0, 2, 200), streams=Streams(1))
+    none = replace(blend, weights={}, members=(), stack=Stack(np.zeros(0), stack.intercept))
+    assert none.predict(nothing()) == pytest.approx(LABELS.mean(), abs=1e-4)
+    assert {one.weight for one in _contestants([none]).values()} == {0.0}
+
+
+def nothing(n: int = 200) -> Parsed:
+    """Rows without any column."""
+    return Parsed(np.empty((n, 0)), np.empty((n, 0), dtype=np.int64), (), ())
 
 
 def test_a_stack_is_judged_on_rows_it_was_not_fitted_on():
