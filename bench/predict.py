@@ -2,8 +2,7 @@
 
 Telco churn and UCI bank-additional-full without `duration`, 5 stratified folds of seed 42; Adult,
 3 folds, as a table that chose no setting. Settings were compared on folds of another seed
-(docs/results.md). Peers: logistic regression on one-hot columns (Telco), LightGBM's defaults with
-300 trees (bank).
+(docs/results.md). Peers on one-hot columns: logistic regression (Telco), LightGBM (bank).
 
 The rolling window is in the spirit of Moro et al. (2014): the contacts of bank-additional-full are
 in the order of time; the model sees the last 20,000 and speaks about the next ones, then the
@@ -97,19 +96,25 @@ def peer_logistic(table: pd.DataFrame, target: str, found: Evaluation) -> float:
 
 
 def peer_lightgbm(table: pd.DataFrame, target: str, found: Evaluation) -> float | str:
-    """Mean AUC of the folds of LightGBM as it comes, with 300 trees."""
+    """Mean AUC of the folds of LightGBM with 300 slow trees on one-hot columns.
+
+    It is the best of what comes to mind first: its native categories or its default rate get less.
+    """
     lightgbm = lightgbm_or_none()
     if lightgbm is None:
         return "LightGBM does not load"
     frame = table.drop(columns=target)
-    words = frame.select_dtypes(exclude="number").columns
-    frame[words] = frame[words].astype("category")
+    words = list(frame.select_dtypes(exclude="number").columns)
+    columns = pd.get_dummies(frame, columns=words).to_numpy(float)
     y, folds = (table[target] == found.positive).to_numpy(int), []
     for k in range(len(found.folds)):
         test = found.fold_of_row == k
-        model = lightgbm.LGBMClassifier(n_estimators=300, verbose=-1, n_jobs=1)
-        model.fit(frame[~test], y[~test])
-        folds.append(quality.auc(y[test], model.predict_proba(frame[test])[:, 1]))
+        model = lightgbm.train(
+            {"objective": "binary", "learning_rate": 0.03, "verbosity": -1, "num_threads": 1},
+            lightgbm.Dataset(columns[~test], label=y[~test]),
+            300,
+        )
+        folds.append(quality.auc(y[test], model.predict(columns[test])))
     return float(np.mean(folds))
 
 
