@@ -9,6 +9,7 @@ import numpy as np
 
 from zhiyin.core.errors import InputError
 from zhiyin.core.protocols import Model
+from zhiyin.understand.predict.forest import Forest
 from zhiyin.understand.predict.linear import KernelSvm, Logistic
 from zhiyin.understand.predict.network import Network
 from zhiyin.understand.predict.scaling import logit, sigmoid
@@ -19,6 +20,7 @@ _SINGLE: dict[str, Callable[[Mapping[str, Any]], Model]] = {
     "svm": KernelSvm.from_artifact,
     "network": Network.from_artifact,
     "tree": Tree.from_artifact,
+    "forest": Forest.from_artifact,
     "lightgbm": LightGbm.from_artifact,
     "boosting": Boosting.from_artifact,
 }

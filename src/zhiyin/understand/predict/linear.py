@@ -14,39 +14,47 @@ from zhiyin.understand.predict.scaling import Scaler, sigmoid
 
 
 class Logistic:
-    """L2-penalised logistic regression on scaled features; `strength` is scikit-learn's `C`."""
+    """L2-penalised logistic regression; `strength` is scikit-learn's `C`.
 
-    def __init__(self, *, strength: float = 0.003) -> None:
-        self.strength = strength
+    Features are scaled first unless they come `prepared`, as `encoding.SmoothColumns` gives them.
+    """
+
+    def __init__(self, *, strength: float = 0.003, prepared: bool = False) -> None:
+        self.strength, self.prepared = strength, prepared
 
     def fit(
         self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
     ) -> Logistic:
         """Fit on (n, d) features with missing values and (n,) labels; draws nothing from `rng`."""
-        self.scaler_ = Scaler.fit(features)
-        fitted = LogisticRegression(C=self.strength, max_iter=5000, tol=1e-6)
-        fitted.fit(self.scaler_.transform(features), labels)
+        self.scaler_ = None if self.prepared else Scaler.fit(features)
+        tolerance = 1e-4 if self.prepared else 1e-6
+        fitted = LogisticRegression(C=self.strength, max_iter=5000, tol=tolerance)
+        fitted.fit(self._scaled(features), labels)
         self.coef_ = np.asarray(fitted.coef_, dtype=np.float64)[0]
         self.intercept_ = float(np.ravel(fitted.intercept_)[0])
         return self
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """P(label = 1), (n,)."""
-        return sigmoid(self.scaler_.transform(features) @ self.coef_ + self.intercept_)
+        return sigmoid(self._scaled(features) @ self.coef_ + self.intercept_)
+
+    def _scaled(self, features: np.ndarray) -> np.ndarray:
+        return features if self.scaler_ is None else self.scaler_.transform(features)
 
     def to_artifact(self) -> dict[str, Any]:
         return {
             "model": "logistic",
             "strength": self.strength,
-            "scaler": self.scaler_.to_artifact(),
+            "scaler": None if self.scaler_ is None else self.scaler_.to_artifact(),
             "coef": self.coef_,
             "intercept": self.intercept_,
         }
 
     @classmethod
     def from_artifact(cls, artifact: Mapping[str, Any]) -> Logistic:
-        made = cls(strength=artifact["strength"])
-        made.scaler_ = Scaler.from_artifact(artifact["scaler"])
+        scaler = artifact["scaler"]
+        made = cls(strength=artifact["strength"], prepared=scaler is None)
+        made.scaler_ = None if scaler is None else Scaler.from_artifact(scaler)
         made.coef_, made.intercept_ = artifact["coef"], artifact["intercept"]
         return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zhiyin.core.values import Estimate
+from zhiyin.understand.predict.scaling import sigmoid
 
 BINS = 10
 
@@ -77,3 +78,66 @@ def calibration_floor(
 def best_first(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Row numbers by falling score, ties by id."""
     return np.lexsort((ids, -scores))
+
+
+def auc_delong(labels: np.ndarray, scores: np.ndarray, *, value: float | None = None) -> Estimate:
+    """AUC with its 95 % interval after DeLong, DeLong and Clarke-Pearson (1988), in log-odds.
+
+    The placements are read from ranks (Sun and Xu 2014), so a million rows take a second. A `value`
+    (the mean of folds) takes the interval of all rows together around itself.
+    """
+    value = auc(labels, scores) if value is None else value
+    if np.isnan(value):
+        return Estimate(0.5, 0.0, 1.0, len(labels), "one_class")
+    high, low = scores[labels == 1], scores[labels == 0]
+    below, above = _placements(high, low), 1 - _placements(low, high)
+    variance = sum(float(part.var(ddof=1)) / len(part) for part in (below, above) if len(part) > 1)
+    if variance == 0 or min(value, 1 - value) < 1e-9:
+        return Estimate(value, value, value, len(labels), "zero_variance")
+    middle = np.log(value / (1 - value))
+    reach = 1.959964 * np.sqrt(variance) / (value * (1 - value))
+    ends = sigmoid(middle + np.array([-reach, reach]))
+    return Estimate(value, float(ends[0]), float(ends[1]), len(labels))
+
+
+def _placements(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Share of `others` that each score is above, ties counted half."""
+    ordered = np.sort(others)
+    left = np.searchsorted(ordered, scores, side="left")
+    return (left + np.searchsorted(ordered, scores, side="right")) / (2 * len(others))
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Precision averaged over the positives, rows of one score taken together; NaN without any."""
+    values, inverse, rows = np.unique(-scores, return_inverse=True, return_counts=True)
+    hits = np.bincount(inverse, weights=labels, minlength=len(values))
+    found = np.cumsum(hits)
+    if not len(found) or found[-1] == 0:
+        return float("nan")
+    return float((found / np.cumsum(rows) * hits).sum() / found[-1])
+
+
+def log_loss(labels: np.ndarray, probability: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats; probabilities are kept 1e-9 away from 0 and 1."""
+    return float(row_log_loss(labels, probability).mean())
+
+
+def row_log_loss(labels: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Negative log-likelihood of each row in nats."""
+    safe = np.clip(probability, 1e-9, 1 - 1e-9)
+    return -np.where(labels == 1, np.log(safe), np.log1p(-safe))
+
+
+def f1(labels: np.ndarray, chosen: np.ndarray) -> float:
+    """Harmonic mean of precision and recall of the rows `chosen` (booleans); 0 without a hit."""
+    hits = float((chosen & (labels == 1)).sum())
+    return 2 * hits / max(float(chosen.sum() + labels.sum()), 1.0)
+
+
+def best_threshold(labels: np.ndarray, probability: np.ndarray) -> float:
+    """The probability from which choosing gives the highest F1 on these rows."""
+    order = np.argsort(-probability, kind="stable")
+    hits = np.cumsum(labels[order])
+    score = 2 * hits / (np.arange(1, len(order) + 1) + labels.sum())
+    ends = np.append(np.diff(probability[order]) != 0, True)
+    return float(probability[order][int(np.argmax(np.where(ends, score, -1.0)))])

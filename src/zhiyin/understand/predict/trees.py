@@ -77,8 +77,17 @@ class Tree:
 class LightGbm:
     """Gradient boosting by LightGBM: many small trees, heavy subsampling; saved as its text."""
 
-    def __init__(self, *, trees: int = 120, rate: float = 0.04, leaves: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        trees: int = 120,
+        rate: float = 0.04,
+        leaves: int = 4,
+        row_share: float = 0.6,
+        column_share: float = 0.2,
+    ) -> None:
         self.trees, self.rate, self.leaves = trees, rate, leaves
+        self.row_share, self.column_share = row_share, column_share
 
     def fit(
         self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
@@ -96,9 +105,9 @@ class LightGbm:
             "num_leaves": self.leaves,
             "learning_rate": self.rate,
             "min_data_in_leaf": 20,
-            "bagging_fraction": 0.6,
+            "bagging_fraction": self.row_share,
             "bagging_freq": 1,
-            "feature_fraction": 0.2,
+            "feature_fraction": self.column_share,
             "lambda_l2": 10.0,
             "seed": int(rng.integers(2**31 - 1)),
             "deterministic": True,
@@ -142,8 +151,11 @@ def _lightgbm():
 class Boosting:
     """Gradient boosting by scikit-learn's histogram trees, scored by our own walk of the trees."""
 
-    def __init__(self, *, trees: int = 100, rate: float = 0.04, leaves: int = 4) -> None:
+    def __init__(
+        self, *, trees: int = 100, rate: float = 0.04, leaves: int = 4, column_share: float = 0.2
+    ) -> None:
         self.trees, self.rate, self.leaves = trees, rate, leaves
+        self.column_share = column_share
 
     def fit(
         self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
@@ -155,7 +167,7 @@ class Boosting:
             max_leaf_nodes=self.leaves,
             min_samples_leaf=20,
             l2_regularization=10.0,
-            max_features=0.2,
+            max_features=self.column_share,
             early_stopping=False,  # pyright: ignore[reportArgumentType] # stubs say str
             random_state=int(rng.integers(2**31 - 1)),
         )
