@@ -2,14 +2,20 @@
 
 from zhiyin.understand.predict.evaluation import Evaluation, evaluate
 from zhiyin.understand.predict.leakage import Finding, check_leakage
+from zhiyin.understand.predict.reduction import Reduction, fit_reduction
+from zhiyin.understand.predict.screening import Screened, screen_features
 
 __all__ = [
     "Evaluation",
     "Finding",
+    "Reduction",
+    "Screened",
     "artifact",
     "check_leakage",
     "evaluate",
+    "fit_reduction",
     "labels",
     "purchase",
     "response",
+    "screen_features",
 ]
