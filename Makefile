@@ -47,7 +47,7 @@ demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its r
 	$(BIN)/zhiyin demo $(DEMO)
 
 test: $(VENV)/.dev $(VENV)/.peers ## install, then all tests that need Python only
-	$(PYTEST) -n 2 --dist loadscope
+	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
 
 test-clients: $(VENV)/.clients ## install a browser and other makers' clients, then try them for real
 	sh tests/clients/install.sh
