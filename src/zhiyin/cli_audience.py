@@ -172,7 +172,10 @@ def _read_rule(file: Path) -> Rule:
     try:
         return parse(file.read_bytes())
     except OSError as error:
-        raise InputError(f"{file.name} cannot be read: {error.strerror}") from error
+        raise InputError(
+            f"{file.name} cannot be read: {error.strerror}",
+            hint="give a file that holds the rule as JSON",
+        ) from error
 
 
 def _print(value: Any) -> None:

@@ -20,7 +20,7 @@ from zhiyin.core import ledger
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.context import Context
-from zhiyin.core.errors import NotFound
+from zhiyin.core.errors import NotFound, WorkspaceError
 from zhiyin.core.protocols import Progress
 from zhiyin.core.registry import Registry
 from zhiyin.core.tables import TABLES
@@ -119,7 +119,7 @@ def run_turn(
         raise NotFound(f"there is no job {only!r}", hint=f"jobs: {', '.join(JOBS.built_in)}")
     with hold_lease(store.ledger, clock=clock, ttl_s=LEASE_S) as lease:
         turn_id, inputs, resumed = _open_turn(
-            store, settings, as_of, clock=clock, code_version=code_version, again=again
+            store, settings, as_of, clock=clock, code_version=code_version, only=only, again=again
         )
         context = make_context(turn_id, store.pinned(inputs))
         for index, job in enumerate(JOBS.built_in):
@@ -147,8 +147,14 @@ def _open_turn(
     *,
     clock: Clock,
     code_version: str,
+    only: str | None,
     again: bool,
 ) -> tuple[str, dict[str, int], bool]:
+    """The turn to go on with, or a new one, with the versions it reads and whether it is resumed.
+
+    An erasure removes what an earlier turn read. Of one that was not done, a new turn takes the
+    place.
+    """
     base = base_id(settings, as_of, code_version)
     turns = ledger.turns
     with store.begin() as connection:
@@ -157,8 +163,20 @@ def _open_turn(
             .where(turns.c.turn_id.startswith(base, autoescape=True))
             .order_by(turns.c.started_at, turns.c.turn_id)
         ).all()
-        if rows and not (again and rows[-1].state == "done"):
-            return rows[-1].turn_id, dict(rows[-1].inputs), True
+        last = rows[-1] if rows else None
+        if last is not None and not (again and last.state == "done"):
+            inputs = dict(last.inputs)
+            if last.state == "done" and only is None:
+                return last.turn_id, inputs, True
+            if all(store.lake.holds(name, version) for name, version in inputs.items()):
+                return last.turn_id, inputs, True
+            if last.state == "done":
+                raise WorkspaceError(
+                    f"{only} cannot run once more for {as_of}: an erasure removed what it read",
+                    hint="start a new turn: zhiyin run --again",
+                )
+            mine = turns.c.turn_id == last.turn_id
+            connection.execute(turns.update().where(mine).values(state="stopped"))
         turn_id = f"{base}-{len(rows) + 1}"
         versions = store.versions()
         inputs = {name: versions[name] for name in INPUTS if name in versions}

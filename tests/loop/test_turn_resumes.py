@@ -86,3 +86,33 @@ def test_a_turn_killed_at_random_moments_ends_in_the_same_tables(shop_folder):
     kept = sorted(one.name for one in (broken / "outbox").glob("*.eml"))
     assert kept == sorted(one.name for one in (whole / "outbox").glob("*.eml"))
     assert kept
+
+
+def run(folder, *arguments) -> subprocess.CompletedProcess:
+    environment = os.environ | {"ZHIYIN_WORKSPACE": str(folder)}
+    command = [sys.executable, "-c", RUN, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_turn_that_was_cut_off_before_an_erasure_is_taken_up_by_a_new_one(tmp_path):
+    folder, few = tmp_path / "shop", ShopConfig(customers=60, products=20)
+    with make_workspace(folder, few, demo=True) as workspace:
+        tables = Shop(few, seed=11).history(date(2024, 9, 12))
+        load_tables(workspace, tables, tmp_path / "raw", now=date(2024, 9, 13))
+    of_day = ("--as-of", AS_OF.isoformat())
+    first = run(folder, "run", *of_day, "--only", "collect.facts")  # the rest is left undone
+    assert first.returncode == 0, first.stderr
+    assert run(folder, "erase", someone(folder), "--yes").returncode == 0
+    whole = run(folder, "run", *of_day)
+    assert whole.returncode == 0, whole.stderr
+    assert contents(folder)["features"]
+    assert run(folder, "erase", someone(folder), "--yes").returncode == 0
+    refused = run(folder, "run", *of_day, "--only", "measure")
+    assert refused.returncode == 1
+    assert "an erasure removed what it read" in refused.stderr
+    assert "zhiyin run --again" in refused.stderr
+
+
+def someone(folder) -> str:
+    with Workspace.open(folder) as workspace:
+        return sorted(workspace.table("customers").party_id.to_pyarrow().to_pylist())[0]

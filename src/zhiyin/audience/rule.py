@@ -208,7 +208,11 @@ def parse(value: str | bytes | dict[str, Any]) -> Rule:
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
     except msgspec.DecodeError as error:
-        raise InvalidRule(f"the rule is no JSON: {error}", reason="no_json") from None
+        raise InvalidRule(
+            f"the rule is no JSON: {error}",
+            reason="no_json",
+            hint='a rule looks like {"type": "tag", "tag": "weekly"}',
+        ) from None
     except RecursionError:
         raise _too_deep() from None
     if _depth(rule) > MAX_DEPTH:

@@ -33,7 +33,7 @@ turns = sa.Table(
     "turns", metadata,
     sa.Column("turn_id", sa.String(64), primary_key=True),
     sa.Column("as_of_on", sa.Date, nullable=False, index=True),
-    sa.Column("state", sa.String(16), nullable=False, comment="running or done"),
+    sa.Column("state", sa.String(16), nullable=False, comment="running, done or stopped"),
     sa.Column("inputs", sa.JSON, nullable=False, comment="Delta version of every input table"),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("code_version", sa.String(32), nullable=False),

@@ -22,7 +22,7 @@ from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 from zhiyin.store.durable import sync_commit
-from zhiyin.store.engines.duckdb import process_engine
+from zhiyin.store.engines.duckdb import active_files, process_engine
 from zhiyin.store.migrations_lake import MIGRATIONS, Migration, plan_migrations
 from zhiyin.store.scope import scope_predicate
 
@@ -96,6 +96,14 @@ class Lake:
                 f"table {name} cannot be read at version {version}",
                 hint="an erasure removes old versions; start a new turn with --again",
             ) from error
+
+    def holds(self, name: str, version: int) -> bool:
+        """Whether a version of a table can still be read: an erasure removes the old ones."""
+        try:
+            handle = self.open(name, version=version)
+        except WorkspaceError:
+            return False
+        return handle is None or all(Path(file).exists() for file in active_files(handle)[2])
 
     def versions(self) -> dict[str, int]:
         """The newest Delta version of every table; -1 where a table is not there yet."""
