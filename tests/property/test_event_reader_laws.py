@@ -26,6 +26,11 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=2) | objects(inner), max_leaves=4
 )
+FINITE = st.recursive(  # what JSON can say: Infinity and NaN are mended, the slow way
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | objects(inner), max_leaves=4,
+)  # fmt: skip
 IDS = st.sampled_from(["ann", " ann ", "", "null", "Ａ", 7, 7.5, True, None, [], "x" * 300, 1e70])
 TIMES = st.sampled_from(
     [ev.at(), ev.at(-9), ev.at(5000), "20260101", "no", 1.7e12, 3, None, [], ""]
@@ -80,7 +85,7 @@ def test_a_reader_gives_what_each_event_read_by_itself_gives(body, damage, call,
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(objects(VALUES), min_size=1, max_size=3))
+@given(st.lists(objects(FINITE), min_size=1, max_size=3))
 def test_events_that_can_be_kept_are_read_the_fast_way(properties):
     items = [ev.track("Seen", one, context=one) for one in properties]
     made = Reader().read(ev.batch(*items), 0)
@@ -134,12 +139,25 @@ def stored(calls, **more):
         for row in rows:
             if row.get("personal") is not None:
                 (row["personal"],) = vault.unseal([row["party_id"]], [row["personal"]])
+            if table == "quarantine":
+                (row["content"],) = vault.unseal_with(row["key_id"], [row["content"]])
         made[table] = sorted(json.dumps(row, default=str, sort_keys=True) for row in rows)
     return made
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(CALLS, min_size=1, max_size=5))
+@example(
+    [
+        (
+            "Order Completed",
+            {"product_id": "p1", "price": 1, "currency": "?", "order_id": "o1"},
+            {},
+            "ann",
+            "track",
+        )
+    ]
+)
 def test_what_is_remembered_changes_nothing_that_is_stored(calls):
     by_itself = stored(calls, refused=(99,))  # with a place refused, nothing is remembered
     assert stored(calls) == by_itself
