@@ -74,8 +74,31 @@ class ProfileSettings(Section):
 class UnderstandSettings(Section):
     """Models, segments and recommendations."""
 
+    tasks: tuple[Literal["next_purchase", "churn", "category_affinity"], ...] = Field(
+        default=("next_purchase", "churn", "category_affinity"),
+        description="predictions made of every customer, beside the response to campaigns",
+    )
     purchase_horizon_days: int = Field(
-        default=90, ge=1, le=1825, description="horizon of the purchase model"
+        default=90, ge=1, le=1825, description="horizon of next purchase and category affinity"
+    )
+    churn_horizon_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=1825,
+        description="staying away so long is churn; none: proposed from the shop's own gaps",
+    )
+    affinity_categories: int = Field(
+        default=2, ge=0, le=50, description="how many top categories get an affinity"
+    )
+    candidates: tuple[
+        Literal["logistic", "tree", "svm", "linear_svm", "forest", "boosting", "network"], ...
+    ] = Field(
+        default=("logistic", "tree", "boosting"),
+        min_length=1,
+        description="models compared for these predictions; more cost time",
+    )
+    training_rows: int = Field(
+        default=60_000, ge=1_000, description="most customers a prediction learns from"
     )
     min_positives: int = Field(default=100, ge=10, description="fewer positives give no model")
     value_months: int = Field(

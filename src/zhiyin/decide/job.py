@@ -48,7 +48,7 @@ from zhiyin.govern.people import Person
 JOB = "decide"
 CHANNEL = "email"
 PLANNED = "planned"
-RESPONSE, PURCHASE = "response", "purchase"
+RESPONSE, PURCHASE = "response", "next_purchase"
 OK, NO_CAMPAIGN, NO_RECIPIENTS, NO_SCORES = "ok", "no_campaign", "no_recipients", "no_scores"
 _BOTH, _ONLY_NONE = json.dumps([CONTACT, NO_CONTACT]), json.dumps([NO_CONTACT])
 

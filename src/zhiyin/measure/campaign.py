@@ -33,7 +33,7 @@ from zhiyin.measure.response import (
 )
 from zhiyin.measure.results import Measured, Result
 
-RESPONSE, PURCHASE, PROFIT, INCREMENT = "response", "purchase", "profit", "increment"
+RESPONSE, PURCHASE, PROFIT, INCREMENT = "response", "next_purchase", "profit", "increment"
 CAPTURED_SHARE, LIFT_SHARE = 0.30, 0.10
 COST_STEPS = 20
 RESPONSE_FIGURES: tuple[str, ...] = (

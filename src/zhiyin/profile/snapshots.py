@@ -52,8 +52,8 @@ def plan_snapshots(
     history_campaigns
         At most so many ended campaigns, the latest, get a snapshot at their first day.
     purchase_snapshots, horizon_days
-        Without a campaign to decide: so many past days, `horizon_days` apart, so that the horizon
-        of the latest ends where the day begins.
+        So many past days with a row for every customer, `horizon_days` apart, so that the horizon
+        of the latest ends where the day begins: predictions learn from them.
 
     recipients
         Planned recipients by campaign, to leave out the smallest: each day costs a pass over the
@@ -87,7 +87,7 @@ def plan_snapshots(
     if decided:
         by_day.setdefault(as_of, []).extend(decided)
     whole = {as_of}
-    if not decided and earliest is not None:
+    if earliest is not None:
         past = [as_of - timedelta(days=horizon_days * k) for k in range(1, purchase_snapshots + 1)]
         whole |= {day for day in past if day >= earliest}
     kept = {day: tuple(by_day[day]) for day in sorted(by_day)}

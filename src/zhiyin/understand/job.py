@@ -21,7 +21,8 @@ from zhiyin.core.features import FEATURES
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
-from zhiyin.understand.predict import artifact, labels, purchase, response
+from zhiyin.understand.predict import artifact, labels, response
+from zhiyin.understand.predict.job import Facts, score_tasks
 from zhiyin.understand.predict.training import Scored
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
@@ -30,7 +31,7 @@ from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
 from zhiyin.understand.segment.clusters import find_clusters
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 from zhiyin.understand.value import scoring
-from zhiyin.understand.value.purchases import read_purchases
+from zhiyin.understand.value.purchases import PurchaseDays, read_purchases
 
 JOB = "understand.models"
 WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
@@ -61,8 +62,10 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
     with threadpool_limits(1):  # thousands of rows: a second BLAS thread only waits for the first
-        _predict(ctx, config, facts, found)
-        _value(ctx, config, facts["order_lines"], found)
+        days = _purchase_days(ctx, facts["order_lines"])
+        _respond(ctx, config, facts, found)
+        _predict(ctx, config, facts["order_lines"], days, found)
+        _value(ctx, config, days, found)
         _segment(ctx, config, found)
         _recommend(ctx, config, facts["order_lines"], found)
         written = _write_check(ctx, config)
@@ -74,56 +77,39 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     return JobReport(JOB, rows=written, figures=found.figures, notes=tuple(found.notes))
 
 
-def _predict(
+def _respond(
     ctx: Context, config: UnderstandSettings, facts: Mapping[str, ir.Table], found: Findings
 ) -> None:
-    """Response to each campaign that has features today; otherwise the next purchase."""
-    features = ctx.store.read("features")
-    features = features.filter(features[c.AS_OF_ON] <= ctx.as_of).to_pyarrow()
+    """Response to each campaign that has features today."""
     of_campaigns = ctx.store.read("campaign_features")
     of_campaigns = of_campaigns.filter(of_campaigns[c.AS_OF_ON] <= ctx.as_of).to_pyarrow()
-    targets = sorted(
-        {
-            row[c.CAMPAIGN_ID]
-            for row in of_campaigns.select([c.AS_OF_ON, c.CAMPAIGN_ID]).to_pylist()
-            if row[c.AS_OF_ON] == ctx.as_of
-        }
-    )
-    if targets:
-        campaigns = (
-            facts["campaigns"].select(c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON).to_pyarrow()
-        )
-        windows = labels.campaign_windows(campaigns, as_of=ctx.as_of, zone=ctx.settings.zone)
-        known = labels.response_labels(facts, ctx.store.to_ibis(windows)).to_pyarrow()
-        for number, campaign in enumerate(targets):
-            ctx.progress(f"response model: {campaign}", number / len(targets))
-            scored = response.score_response(
-                features, of_campaigns, campaigns=campaigns, labels=known, campaign_id=campaign,
-                as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
-                min_positives=config.min_positives,
-            )  # fmt: skip
-            _keep(ctx, scored, found)
-    if not any(rows.num_rows for rows in found.rows["scores"]):
-        _keep(ctx, _score_purchase(ctx, config, facts["order_lines"], features), found)
+    pairs = of_campaigns.select([c.AS_OF_ON, c.CAMPAIGN_ID]).to_pylist()
+    targets = sorted({row[c.CAMPAIGN_ID] for row in pairs if row[c.AS_OF_ON] == ctx.as_of})
+    if not targets:
+        return
+    features = ctx.store.read("features")
+    days = sorted({row[c.AS_OF_ON] for row in pairs})
+    rows = features.filter(features[c.AS_OF_ON].isin(days)).to_pyarrow()
+    campaigns = facts["campaigns"].select(c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON).to_pyarrow()
+    windows = labels.campaign_windows(campaigns, as_of=ctx.as_of, zone=ctx.settings.zone)
+    known = labels.response_labels(facts, ctx.store.to_ibis(windows)).to_pyarrow()
+    for number, campaign in enumerate(targets):
+        ctx.progress(f"response model: {campaign}", number / len(targets))
+        scored = response.score_response(
+            rows, of_campaigns, campaigns=campaigns, labels=known, campaign_id=campaign,
+            as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
+            min_positives=config.min_positives,
+        )  # fmt: skip
+        _keep(ctx, scored, found)
 
 
-def _score_purchase(
-    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, features: pa.Table
-) -> Scored:
-    ctx.progress("purchase model", 0.5)
-    days = sorted(set(features[c.AS_OF_ON].to_pylist()))
-    windows = labels.purchase_windows(
-        days,
-        horizon_days=config.purchase_horizon_days,
-        as_of=ctx.as_of,
-        zone=ctx.settings.zone,
-    )
-    known = labels.purchase_labels(order_lines, ctx.store.to_ibis(windows)).to_pyarrow()
-    return purchase.score_purchase(
-        features, labels=known, snapshot_days=days, horizon_days=config.purchase_horizon_days,
-        as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
-        min_positives=config.min_positives,
-    )  # fmt: skip
+def _predict(
+    ctx: Context, config: UnderstandSettings, lines: ir.Table, days: PurchaseDays, found: Findings
+) -> None:
+    """Next purchase, churn and category affinity of every customer."""
+    products = ctx.store.read("products", as_of=ctx.as_of)
+    for scored in score_tasks(ctx, config, Facts(lines, products, days)):
+        _keep(ctx, scored, found)
 
 
 def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
@@ -145,13 +131,14 @@ def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
     found.rows["models"].append(pa.table(row))
 
 
-def _value(
-    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, found: Findings
-) -> None:
+def _purchase_days(ctx: Context, order_lines: ir.Table) -> PurchaseDays:
+    lines = order_lines.filter(order_lines[c.KIND].isin(["item", "return"]))
+    return read_purchases(lines, ctx.as_of, zone=ctx.settings.zone, ordered=c.SOLD_AT)
+
+
+def _value(ctx: Context, config: UnderstandSettings, days: PurchaseDays, found: Findings) -> None:
     """P(still a customer), expected purchases and value of each customer."""
     ctx.progress("customer value", 0.5)
-    lines = order_lines.filter(order_lines[c.KIND].isin(["item", "return"]))
-    days = read_purchases(lines, ctx.as_of, zone=ctx.settings.zone, ordered=c.SOLD_AT)
     valued = scoring.score_value(
         days, months=config.value_months, monthly_discount=config.value_discount,
         margin_rate=ctx.settings.decide.margin_rate, rng=ctx.rng.generator("value"),

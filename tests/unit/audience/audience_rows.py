@@ -135,7 +135,7 @@ ROWS = st.fixed_dictionaries(
         "memberships": _rows(3, customer_id=WHO, as_of_on=ON, scheme=st.just("rfm"),
                              segment=st.sampled_from(["best", "lost"])),
         "scores": _rows(3, customer_id=WHO, as_of_on=ON,
-                        task=st.sampled_from(["response", "purchase"]),
+                        task=st.sampled_from(["response", "next_purchase"]),
                         subject=st.sampled_from(["", "s"]), score=st.sampled_from([0.1, 0.5, 0.9]),
                         rank=st.integers(1, 3)),
     }
@@ -235,7 +235,7 @@ LEAVES = st.one_of(
     st.builds(r.Tag, st.sampled_from(["new", "vip"])),
     st.builds(r.Segment, st.just("rfm"), st.sampled_from(["best", "lost"])),
     st.builds(
-        r.Score, st.sampled_from(["response", "purchase"]), NUMBER_OP,
+        r.Score, st.sampled_from(["response", "next_purchase"]), NUMBER_OP,
         st.sampled_from([0.1, 0.5, 2]), st.sampled_from(["", "s"]),
         st.sampled_from(["score", "rank"]),
     ),

@@ -132,9 +132,9 @@ def test_without_recipients_planned_everybody_scored_is_one(campaign):
 def test_a_campaign_without_a_model_is_decided_on_the_next_purchase(campaign):
     campaign.add_campaign("s:other")
     campaign.plan("p_3", campaign="s:other")
-    campaign.score({"p_3": 0.5}, task="purchase", subject="")
+    campaign.score({"p_3": 0.5}, task="next_purchase", subject="")
     report = run(campaign, campaign="s:other")
-    assert report.figures["campaigns"]["s:other"]["task"] == "purchase"
+    assert report.figures["campaigns"]["s:other"]["task"] == "next_purchase"
     assert campaign.decisions()["p_3"][c.ACTION] == "contact"
 
 

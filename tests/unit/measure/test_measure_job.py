@@ -257,7 +257,7 @@ def test_without_a_holdout_no_effect_is_claimed(shop, context):
 
 
 def test_purchase_is_measured_without_campaigns(lake, context):
-    lake.add("scores", [score(n, 0.9 - n / 100, "purchase", "") for n in range(PEOPLE)])
+    lake.add("scores", [score(n, 0.9 - n / 100, "next_purchase", "") for n in range(PEOPLE)])
     lake.add("order_lines", [line(who(n), 100, NOON) for n in range(15)])
     lake.add("order_lines", [line(who(59), 0, NOON, quantity=0.0, kind="sample")])
     lake.add("order_lines", [line("p_other", 5, utc("2024-04-30T16:00"))])
@@ -266,7 +266,7 @@ def test_purchase_is_measured_without_campaigns(lake, context):
     purchase = report.figures["purchase"]
     assert (purchase["customers"], purchase["buyers"], purchase["auc"]) == (60, 15, 1.0)
     assert report.figures["status"] == "ok"
-    row = results(lake)[DAY, "purchase", "", "brier"]
+    row = results(lake)[DAY, "next_purchase", "", "brier"]
     assert row[c.MEASURED_UNTIL_ON] == date(2024, 3, 31)
 
 

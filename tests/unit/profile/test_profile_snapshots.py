@@ -32,13 +32,13 @@ def test_a_campaign_without_enough_history_before_it_is_dropped_and_named():
 
 def test_a_campaign_that_still_runs_is_not_learned_from():
     made = plan([row("running", DAY - timedelta(days=20)), row("now", DAY)])
-    assert made.days == (DAY,)
+    assert set(made.days) == made.whole
 
 
 def test_only_the_latest_campaigns_are_kept():
     past = [row(f"c{k}", date(2017, 3, 1) + timedelta(days=k)) for k in range(5)]
     made = plan([*past, row("now", DAY)], history_campaigns=2)
-    assert [d for d in made.days if d != DAY] == [date(2017, 3, 4), date(2017, 3, 5)]
+    assert sorted(set(made.days) - made.whole) == [date(2017, 3, 4), date(2017, 3, 5)]
 
 
 def test_the_smallest_campaigns_up_to_a_twentieth_of_all_recipients_get_no_day():
@@ -48,8 +48,9 @@ def test_the_smallest_campaigns_up_to_a_twentieth_of_all_recipients_get_no_day()
     assert date(2017, 3, 3) not in made.days
 
 
-def test_without_a_campaign_past_days_are_a_horizon_apart_and_hold_everyone():
-    made = plan([])
+@pytest.mark.parametrize("campaigns", [[], [row("now", DAY)]])
+def test_past_days_are_a_horizon_apart_and_hold_everyone(campaigns):
+    made = plan(campaigns)
     assert made.days == (date(2017, 2, 2), date(2017, 5, 3), date(2017, 8, 1), DAY)
     assert made.whole == frozenset(made.days)
 

@@ -15,7 +15,7 @@ the scheme. Kind `movement`, key `rfm`: `words`. Kind `recommender`: `model`. Ki
 
 `recommendations.reason`: a list of product ids, or of {`product_id`}, strongest first.
 
-`results`, kinds `response` and `purchase`: metrics with their intervals; body of `auc`:
+`results`, kinds `response` and `next_purchase`: metrics with their intervals; body of `auc`:
 `positives`; of `gains` (the model) and `gains_rfm`: `share`, `captured`; of `calibration`: `bins`
 (list of {`n`, `mean_score`, `rate`, `low`, `high`}). Kind `profit`: bodies of `profit_*_minor`:
 `contacted`; of `profit_by_depth` (and `profit_by_depth_rfm`): `share`, `profit_minor`; of
@@ -48,12 +48,12 @@ from zhiyin.measure.report.data import (
 from zhiyin.measure.report.takeaways import read_curve
 
 Row = Mapping[str, Any]
-RANKED = ("response", "purchase")
+RANKED = ("response", "next_purchase")
 CURVES = {"gains", "gains_rfm", "calibration", "profit_by_depth", "profit_by_depth_rfm",
           "profit_by_cost"}  # fmt: skip
 PROFITS = ("model", "rfm", "all")
 UPPER_BOUND = "upper_bound"
-GROUPS = ("response", "purchase", "profit", "increment", "recommend", "delivery")
+GROUPS = ("response", "next_purchase", "profit", "increment", "recommend", "delivery")
 
 
 def parse(text: object) -> Any:
@@ -247,14 +247,16 @@ def read_metrics(rows: Iterable[Row]) -> tuple[Metric, ...]:
 
 
 def read_measured(rows: Sequence[Row]) -> tuple[Measured, ...]:
-    """What was measured, one value for each task and subject, most people first."""
+    """What was measured, one value a task and subject: response first, then by people."""
     subjects = sorted({(r[c.KIND], r[c.SUBJECT] or "") for r in rows if r[c.KIND] in RANKED})
     made = []
     for task, subject in subjects:
         mine = [r for r in rows if r[c.KIND] == task and (r[c.SUBJECT] or "") == subject]
         money = [r for r in rows if r[c.KIND] == "profit" and (r[c.SUBJECT] or "") == subject]
         made.append(_read_one(task, subject, mine, money))
-    return tuple(sorted(made, key=lambda m: (-(m.recipients or 0), m.task, m.subject)))
+    return tuple(
+        sorted(made, key=lambda m: (RANKED.index(m.task), -(m.recipients or 0), m.subject))
+    )
 
 
 def _read_one(task: str, subject: str, mine: Sequence[Row], money: Sequence[Row]) -> Measured:

@@ -147,7 +147,7 @@ class Reasons:
 
 @dataclass(frozen=True)
 class ModelPart:
-    """The model card of a task (`response` to a campaign, or `purchase` within the horizon)."""
+    """The model card of a task (`response` to a campaign, or `next_purchase` within a horizon)."""
 
     task: str
     subject: str = ""

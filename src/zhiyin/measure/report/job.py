@@ -258,12 +258,16 @@ def _read_models(
         if row[c.KIND] != "model_card":
             continue
         body = adapt.mapping(adapt.parse(row[c.BODY]))
+        if body.get("task") not in adapt.RANKED:
+            continue
         card = adapt.read_card(body)
         if card is None:
             refused += adapt.card_warnings(body)
         else:
             made.append(_add_scores(ctx, card, names))
-    return tuple(sorted(made, key=lambda m: (-m.scored, m.task, m.subject))), tuple(refused)
+    return tuple(
+        sorted(made, key=lambda m: (adapt.RANKED.index(m.task), -m.scored, m.subject))
+    ), tuple(refused)
 
 
 def _add_scores(ctx: Context, card: ModelPart, names: Mapping[str, Mapping]) -> ModelPart:

@@ -141,7 +141,7 @@ class View:
             return self.t(f"measured.{kind}", subject=names.get(subject) or subject)
         known = {
             "response": "purchase",
-            "purchase": "purchase",
+            "next_purchase": "purchase",
             "recommend": "recommend",
             "delivery": "delivery",
         }

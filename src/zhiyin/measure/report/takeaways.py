@@ -94,12 +94,12 @@ def lead(data: ReportData, t: Words, f: Format) -> list[str]:
 
 def who(task: str, t: Words) -> str:
     """Those who respond, by task."""
-    return t("who.purchase" if task == "purchase" else "who.response")
+    return t("who.purchase" if task == "next_purchase" else "who.response")
 
 
 def whom(task: str, t: Words) -> str:
     """Those who respond, in one word, by task."""
-    return t("whom.purchase" if task == "purchase" else "whom.response")
+    return t("whom.purchase" if task == "next_purchase" else "whom.response")
 
 
 def captured_at(outcome: Measured | None, share: float) -> float | None:
@@ -264,7 +264,7 @@ def calibration(outcome: Measured, t: Words, f: Format) -> str:
 def candidates(model: ModelPart, t: Words) -> str:
     """Which candidate won."""
     key = "model.candidates_takeaway"
-    key = f"{key}_purchase" if model.task == "purchase" else key
+    key = f"{key}_purchase" if model.task == "next_purchase" else key
     return t(key, model=t.term("name", model.model))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from zhiyin.core.errors import InputError
 from zhiyin.core.protocols import Model
 from zhiyin.understand.predict.forest import Forest
-from zhiyin.understand.predict.linear import KernelSvm, Logistic
+from zhiyin.understand.predict.linear import KernelSvm, LinearSvm, Logistic
 from zhiyin.understand.predict.network import Network
 from zhiyin.understand.predict.scaling import logit, sigmoid
 from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
@@ -18,6 +18,7 @@ from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
 _SINGLE: dict[str, Callable[[Mapping[str, Any]], Model]] = {
     "logistic": Logistic.from_artifact,
     "svm": KernelSvm.from_artifact,
+    "linear_svm": LinearSvm.from_artifact,
     "network": Network.from_artifact,
     "tree": Tree.from_artifact,
     "forest": Forest.from_artifact,

@@ -14,6 +14,7 @@ from zhiyin.core.rng import Streams
 from zhiyin.core.values import Estimate
 from zhiyin.understand.predict import quality
 from zhiyin.understand.predict.contest import Blended, compete
+from zhiyin.understand.predict.figures import SHARES, judge
 from zhiyin.understand.predict.leakage import Finding, check_leakage
 from zhiyin.understand.predict.table import Reading, fit_reader
 from zhiyin.understand.predict.target import (
@@ -22,10 +23,6 @@ from zhiyin.understand.predict.target import (
     check_table,
     read_target,
 )
-
-SAMPLES = 400  # bootstrap
-SHARES = tuple(k / 10 for k in range(1, 11))
-TOP = 0.1
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,7 @@ def evaluate(
             blends.append(blend)
             kept.append(_judge_fold(blend, labels[test], predicted[test]))
     rng = Streams(seed).generator("intervals")
-    figures, intervals = _figures(labels, predicted, chosen, fold_of, rng=rng)
+    figures, intervals = judge(labels, predicted, chosen, fold_of, rng=rng)
     floor = quality.calibration_floor(predicted, rng=rng)
     order = quality.best_first(predicted, np.arange(len(labels)))
     return Evaluation(
@@ -225,52 +222,6 @@ def _judge_fold(blend: Blended, labels: np.ndarray, predicted: np.ndarray) -> Fo
         weights=blend.weights,
         threshold=blend.threshold,
     )
-
-
-def _figures(
-    labels: np.ndarray,
-    predicted: np.ndarray,
-    chosen: np.ndarray,
-    fold_of: np.ndarray,
-    *,
-    rng: np.random.Generator,
-) -> tuple[dict[str, float], dict[str, Estimate]]:
-    """Figures with intervals; a bootstrap draws rows of all folds together."""
-    n, top = len(labels), max(1, int(np.floor(TOP * len(labels) + 1e-9)))
-    order = quality.best_first(predicted, np.arange(n))
-    parts = [np.flatnonzero(fold_of == k) for k in range(int(fold_of.max()) + 1)]
-    by_fold = {
-        name: float(np.mean([measure(labels[rows], predicted[rows]) for rows in parts]))
-        for name, measure in (("auc", quality.auc), ("ap", quality.average_precision))
-    }
-    values = {
-        "ap": quality.average_precision(labels, predicted),
-        "log_loss": quality.log_loss(labels, predicted),
-        "brier": quality.brier(labels, predicted),
-        "ece": quality.calibration_error(labels, predicted),
-        "f1": quality.f1(labels, chosen),
-        "lift": float(labels[order[:top]].mean() / labels.mean()),
-    }
-    drawn: dict[str, list[float]] = {name: [] for name in values}
-    losses, squares = quality.row_log_loss(labels, predicted), (predicted - labels) ** 2
-    for _ in range(SAMPLES):
-        rows = rng.integers(0, n, n)
-        y, p = labels[rows], predicted[rows]
-        if y.min() == y.max():
-            continue
-        best = np.argsort(-p, kind="stable")[:top]
-        drawn["ap"].append(quality.average_precision(y, p))
-        drawn["log_loss"].append(float(losses[rows].mean()))
-        drawn["brier"].append(float(squares[rows].mean()))
-        drawn["ece"].append(quality.calibration_error(y, p))
-        drawn["f1"].append(quality.f1(y, chosen[rows]))
-        drawn["lift"].append(float(y[best].mean() / y.mean()))
-    intervals = {"auc": quality.auc_delong(labels, predicted, value=by_fold["auc"])}
-    for name, value in values.items():
-        low, high = np.quantile(drawn[name], [0.025, 0.975]) + by_fold.get(name, value) - value
-        intervals[name] = Estimate(by_fold.get(name, value), float(low), float(high), n)
-    pooled = {"auc_pooled": quality.auc(labels, predicted), "ap_pooled": values["ap"]}
-    return {**values, **by_fold, **pooled}, intervals
 
 
 def _contestants(blends: list[Blended]) -> dict[str, Contestant]:

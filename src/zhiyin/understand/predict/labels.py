@@ -19,7 +19,7 @@ WINDOW_START = "start_at"
 WINDOW_END = "end_at"
 REDEEMED = "redeemed"
 SPEND_MINOR = "spend_minor"
-BOUGHT = "bought"
+HAPPENED = "happened"
 
 
 def campaign_windows(campaigns: pa.Table, *, as_of: date, zone: str) -> pa.Table:
@@ -154,11 +154,103 @@ def purchase_labels(order_lines: ibis.Table, windows: ibis.Table) -> ibis.Table:
 
     Returns
     -------
-    One row per snapshot day and buyer: `as_of_on`, `customer_id`, `bought` = 1.
+    One row per snapshot day and buyer: `as_of_on`, `customer_id`, `happened` = 1.
     """
+    met = _met(order_lines, windows)
+    return met.select(c.AS_OF_ON, c.CUSTOMER_ID).distinct().mutate(**{HAPPENED: ibis.literal(1)})
+
+
+def category_labels(
+    order_lines: ibis.Table, products: ibis.Table, windows: ibis.Table, *, categories: Sequence[str]
+) -> ibis.Table:
+    """Who bought in which of the categories within each horizon.
+
+    Parameters
+    ----------
+    order_lines, products
+        As of the day; products with `product_id` and `category`.
+    windows
+        What `purchase_windows` gives, as a table of the same engine.
+    categories
+        The categories asked for.
+
+    Returns
+    -------
+    One row per snapshot day, category and buyer: `as_of_on`, `category`, `customer_id`,
+    `happened` = 1.
+    """
+    named = products.filter(products[c.CATEGORY].isin(list(categories)))
+    met = _met(order_lines, windows).inner_join(
+        named.select(c.PRODUCT_ID, c.CATEGORY), c.PRODUCT_ID
+    )
+    rows = met.select(c.AS_OF_ON, c.CATEGORY, c.CUSTOMER_ID).distinct()
+    return rows.mutate(**{HAPPENED: ibis.literal(1)})
+
+
+def _met(order_lines: ibis.Table, windows: ibis.Table) -> ibis.Table:
+    """Items sold within each window."""
     lines = order_lines.filter(order_lines[c.KIND] == "item", order_lines[c.CUSTOMER_ID].notnull())
-    sold = lines.select(c.CUSTOMER_ID, c.SOLD_AT).distinct()
-    met = windows.join(
+    sold = lines.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT)
+    return windows.join(
         sold, [sold[c.SOLD_AT] >= windows[WINDOW_START], sold[c.SOLD_AT] < windows[WINDOW_END]]
     )
-    return met.select(c.AS_OF_ON, c.CUSTOMER_ID).distinct().mutate(**{BOUGHT: ibis.literal(1)})
+
+
+def contract_holders(contracts: pa.Table, *, days: Sequence[date]) -> pa.Table:
+    """Who holds a contract on each day.
+
+    Parameters
+    ----------
+    contracts
+        `customer_id`, `start_on`, `end_on` (local days; `end_on` null: it runs on). A contract
+        holds from its start until the day before its end.
+    days
+        Days to ask.
+
+    Returns
+    -------
+    `as_of_on`, `customer_id`, each once.
+    """
+    held = {
+        (day, row[c.CUSTOMER_ID])
+        for row in contracts.select([c.CUSTOMER_ID, c.START_ON, c.END_ON]).to_pylist()
+        for day in days
+        if row[c.START_ON] < day and (row[c.END_ON] is None or row[c.END_ON] >= day)
+    }
+    return _pairs(sorted(held))
+
+
+def contract_labels(
+    contracts: pa.Table, *, days: Sequence[date], horizon_days: int, as_of: date
+) -> pa.Table:
+    """Whose contract ended within the horizon of each day, without another that ran on.
+
+    Parameters
+    ----------
+    contracts
+        As for `contract_holders`; ends on or after `as_of` have not happened yet.
+    days, horizon_days, as_of
+        Days whose horizon is not over by `as_of` are left out.
+
+    Returns
+    -------
+    `as_of_on`, `customer_id`, `happened` = 1 for those who held a contract on the day and none a
+    horizon later.
+    """
+    horizon = timedelta(days=horizon_days)
+    over = [day for day in days if day + horizon <= as_of]
+    before = contract_holders(contracts, days=over).to_pylist()
+    later = contract_holders(contracts, days=[day + horizon for day in over]).to_pylist()
+    still = {(row[c.AS_OF_ON] - horizon, row[c.CUSTOMER_ID]) for row in later}
+    ended = [pair for row in before if (pair := (row[c.AS_OF_ON], row[c.CUSTOMER_ID])) not in still]
+    made = _pairs(ended)
+    return made.append_column(HAPPENED, pa.array([1] * made.num_rows, pa.int64()))
+
+
+def _pairs(rows: Sequence[tuple[date, str]]) -> pa.Table:
+    return pa.table(
+        {
+            c.AS_OF_ON: pa.array([day for day, _ in rows], pa.date32()),
+            c.CUSTOMER_ID: pa.array([who for _, who in rows], pa.string()),
+        }
+    )

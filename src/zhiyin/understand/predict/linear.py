@@ -1,4 +1,4 @@
-"""Logistic regression and a support vector machine with a random-feature kernel."""
+"""Logistic regression and support vector machines, linear and with a random-feature kernel."""
 
 from __future__ import annotations
 
@@ -56,6 +56,56 @@ class Logistic:
         made = cls(strength=artifact["strength"], prepared=scaler is None)
         made.scaler_ = None if scaler is None else Scaler.from_artifact(scaler)
         made.coef_, made.intercept_ = artifact["coef"], artifact["intercept"]
+        return made
+
+
+class LinearSvm:
+    """A linear support vector machine on scaled features, classes weighted to balance.
+
+    Margins become probabilities by Platt's fit on the training rows, which undoes the balancing;
+    `calibration` mends their scale on later rows.
+    """
+
+    def __init__(self, *, strength: float = 0.001) -> None:
+        self.strength = strength
+
+    def fit(
+        self, features: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator
+    ) -> LinearSvm:
+        """Fit on (n, d) features with missing values and (n,) labels; draws nothing from `rng`."""
+        self.scaler_ = Scaler.fit(features)
+        scaled = self.scaler_.transform(features)
+        fitted = LinearSVC(
+            C=self.strength, class_weight="balanced", dual="auto", max_iter=5000, random_state=0
+        )
+        fitted.fit(scaled, labels)
+        self.coef_ = np.asarray(fitted.coef_, dtype=np.float64)[0]
+        self.intercept_ = float(np.ravel(fitted.intercept_)[0])
+        margin = sigmoid(scaled @ self.coef_ + self.intercept_)
+        self.platt_ = fit_platt(margin, labels.astype(float), np.ones(len(labels)))
+        return self
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """P(label = 1), (n,)."""
+        margin = self.scaler_.transform(features) @ self.coef_ + self.intercept_
+        return self.platt_.apply(sigmoid(margin))
+
+    def to_artifact(self) -> dict[str, Any]:
+        return {
+            "model": "linear_svm",
+            "strength": self.strength,
+            "scaler": self.scaler_.to_artifact(),
+            "coef": self.coef_,
+            "intercept": self.intercept_,
+            "platt": self.platt_.to_artifact(),
+        }
+
+    @classmethod
+    def from_artifact(cls, artifact: Mapping[str, Any]) -> LinearSvm:
+        made = cls(strength=artifact["strength"])
+        made.scaler_ = Scaler.from_artifact(artifact["scaler"])
+        made.coef_, made.intercept_ = artifact["coef"], artifact["intercept"]
+        made.platt_ = Platt.from_artifact(artifact["platt"])
         return made
 
 

@@ -16,9 +16,14 @@ from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.calibration import anchor_level
+from zhiyin.understand.predict.candidates import candidates
+from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
 from zhiyin.understand.predict.selection import Group, recent_rate
+from zhiyin.understand.predict.shortage import check_data
 from zhiyin.understand.predict.spend import SpendModel, fit_spend
+from zhiyin.understand.predict.task import Task
+from zhiyin.understand.predict.task import response as describe
 from zhiyin.understand.predict.training import (
     Fitted,
     Scored,
@@ -27,10 +32,9 @@ from zhiyin.understand.predict.training import (
     no_model,
     score,
     train,
-    validation_report,
 )
+from zhiyin.understand.predict.validation import validation_report
 
-TASK = "response"
 # Equal for all recipients of a campaign: they could tell the few training campaigns apart, not rank
 # people; the level of response comes from calibration on campaigns of the same kind.
 _OF_THE_CAMPAIGN = frozenset(
@@ -96,27 +100,20 @@ def score_response(
     used = informative(past, _USED) if len(past) else []
     names = [feature.name for feature in used]
     groups = _groups(rows, names, ended, labels.to_pandas())
-    positives = sum(int(group.labels.sum()) for group in groups)
-    if positives < min_positives:
-        return no_model(
-            task=TASK,
-            subject=campaign_id,
-            as_of=as_of,
-            status="too_few_positives",
-            warning=f"{positives} responders in {len(groups)} ended campaigns; "
-            f"{min_positives} are needed",
-        )
     target = _rows_of(rows, campaign_id, as_of)
-    if target.empty:
-        return no_model(
-            task=TASK,
-            subject=campaign_id,
-            as_of=as_of,
-            status="no_recipients",
-            warning="the campaign has no planned recipients before the day",
-        )
-    kind = known[campaign_id].get(c.KIND) or ""
-    fitted, choice = train(groups, kind=kind, names=names, streams=streams)
+    positives = sum(int(group.labels.sum()) for group in groups)
+    checked = check_data(
+        positives=positives,
+        negatives=sum(len(group.labels) for group in groups) - positives,
+        samples=len(groups),
+        to_score=len(target),
+        min_positives=min_positives,
+    )
+    task = describe(campaign_id)
+    if checked.missing:
+        return no_model(task=task, as_of=as_of, check=checked)
+    kind, makers = known[campaign_id].get(c.KIND) or "", candidates()
+    fitted, choice = train(groups, kind=kind, names=names, streams=streams, makers=makers)
     x = target[names].to_numpy(float)
     calibrator = anchor_level(
         fitted.calibrator, fitted.model.predict(x), rate=recent_rate(groups, kind=kind)
@@ -130,13 +127,18 @@ def score_response(
         target[c.CUSTOMER_ID].to_numpy(),
         whole=[feature.type == "int64" for feature in used],
         as_of=as_of,
-        task=TASK,
+        task=task.name,
         subject=campaign_id,
         expected_profit=margin,
     )
-    validation = validation_report(groups, choice, kind=kind, anchored=True, streams=streams)
-    card = _card(fitted, groups, spending, margin_rate, target)
-    card |= {"subject": campaign_id, "as_of_on": as_of.isoformat(), "validation": validation}
+    validation = validation_report(
+        groups, choice, kind=kind, anchored=True, streams=streams, makers=makers, names=names
+    )
+    card = _card(task, fitted, groups, spending, margin_rate, target)
+    card |= {"as_of_on": as_of.isoformat(), "validation": validation}
+    card["drift"] = measure_drift(
+        np.vstack([g.features for g in groups]), x, names, grown=growing(used)
+    )
     card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind)}
     card[c.MODEL_VERSION] = scores[c.MODEL_VERSION][0].as_py()
     return Scored(scores, card, fitted.to_artifact(), "ok")
@@ -186,6 +188,7 @@ def _fit_spend(rows: pd.DataFrame, groups: Sequence[Group], labels: pd.DataFrame
 
 
 def _card(
+    task: Task,
     fitted: Fitted,
     groups: Sequence[Group],
     spending: SpendModel,
@@ -193,10 +196,12 @@ def _card(
     target: pd.DataFrame,
 ) -> dict[str, Any]:
     return {
-        "task": TASK,
+        "task": task.name,
+        "subject": task.subject,
         "status": "ok",
         "model": fitted.name,
-        "predicts": "whether a recipient redeems an offer of the campaign before it ends",
+        "predicts": task.predicts,
+        "predicts_zh": task.predicts_zh,
         "data": describe_groups(groups),
         "recipients": len(target),
         "features": list(fitted.names),

@@ -16,26 +16,18 @@ from zhiyin.core.features import Feature
 from zhiyin.core.protocols import Model
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.artifact import version_of
-from zhiyin.understand.predict.calibration import Platt, anchor_level
-from zhiyin.understand.predict.candidates import candidates, load_model
-from zhiyin.understand.predict.quality import (
-    auc_interval,
-    best_first,
-    brier,
-    calibration_error,
-    calibration_floor,
-)
+from zhiyin.understand.predict.calibration import Platt
+from zhiyin.understand.predict.candidates import Maker, load_model
+from zhiyin.understand.predict.quality import best_first
 from zhiyin.understand.predict.reasons import base_values, describe, effects, strongest
 from zhiyin.understand.predict.selection import (
     Choice,
     Group,
-    calibrate,
     choose,
-    recent_rate,
     stack,
 )
-
-BOOTSTRAP = 400
+from zhiyin.understand.predict.shortage import DataCheck
+from zhiyin.understand.predict.task import Task
 
 
 @dataclass(frozen=True)
@@ -118,10 +110,14 @@ def informative(rows: pd.DataFrame, features: Sequence[Feature]) -> list[Feature
 
 
 def train(
-    groups: Sequence[Group], *, kind: str, names: Sequence[str], streams: Streams
+    groups: Sequence[Group],
+    *,
+    kind: str,
+    names: Sequence[str],
+    streams: Streams,
+    makers: Mapping[str, Maker],
 ) -> tuple[Fitted, Choice]:
     """Choose by time-ordered validation, then fit the chosen candidate on all groups."""
-    makers = candidates()
     choice = choose(groups, makers, kind=kind, streams=streams)
     features, labels = stack(groups, range(len(groups)))
     model = makers[choice.name]().fit(features, labels, rng=streams.generator(f"{choice.name}/all"))
@@ -166,75 +162,21 @@ def score(
     return rows, strongest(made, fitted.names)
 
 
-def validation_report(
-    groups: Sequence[Group], choice: Choice, *, kind: str, anchored: bool, streams: Streams
-) -> dict[str, Any]:
-    """What time-ordered validation said, for the card.
-
-    Calibration is judged on the last fold with a calibrator fitted on groups known before it; with
-    fewer than two folds it is not judged. `anchored` says whether the level is moved towards the
-    recent rate, as the caller does.
-    """
-    folds = [
-        {
-            "group": groups[fold.test].name,
-            "train": [groups[j].name for j in fold.train],
-            "rows": len(groups[fold.test].labels),
-            "positives": int(groups[fold.test].labels.sum()),
-        }
-        for fold in choice.folds
-    ]
-    report: dict[str, Any] = {
-        "folds": folds,
-        "candidates": {
-            name: {"auc": _number(choice.means[name]), "by_fold": [_number(s) for s in scores]}
-            for name, scores in choice.scores.items()
-        },
-    }
-    if not choice.folds:
-        return report
-    fold = choice.folds[-1]
-    rng = streams.generator("validation")
-    observed = groups[fold.test].labels.astype(float)
-    predicted = choice.predicted[len(choice.predicted) - len(observed) :]
-    interval = auc_interval(observed, predicted, samples=BOOTSTRAP, rng=rng)
-    report["last_fold"] = {
-        "group": groups[fold.test].name,
-        "auc": _number(interval.value),
-        "auc_low": _number(interval.low),
-        "auc_high": _number(interval.high),
-        "n": interval.n,
-        "status": interval.status,
-    }
-    if len(choice.folds) >= 2:
-        before = [groups[j] for j in fold.train]
-        calibrator = calibrate(before, candidates()[choice.name], kind=kind, streams=streams)
-        if anchored:
-            rate = recent_rate(before, kind=kind)
-            calibrator = anchor_level(calibrator, predicted, rate=rate)
-        p = calibrator.apply(predicted)
-        report["last_fold"] |= {
-            "brier": _number(brier(observed, p)),
-            "ece": _number(calibration_error(observed, p)),
-            "ece_floor": _number(calibration_floor(p, rng=rng)),
-        }
-    return report
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 6)
-
-
-def no_model(*, task: str, subject: str, as_of: date, status: str, warning: str) -> Scored:
-    """The result where there is too little to learn from."""
+def no_model(*, task: Task, as_of: date, check: DataCheck) -> Scored:
+    """The result where there is too little to learn from: the card says what is missing."""
     card = {
-        "task": task,
-        "subject": subject,
+        "task": task.name,
+        "subject": task.subject,
         "as_of_on": as_of.isoformat(),
-        "status": status,
-        "warnings": [{"code": status, "message": warning}],
+        "horizon_days": task.horizon_days,
+        "predicts": task.predicts,
+        "predicts_zh": task.predicts_zh,
+        "status": check.status,
+        "warnings": [
+            {"code": one.code, "message": one.en, "message_zh": one.zh} for one in check.missing
+        ],
     }
-    return Scored(SCORES_SCHEMA.empty_table(), card, None, status)
+    return Scored(SCORES_SCHEMA.empty_table(), card, None, check.status)
 
 
 def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def test_gains_admit_that_rfm_is_better():
 
 
 def test_purchases_are_not_called_redemptions():
-    said, _ = takeaways.gains(replace(samples.make_measured(), task="purchase"), 0.3, T, F)
+    said, _ = takeaways.gains(replace(samples.make_measured(), task="next_purchase"), 0.3, T, F)
     assert said.endswith("of those who buy.")
 
 

@@ -13,7 +13,6 @@ from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
 from zhiyin.core.tables import SCORES
 from zhiyin.understand.predict.artifact import pack, unpack
-from zhiyin.understand.predict.purchase import score_purchase
 from zhiyin.understand.predict.response import score_response
 from zhiyin.understand.predict.training import Fitted
 
@@ -153,24 +152,3 @@ def test_the_card_is_json_and_honest_about_selection(result):
     assert {"auc", "auc_low", "auc_high", "ece", "ece_floor"} <= set(
         card["validation"]["last_fold"]
     )
-
-
-def test_the_purchase_model_scores_everyone_known_on_the_day():
-    tables = world()
-    frame = tables["labels"].to_pandas()
-    day_of = dict(zip(["c0", "c1", "c2", "c3"], STARTS, strict=True))
-    buyers = frame[frame["redeemed"] == 1]
-    labels = pa.table(
-        {
-            "as_of_on": [day_of[k] for k in buyers["campaign_id"]],
-            "customer_id": buyers["customer_id"].tolist(),
-            "bought": [1] * len(buyers),
-        }
-    )
-    result = score_purchase(
-        tables["features"], labels=labels, snapshot_days=STARTS, horizon_days=55, as_of=DAY,
-        streams=Streams(7), margin_rate=0.25, min_positives=30,
-    )  # fmt: skip
-    assert result.status == "ok"
-    assert len(result.scores) == N
-    assert [g["name"] for g in result.card["data"]] == ["2020-01-01", "2020-03-01", "2020-05-01"]

@@ -1,0 +1,176 @@
+"""Predictions of a turn from snapshots of every customer: which tasks, learned at which days.
+
+It is a part of the job `understand.models`, which writes what comes back.
+"""
+
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportOperatorIssue=false
+# Ibis types columns as `Value`, which has no operators of its kind: checked by tests instead.
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from ibis import _
+
+from zhiyin.core import columns as c
+from zhiyin.core.config import UnderstandSettings
+from zhiyin.core.context import Context
+from zhiyin.understand.predict import labels
+from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps
+from zhiyin.understand.predict.snapshot import Terms, score_snapshot
+from zhiyin.understand.predict.task import (
+    CATEGORY_AFFINITY,
+    CHURN,
+    NEXT_PURCHASE,
+    Task,
+    category_affinity,
+    churn,
+    next_purchase,
+    pick_days,
+)
+from zhiyin.understand.predict.training import Scored
+from zhiyin.understand.value.purchases import PurchaseDays
+
+WHOLE_SHARE = 0.95  # of the customers who had ordered by a day: fewer rows are recipients only
+_ORDERED = "ordered"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What predictions are made from, as of the day."""
+
+    order_lines: ir.Table
+    products: ir.Table
+    purchases: PurchaseDays
+
+
+def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[Scored]:
+    """Score the tasks that the workspace asks for, each at days of its own horizon.
+
+    Returns
+    -------
+    One result a task and subject; where data are missing it says what, and has no scores.
+    """
+    proposed = propose_horizon(usual_gaps(facts.purchases))
+    tasks = _plan(ctx, config, facts, proposed)
+    days = sorted({day for task in tasks for day in task.days} | {ctx.as_of})
+    features = ctx.store.read("features")
+    rows = features.filter(features[c.AS_OF_ON].isin(days)).to_pyarrow().to_pandas()
+    outcomes = _outcomes(ctx, facts, tasks)
+    back = facts.purchases.back
+    terms = Terms(
+        history_days=facts.purchases.span_days,
+        silent_days=int(back.min()) if len(back) else 0,
+        min_positives=config.min_positives,
+        candidates=config.candidates,
+        training_rows=config.training_rows,
+        margin_rate=ctx.settings.decide.margin_rate,
+    )
+    made = []
+    for number, task in enumerate(tasks):
+        ctx.progress(f"prediction: {task.name} {task.subject}".rstrip(), number / len(tasks))
+        scored = score_snapshot(
+            task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms
+        )
+        scored.card["proposed_horizon"] = asdict(proposed)
+        made.append(scored)
+    return made
+
+
+def _plan(
+    ctx: Context, config: UnderstandSettings, facts: Facts, proposed: Horizon
+) -> tuple[Task, ...]:
+    """The tasks with their training days."""
+    ahead = config.purchase_horizon_days
+    away = config.churn_horizon_days or proposed.days or ahead
+    tasks: list[Task] = []
+    if NEXT_PURCHASE in config.tasks:
+        tasks.append(next_purchase(ahead))
+    if CHURN in config.tasks:
+        tasks.append(churn(away))
+    if CATEGORY_AFFINITY in config.tasks:
+        named = top_categories(facts, most=config.affinity_categories)
+        tasks += [category_affinity(name, ahead) for name in named]
+    whole = _whole_days(ctx, facts.purchases)
+    most = ctx.settings.profile.purchase_snapshots
+    return tuple(
+        task.at_days(
+            pick_days(whole, as_of=ctx.as_of, horizon_days=task.horizon_days or 1, most=most)
+        )
+        for task in tasks
+    )
+
+
+def _whole_days(ctx: Context, purchases: PurchaseDays) -> list[date]:
+    """Days before this one with a snapshot of (nearly) everybody who had ordered by then.
+
+    At the first day of a campaign only its recipients have one: learning from them would answer
+    for people whom the shop chose.
+    """
+    features = ctx.store.read("features")
+    past = features.filter(features[c.AS_OF_ON] < ctx.as_of)
+    counted = past.group_by(c.AS_OF_ON).agg(**{_ORDERED: (_["orders_count"] > 0).sum()})
+    first = np.zeros(len(purchases.customer_ids), dtype=np.int64)
+    np.maximum.at(first, purchases.customers, purchases.back)
+    return [
+        row[c.AS_OF_ON]
+        for row in counted.to_pyarrow().to_pylist()
+        if row[_ORDERED]
+        and row[_ORDERED] >= WHOLE_SHARE * (first > (ctx.as_of - row[c.AS_OF_ON]).days).sum()
+    ]
+
+
+def top_categories(facts: Facts, *, most: int) -> list[str]:
+    """The categories that most customers bought from, ties by name; none without categories."""
+    if most == 0:
+        return []
+    items = facts.order_lines.filter(_[c.KIND] == "item").select(c.CUSTOMER_ID, c.PRODUCT_ID)
+    named = facts.products.filter(_[c.CATEGORY].notnull()).select(c.PRODUCT_ID, c.CATEGORY)
+    met = items.distinct().inner_join(named, c.PRODUCT_ID)
+    counted = met.group_by(c.CATEGORY).agg(**{_ORDERED: _[c.CUSTOMER_ID].nunique()})
+    first = counted.order_by([ibis.desc(_ORDERED), c.CATEGORY]).limit(most)
+    return first.to_pyarrow()[c.CATEGORY].to_pylist()
+
+
+def _outcomes(ctx: Context, facts: Facts, tasks: Sequence[Task]) -> Mapping[Task, pa.Table]:
+    """What happened after the training days of each task; one reading a horizon."""
+    made: dict[Task, pa.Table] = {}
+    orders: dict[tuple[Any, ...], pa.Table] = {}
+    for task in tasks:
+        key = (task.days, task.horizon_days)
+        if task.label != "orders_category" and key not in orders:
+            windows = ctx.store.to_ibis(_windows(ctx, task))
+            orders[key] = labels.purchase_labels(facts.order_lines, windows).to_pyarrow()
+        if task.label != "orders_category":
+            made[task] = orders[key]
+    asked = [task for task in tasks if task.label == "orders_category"]
+    if asked:
+        windows = ctx.store.to_ibis(_windows(ctx, asked[0]))
+        names = [task.subject for task in asked]
+        every = labels.category_labels(
+            facts.order_lines, facts.products, windows, categories=names
+        ).to_pyarrow()
+        frame: pd.DataFrame = every.to_pandas()
+        for task in asked:
+            mine = frame[frame[c.CATEGORY] == task.subject].drop(columns=c.CATEGORY)
+            made[task] = pa.Table.from_pandas(mine, schema=_LABELS, preserve_index=False)
+    return made
+
+
+_LABELS = pa.schema(
+    [(c.AS_OF_ON, pa.date32()), (c.CUSTOMER_ID, pa.string()), (labels.HAPPENED, pa.int64())]
+)
+
+
+def _windows(ctx: Context, task: Task) -> pa.Table:
+    return labels.purchase_windows(
+        task.days, horizon_days=task.horizon_days or 1, as_of=ctx.as_of, zone=ctx.settings.zone
+    )

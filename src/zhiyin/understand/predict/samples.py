@@ -1,0 +1,94 @@
+"""Training sets in order of time: who counted on a past day, and what then happened to her."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from zhiyin.core import columns as c
+from zhiyin.core.rng import Streams
+from zhiyin.understand.predict.labels import HAPPENED
+from zhiyin.understand.predict.selection import Group
+from zhiyin.understand.predict.task import MIN_ORDERS, Task
+
+ORDERS, RECENCY = "orders_count", "recency_days"
+
+
+def find_eligible(
+    rows: pd.DataFrame, task: Task, *, holders: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The rows of `features` whose customers the task speaks of, in the same order.
+
+    Parameters
+    ----------
+    rows
+        Features of one or several days, with `as_of_on` and `customer_id`.
+    task
+        Its `eligible` and horizon decide.
+    holders
+        `as_of_on`, `customer_id` of those who hold a contract on a day; only contract churn asks.
+    """
+    if task.eligible == "active_repeat":
+        came_back = rows[ORDERS].fillna(0) >= MIN_ORDERS
+        return rows[came_back & (rows[RECENCY] <= task.horizon_days)]
+    if task.eligible == "contract_holders":
+        keys = [c.AS_OF_ON, c.CUSTOMER_ID]
+        held = pd.MultiIndex.from_frame(_none(keys) if holders is None else holders[keys])
+        return rows[pd.MultiIndex.from_frame(rows[keys]).isin(held)]
+    return rows
+
+
+def _none(names: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in names})
+
+
+def build_groups(
+    rows: pd.DataFrame, outcomes: pd.DataFrame, *, task: Task, names: list[str], as_of: date
+) -> list[Group]:
+    """One group a training day of the task, oldest first.
+
+    Parameters
+    ----------
+    rows
+        Features of the eligible at the training days.
+    outcomes
+        `as_of_on`, `customer_id`, `happened` = 1: to whom it happened within the horizon of the
+        day; to others it did not. For a customer who stays away, `happened` says that she came.
+    task, names
+        The task, and the features to learn from.
+    as_of
+        Days whose horizon is not over by then are left out, whatever `task.days` says (law 1).
+    """
+    keys = [c.AS_OF_ON, c.CUSTOMER_ID]
+    happened = pd.MultiIndex.from_frame(outcomes.loc[outcomes[HAPPENED] == 1, keys])
+    made = []
+    for day in task.days:
+        mine = rows.loc[rows[c.AS_OF_ON] == day].sort_values(c.CUSTOMER_ID)
+        if mine.empty or task.known_on(day) >= as_of:
+            continue
+        y = pd.MultiIndex.from_frame(mine[keys]).isin(happened).astype(np.int64)
+        y = 1 - y if task.label == "stays_away" else y
+        x = mine[names].to_numpy(float)
+        made.append(Group(day.isoformat(), task.name, day, task.known_on(day), x, y))
+    return made
+
+
+def thin_out(group: Group, *, most: int, streams: Streams) -> Group:
+    """At most `most` rows of the group, each class in its share: rates stay what they were."""
+    n = len(group.labels)
+    if n <= most:
+        return group
+    rng = streams.generator(f"thin/{group.name}")
+    kept = np.sort(
+        np.concatenate(
+            [
+                rng.choice(rows, size=max(1, round(most * len(rows) / n)), replace=False)
+                for rows in (np.flatnonzero(group.labels == k) for k in (0, 1))
+                if len(rows)
+            ]
+        )
+    )
+    return replace(group, features=group.features[kept], labels=group.labels[kept])
