@@ -24,6 +24,7 @@ EXAMPLES = {
     "token": "x.y",
     "source": "s",
     "event": "Seen",
+    "task": "churn",
 }
 
 

@@ -19,6 +19,7 @@ from zhiyin.api import (
     hooks,
     identity,
     jobs,
+    models,
     pages,
     plans,
     tables,
@@ -46,6 +47,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
+    *models.ROUTES,
 )  # fmt: skip
 
 

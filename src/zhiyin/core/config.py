@@ -97,6 +97,10 @@ class UnderstandSettings(Section):
         min_length=1,
         description="models compared for these predictions; more cost time",
     )
+    promotion: Literal["auto", "approve"] = Field(
+        default="auto",
+        description="auto: a better model takes over by itself; approve: two persons promote it",
+    )
     training_rows: int = Field(
         default=60_000, ge=1_000, description="most customers a prediction learns from"
     )

@@ -209,6 +209,33 @@ membership_changes = sa.Table(
     sa.Column("at", sa.DateTime, nullable=False),
 )  # fmt: skip
 
+model_versions = sa.Table(
+    "model_versions", metadata,
+    sa.Column("task", sa.String(32), primary_key=True, comment="churn, next_purchase …"),
+    sa.Column("subject", sa.String(200), primary_key=True, comment="category, or empty"),
+    sa.Column("version", sa.String(16), primary_key=True, comment="hash of the artifact"),
+    sa.Column("as_of_on", sa.Date, nullable=False, index=True,
+              comment="day it was made on; its artifact and card stand in the lake's models"),
+    sa.Column("model", sa.String(32), nullable=False, comment="kind of model"),
+    sa.Column("data_hash", sa.String(16), nullable=False, comment="of what it learned from"),
+    sa.Column("comparison", sa.JSON, nullable=False, comment="with the champion of its day"),
+    sa.Column("made_by", sa.String(80), nullable=False),
+    sa.Column("made_at", sa.DateTime, nullable=False),
+)  # fmt: skip
+
+model_promotions = sa.Table(
+    "model_promotions", metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("task", sa.String(32), nullable=False, index=True),
+    sa.Column("subject", sa.String(200), nullable=False),
+    sa.Column("version", sa.String(16), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False, comment="requested, promoted or rolled_back"),
+    sa.Column("instead_of", sa.String(16), comment="the version that a rollback put aside"),
+    sa.Column("on_day", sa.Date, nullable=False, comment="first day for whose turn it holds"),
+    sa.Column("by", sa.String(80), nullable=False, comment="turn, or a person"),
+    sa.Column("at", sa.DateTime, nullable=False),
+)  # fmt: skip
+
 api_keys = sa.Table(
     "api_keys", metadata,
     sa.Column("key_id", sa.String(16), primary_key=True, comment="public prefix of the key"),

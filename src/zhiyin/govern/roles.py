@@ -19,6 +19,8 @@ PERMISSIONS: dict[str, str] = {
     "plan:write": "set and remove tracking plans",
     "audience:read": "see audiences and their rules",
     "audience:write": "add and change audiences",
+    "model:read": "see models, their cards and which of them speaks",
+    "model:promote": "promote a model or roll it back (under approval: two persons)",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -34,13 +36,15 @@ ROLES: dict[str, frozenset[str]] = {
     "marketer": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
-        | {"audience:read", "audience:write"}
+        | {"audience:read", "audience:write", "model:read"}
     ),
-    "approver": frozenset(_READ | {"people:read", "audience:read", "campaign:approve"}),
+    "approver": frozenset(
+        _READ | {"people:read", "audience:read", "campaign:approve", "model:read", "model:promote"}
+    ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
-        | {"audience:read", "audience:write"}
+        | {"audience:read", "audience:write", "model:read", "model:promote"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),

@@ -22,7 +22,7 @@ from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
 from zhiyin.understand.predict import artifact, labels, response
-from zhiyin.understand.predict.job import Facts, score_tasks
+from zhiyin.understand.predict.job import Facts, register, score_tasks
 from zhiyin.understand.predict.training import Scored
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
@@ -46,6 +46,7 @@ class Findings:
     rows: dict[str, list[pa.Table]] = field(default_factory=lambda: {name: [] for name in WRITTEN})
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    learned: list[Scored] = field(default_factory=list)  # for the registry
 
     def add_insight(self, day: date, kind: str, key: str, body: Mapping[str, Any]) -> None:
         """One row of table `insights`."""
@@ -74,6 +75,7 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         written[name] = written.get(name, 0) + ctx.store.replace(
             name, stacked, scope={c.AS_OF_ON: ctx.as_of}
         )
+    register(ctx, found.learned)  # last: what it names is in the lake by now
     return JobReport(JOB, rows=written, figures=found.figures, notes=tuple(found.notes))
 
 
@@ -110,6 +112,7 @@ def _predict(
     products = ctx.store.read("products", as_of=ctx.as_of)
     for scored in score_tasks(ctx, config, Facts(lines, products, days)):
         _keep(ctx, scored, found)
+        found.learned.append(scored)
 
 
 def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
@@ -122,6 +125,8 @@ def _keep(ctx: Context, scored: Scored, found: Findings) -> None:
     if scored.artifact is None:
         found.notes.append(f"{task} {subject}: no model ({scored.status})")
         return
+    if scored.status != "ok":
+        found.notes.append(f"{task} {subject}: no score ({scored.status})")
     found.rows["scores"].append(scored.scores)
     row = {
         c.AS_OF_ON: [ctx.as_of], c.TASK: [task], c.SUBJECT: [subject], c.MODEL: [card["model"]],

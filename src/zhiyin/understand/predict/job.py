@@ -21,10 +21,14 @@ import pyarrow as pa
 from ibis import _
 
 from zhiyin.core import columns as c
+from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
-from zhiyin.understand.predict import labels
+from zhiyin.core.features import FEATURES
+from zhiyin.understand.ledger import forget_day, keep_version, read_entries, read_versions
+from zhiyin.understand.predict import artifact, labels
 from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps
+from zhiyin.understand.predict.registry import Incumbent, champion_on
 from zhiyin.understand.predict.snapshot import Terms, score_snapshot
 from zhiyin.understand.predict.task import (
     CATEGORY_AFFINITY,
@@ -36,7 +40,7 @@ from zhiyin.understand.predict.task import (
     next_purchase,
     pick_days,
 )
-from zhiyin.understand.predict.training import Scored
+from zhiyin.understand.predict.training import Fitted, Scored, Version
 from zhiyin.understand.value.purchases import PurchaseDays
 
 WHOLE_SHARE = 0.95  # of the customers who had ordered by a day: fewer rows are recipients only
@@ -73,16 +77,56 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
         candidates=config.candidates,
         training_rows=config.training_rows,
         margin_rate=ctx.settings.decide.margin_rate,
+        promotion=config.promotion,
     )
+    with ctx.store.begin() as connection:
+        entries, versions = read_entries(connection), read_versions(connection)
     made = []
     for number, task in enumerate(tasks):
         ctx.progress(f"prediction: {task.name} {task.subject}".rstrip(), number / len(tasks))
+        log = [e for e in entries if (e.task, e.subject) == (task.name, task.subject)]
         scored = score_snapshot(
-            task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms
-        )
+            task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms,
+            incumbent=_incumbent(ctx, task, champion_on(log, ctx.as_of), versions),
+            put_aside=[e.instead_of for e in log if e.instead_of],
+        )  # fmt: skip
         scored.card["proposed_horizon"] = asdict(proposed)
         made.append(scored)
     return made
+
+
+def register(ctx: Context, made: Sequence[Scored]) -> None:
+    """Keep the versions that the turn made, and which of them speak; a rerun replaces them."""
+    now = naive_utc(ctx.clock.now())
+    with ctx.store.begin() as connection:
+        forget_day(connection, ctx.as_of)
+        for scored in made:
+            if scored.record is not None:
+                keep_version(
+                    connection, scored.record, promote=scored.promoted, card=scored.card, now=now
+                )
+
+
+def _incumbent(
+    ctx: Context, task: Task, version: str | None, versions: Sequence[Version]
+) -> Incumbent | None:
+    """The champion, restored from the lake; None where it is gone or asks for unknown features."""
+    known = [v for v in versions if (v.task, v.subject) == (task.name, task.subject)]
+    found = [v for v in known if v.version == version]
+    if not found:
+        return None
+    models = ctx.store.read("models")
+    kept = models.filter(
+        models[c.TASK] == task.name, models[c.SUBJECT] == task.subject,
+        models[c.MODEL_VERSION] == version, models[c.AS_OF_ON] == found[0].as_of_on,
+    ).select(c.ARTIFACT)  # fmt: skip
+    rows = kept.to_pyarrow()[c.ARTIFACT].to_pylist()
+    if not rows:
+        return None
+    fitted = Fitted.from_artifact(artifact.unpack(rows[0]))
+    if not set(fitted.names) <= {feature.name for feature in FEATURES}:
+        return None
+    return Incumbent(found[0].version, found[0].as_of_on, fitted)
 
 
 def _plan(

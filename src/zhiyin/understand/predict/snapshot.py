@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,14 +12,18 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
-from zhiyin.core.features import FEATURES
+from zhiyin.core.features import FEATURES, Feature
 from zhiyin.core.rng import Streams
+from zhiyin.understand.predict import registry
+from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.candidates import CHEAP, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.samples import build_groups, find_eligible, thin_out
+from zhiyin.understand.predict.selection import Choice, Group
 from zhiyin.understand.predict.shortage import MIN_POSITIVES, DataCheck, check_data
 from zhiyin.understand.predict.task import NEXT_PURCHASE, Task
 from zhiyin.understand.predict.training import (
+    Fitted,
     Scored,
     describe_groups,
     informative,
@@ -30,6 +35,7 @@ from zhiyin.understand.predict.validation import validation_report
 
 TRAINING_ROWS = 60_000
 TOO_GOOD = 0.98
+_WHOLE = frozenset(feature.name for feature in FEATURES if feature.type == "int64")
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Terms:
     candidates: tuple[str, ...] = CHEAP
     training_rows: int = TRAINING_ROWS
     margin_rate: float = 0.25
+    promotion: str = registry.AUTO
 
 
 def score_snapshot(
@@ -58,6 +65,8 @@ def score_snapshot(
     streams: Streams,
     terms: Terms,
     holders: pd.DataFrame | None = None,
+    incumbent: registry.Incumbent | None = None,
+    put_aside: Collection[str] = (),
 ) -> Scored:
     """Learn at the task's past days and score who is eligible on the day.
 
@@ -77,72 +86,180 @@ def score_snapshot(
         What is needed and how it is learned.
     holders
         Who held a contract on which day (`labels.contract_holders`); only contract churn asks.
+    incumbent
+        The champion so far: it goes on speaking unless the new model is better (`registry.judge`).
+    put_aside
+        Versions that a rollback put aside.
 
     Returns
     -------
     Rows of table `scores`: calibrated probability, rank (1 = most probable), reasons, and for the
-    next purchase the margin of her usual spend within the horizon; with card and artifact. Where
-    something is missing there is no score: `status` and the card say what.
+    next purchase the margin of her usual spend within the horizon; with the card and artifact of
+    the new model. Where something is missing there is no score: `status` and the card say what.
     """
     wanted = features[features[c.AS_OF_ON].isin([*task.days, as_of])]
     rows = find_eligible(wanted, task, holders=holders)
     target = rows[rows[c.AS_OF_ON] == as_of].sort_values(c.CUSTOMER_ID, ignore_index=True)
     past = rows[rows[c.AS_OF_ON] < as_of]
     used = informative(past, FEATURES) if len(past) else []
-    names = [feature.name for feature in used]
     known = outcomes.to_pandas()
-    groups = build_groups(past, known, task=task, names=names, as_of=as_of)
+    sample = _Sample(task, past, known, as_of, streams)
+    groups = sample.groups([feature.name for feature in used])
     checked = _check(task, groups, len(target), terms)
     if checked.missing:
         return no_model(task=task, as_of=as_of, check=checked)
     most = max(1, terms.training_rows // len(groups))
-    learned = [thin_out(group, most=most, streams=streams) for group in groups]
-    makers = pick_candidates(terms.candidates)
-    own = Streams(int(streams.generator(f"{task.name}/{task.subject}").integers(2**31 - 1)))
-    fitted, choice = train(learned, kind=task.name, names=names, streams=own, makers=makers)
-    x = target[names].to_numpy(float)
+    learned = _Learned(task, sample, groups, used, most, terms)
+    challenger = learned.fit(streams)
+    comparison = learned.compare(challenger, incumbent)
+    verdict = registry.judge(
+        comparison, policy=terms.promotion, put_aside=challenger.version in put_aside
+    )
+    speaking = challenger.fitted if verdict.promote or incumbent is None else incumbent.fitted
+    scores, top = _speak(speaking, task, target, as_of=as_of, terms=terms)
+    if not verdict.promote and incumbent is None:
+        scores = scores.slice(0, 0)  # it waits for approval
+    card = learned.describe(challenger, target, as_of) | {"top_effects": top}
+    card["registry"] = {
+        "speaks": scores[c.MODEL_VERSION][0].as_py() if scores.num_rows else None,
+        "promoted": verdict.promote, "reason": verdict.reason, "en": verdict.en, "zh": verdict.zh,
+        "comparison": comparison.to_card(),
+    }  # fmt: skip
+    record = registry.Version(
+        task.name, task.subject, challenger.version, as_of, challenger.fitted.name,
+        str(card["data_hash"]), comparison.to_card(), registry.TURN,
+    )  # fmt: skip
+    status = "ok" if scores.num_rows else verdict.reason
+    return Scored(scores, card, challenger.fitted.to_artifact(), status, record, verdict.promote)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Eligible rows of the past with what happened."""
+
+    task: Task
+    past: pd.DataFrame
+    known: pd.DataFrame
+    as_of: date
+    streams: Streams
+
+    def groups(self, names: Sequence[str], days: tuple[date, ...] | None = None) -> list[Group]:
+        """The training groups with these features."""
+        task = self.task if days is None else self.task.at_days(days)
+        return build_groups(self.past, self.known, task=task, names=list(names), as_of=self.as_of)
+
+
+@dataclass(frozen=True, eq=False)
+class _Challenger:
+    fitted: Fitted
+    choice: Choice
+    version: str
+    validation: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """What the challenger learns from, and what is said of it."""
+
+    task: Task
+    sample: _Sample
+    groups: Sequence[Group]
+    used: Sequence[Feature]
+    most: int
+    terms: Terms
+
+    @property
+    def names(self) -> list[str]:
+        return [feature.name for feature in self.used]
+
+    def thinned(self, groups: Sequence[Group]) -> list[Group]:
+        return [thin_out(g, most=self.most, streams=self.sample.streams) for g in groups]
+
+    def fit(self, streams: Streams) -> _Challenger:
+        """Compare the candidates on later days, fit and calibrate the best."""
+        name = f"{self.task.name}/{self.task.subject}"
+        own = Streams(int(streams.generator(name).integers(2**31 - 1)))
+        learned, makers = self.thinned(self.groups), pick_candidates(self.terms.candidates)
+        fitted, choice = train(
+            learned, kind=self.task.name, names=self.names, streams=own, makers=makers
+        )
+        validation = validation_report(
+            learned, choice, kind=self.task.name, anchored=False, streams=own, makers=makers,
+            names=self.names,
+        )  # fmt: skip
+        return _Challenger(fitted, choice, version_of(fitted.to_artifact()), validation)
+
+    def compare(
+        self, challenger: _Challenger, incumbent: registry.Incumbent | None
+    ) -> registry.Comparison:
+        """Both on the latest day that neither learned from."""
+        if incumbent is None:
+            return registry.Comparison("no_champion")
+        if incumbent.version == challenger.version:
+            return registry.Comparison("same_version")
+        if not challenger.choice.folds:
+            return registry.Comparison("no_later_day")
+        day = self.groups[challenger.choice.folds[-1].test].start_on
+        if day < incumbent.as_of_on:
+            return registry.Comparison("champion_saw_the_day", day.isoformat())
+        group = self.thinned(self.sample.groups(incumbent.fitted.names, (day,)))[0]
+        new = challenger.choice.predicted[-len(group.labels) :]
+        rng = self.sample.streams.generator(f"registry/{self.task.name}/{self.task.subject}")
+        return registry.compare(
+            group.labels, incumbent.fitted.predict(group.features), new, group=group.name, rng=rng
+        )
+
+    def describe(
+        self, challenger: _Challenger, target: pd.DataFrame, as_of: date
+    ) -> dict[str, Any]:
+        """The model card, without what the scores of the day add."""
+        task, fitted = self.task, challenger.fitted
+        learned = self.thinned(self.groups)
+        history = self.terms.history_days - (as_of - self.groups[0].start_on).days
+        return {
+            "task": task.name,
+            "status": "ok",
+            "subject": task.subject,
+            "as_of_on": as_of.isoformat(),
+            "model": fitted.name,
+            c.MODEL_VERSION: challenger.version,
+            "predicts": task.predicts,
+            "predicts_zh": task.predicts_zh,
+            "label": task.label,
+            "eligible": task.eligible,
+            "horizon_days": task.horizon_days,
+            "data": describe_groups(self.groups),
+            "data_hash": registry.hash_data(learned),
+            "learned_rows": sum(len(group.labels) for group in learned),
+            "customers": len(target),
+            "features": list(fitted.names),
+            "calibration": fitted.calibrator.to_artifact(),
+            "validation": challenger.validation,
+            "drift": measure_drift(
+                np.vstack([g.features for g in learned]),
+                target[self.names].to_numpy(float),
+                self.names,
+                grown=growing(self.used, history),
+            ),
+            "warnings": _warnings(challenger.validation),
+        }
+
+
+def _speak(
+    fitted: Fitted, task: Task, target: pd.DataFrame, *, as_of: date, terms: Terms
+) -> tuple[pa.Table, list[dict]]:
+    """Rows of table `scores` by one model, and its global effects."""
     spend = _usual_spend(target, task.horizon_days or 0)
-    scores, top = score(
+    return score(
         fitted,
-        x,
+        target[list(fitted.names)].to_numpy(float),
         target[c.CUSTOMER_ID].to_numpy(),
-        whole=[feature.type == "int64" for feature in used],
+        whole=[name in _WHOLE for name in fitted.names],
         as_of=as_of,
         task=task.name,
         subject=task.subject,
         expected_profit=terms.margin_rate * spend if task.name == NEXT_PURCHASE else None,
     )
-    validation = validation_report(
-        learned, choice, kind=task.name, anchored=False, streams=own, makers=makers, names=names
-    )
-    card: dict[str, Any] = {
-        "task": task.name,
-        "status": "ok",
-        "subject": task.subject,
-        "as_of_on": as_of.isoformat(),
-        "model": fitted.name,
-        c.MODEL_VERSION: scores[c.MODEL_VERSION][0].as_py(),
-        "predicts": task.predicts,
-        "predicts_zh": task.predicts_zh,
-        "label": task.label,
-        "eligible": task.eligible,
-        "horizon_days": task.horizon_days,
-        "data": describe_groups(groups),
-        "learned_rows": sum(len(group.labels) for group in learned),
-        "customers": len(target),
-        "features": list(fitted.names),
-        "calibration": fitted.calibrator.to_artifact(),
-        "validation": validation,
-        "drift": measure_drift(
-            np.vstack([g.features for g in learned]),
-            x,
-            names,
-            grown=growing(used, terms.history_days - (as_of - groups[0].start_on).days),
-        ),
-        "top_effects": top,
-        "warnings": _warnings(validation),
-    }
-    return Scored(scores, card, fitted.to_artifact(), "ok")
 
 
 def _check(task: Task, groups: list, to_score: int, terms: Terms) -> DataCheck:

@@ -65,16 +65,33 @@ class Fitted:
 
 
 @dataclass(frozen=True)
+class Version:
+    """One fitted model: its task, the day it was made on, and the hash of what it learned from."""
+
+    task: str
+    subject: str
+    version: str
+    as_of_on: date
+    model: str
+    data_hash: str
+    comparison: Mapping[str, Any]
+    made_by: str
+
+
+@dataclass(frozen=True)
 class Scored:
     """What a task gives: rows of table `scores`, the model card and the artifact.
 
     `status` is `ok` or says why there is no model; then `scores` is empty and `artifact` None.
+    `record` is the new version for the registry, `promoted` whether it speaks from now on.
     """
 
     scores: pa.Table
     card: dict[str, Any]
     artifact: dict[str, Any] | None
     status: str
+    record: Version | None = None
+    promoted: bool = False
 
 
 SCORES_SCHEMA = pa.schema(
