@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import InvalidParameter, NotFound
+from zhiyin.core.values import Estimate
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 from zhiyin.understand.ledger import add_entry, read_entries, read_versions
@@ -19,6 +21,7 @@ from zhiyin.understand.predict.registry import (
     ROLLED_BACK,
     Entry,
     champion_now,
+    find_decay,
     next_step,
     previous,
     stages,
@@ -68,10 +71,17 @@ class Models:
         versions, entries = self._held(task)
         mine, log = _of(versions, (task, subject)), _of(entries, (task, subject))
         one = _find(mine, version or champion_now(log) or "", task, subject)
+        card, measured = self._card(one), self._measured(one)
+        promised = card.get("validation", {}).get("last_fold", {}).get("auc_low")
         return {
             "task": task, "subject": subject, "version": one.version,
             "stage": stages(mine, log)[one.version], "as_of": one.as_of_on.isoformat(),
-            "card": self._card(one),
+            "decay": find_decay(promised, max(measured.items())[1] if measured else None),
+            "measured": [
+                {"as_of": day.isoformat(), "auc": e.value, "low": e.low, "high": e.high, "n": e.n}
+                for day, e in sorted(measured.items())
+            ],
+            "card": card,
             "log": [
                 {"version": e.version, "kind": e.kind, "on_day": e.on_day.isoformat(), "by": e.by}
                 for e in log
@@ -125,6 +135,22 @@ class Models:
     def _held(self, task: str | None) -> tuple[list[Version], list[Entry]]:
         with reading(self.store.ledger) as connection:
             return read_versions(connection, task), read_entries(connection, task)
+
+    def _measured(self, one: Version) -> dict[date, Estimate]:
+        """AUC on what then happened, of the days that the version's own scores are measured for."""
+        scores, results = self.store.read("scores"), self.store.read("results")
+        days = scores.filter(
+            scores[c.TASK] == one.task, scores[c.SUBJECT] == one.subject,
+            scores[c.MODEL_VERSION] == one.version,
+        ).select(c.AS_OF_ON).distinct()  # fmt: skip
+        known = results.filter(
+            results[c.KIND] == one.task, results[c.SUBJECT] == one.subject,
+            results[c.METRIC] == "auc", results[c.STATUS] == "ok",
+        ).semi_join(days, c.AS_OF_ON)  # fmt: skip
+        return {
+            row[c.AS_OF_ON]: Estimate(row[c.VALUE], row[c.LOW], row[c.HIGH], row[c.N])
+            for row in known.to_pyarrow().to_pylist()
+        }
 
     def _card(self, one: Version) -> Row:
         models = self.store.read("models")

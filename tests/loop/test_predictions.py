@@ -46,6 +46,15 @@ def shop(tmp_path_factory):
     workspace.close()
 
 
+@pytest.fixture(scope="module")
+def second(shop):
+    """The same shop after a second turn, which sees what the first could not."""
+    workspace, later, folder = shop
+    load_tables(workspace, later, folder / "raw1", now=SECOND)
+    workspace.run(as_of=SECOND)
+    return workspace
+
+
 def read(workspace, table, day, **where):
     rows = workspace.table(table)
     rows = rows.filter(rows[c.AS_OF_ON] == day)
@@ -89,10 +98,8 @@ def test_an_audience_asks_who_is_about_to_leave_and_explain_says_why(shop):
         assert word in answer.text
 
 
-def test_the_champion_stays_until_a_day_it_did_not_learn_from_and_can_be_put_aside(shop):
-    workspace, later, folder = shop
-    load_tables(workspace, later, folder / "raw1", now=SECOND)
-    workspace.run(as_of=SECOND)
+def test_the_champion_stays_until_a_day_it_did_not_learn_from_and_can_be_put_aside(second):
+    workspace = second
     held = Models(workspace.store, workspace.clock, "auto")
     first, second = sorted(held.listed("churn"), key=lambda one: one["as_of"])
     assert first["comparison"]["status"] == "no_champion"
@@ -111,6 +118,21 @@ def test_the_champion_stays_until_a_day_it_did_not_learn_from_and_can_be_put_asi
     told = [row for row in rows if row.action.startswith("model.") and row.actor in ("ann", "ben")]
     assert [row.action for row in told] == ["model.promoted", "model.rolled_back"]
     assert {"data_hash", "card", "version"} <= set(told[0].detail)
+
+
+def test_yesterdays_churn_scores_are_measured_once_the_horizon_is_over(second):
+    workspace = second
+    rows = workspace.table("results").filter(lambda t: t[c.KIND] == "churn").to_pyarrow()
+    found = {(row[c.AS_OF_ON], row[c.METRIC]): row for row in rows.to_pylist()}
+    assert found[FIRST, "auc"][c.STATUS] == "ok"
+    assert found[FIRST, "auc"][c.LOW] > 0.6
+    assert found[FIRST, "auc"][c.MEASURED_UNTIL_ON] == FIRST + timedelta(days=HORIZON)
+    assert found[SECOND, "auc"][c.STATUS] == "not_yet"
+    held = Models(workspace.store, workspace.clock, "auto")
+    first = min(held.listed("churn"), key=lambda one: one["as_of"])
+    shown = held.shown("churn", version=first["version"])
+    assert [one["as_of"] for one in shown["measured"]] == [FIRST.isoformat()]
+    assert shown["decay"] == "ok"
 
 
 def test_the_command_line_lists_and_shows(shop):

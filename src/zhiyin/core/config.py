@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -96,6 +96,15 @@ class UnderstandSettings(Section):
         default=("logistic", "tree", "boosting"),
         min_length=1,
         description="models compared for these predictions; more cost time",
+    )
+    protected: tuple[str, ...] = Field(
+        default=(),
+        description="features and customer attributes (sex, age …) that no prediction learns from; "
+        "attributes give slices of the model card",
+    )
+    protected_allowed: tuple[Annotated[str, Field(pattern=r"^[^:]+:[^:]+:.*\S.*$")], ...] = Field(
+        default=(),
+        description="protected features let in after all, each as feature:person:reason",
     )
     promotion: Literal["auto", "approve"] = Field(
         default="auto",

@@ -34,6 +34,7 @@ from zhiyin.measure.response import (
 from zhiyin.measure.results import Measured, Result
 
 RESPONSE, PURCHASE, PROFIT, INCREMENT = "response", "next_purchase", "profit", "increment"
+CHURN = "churn"
 CAPTURED_SHARE, LIFT_SHARE = 0.30, 0.10
 COST_STEPS = 20
 RESPONSE_FIGURES: tuple[str, ...] = (
@@ -91,6 +92,20 @@ def measure_ranking(
         Result(kind, subject, metric, estimate, body) for metric, (estimate, body) in rows.items()
     )
     return Measured(results, figures)
+
+
+def measure_probabilities(kind: str, subject: str, counts: ScoreCounts) -> Measured:
+    """AUC, base rate, Brier score and log-loss of probabilities, with analytic intervals.
+
+    They are what is watched of a model over time: no draw is needed for any of them.
+    """
+    estimates = {
+        "auc": estimate_auc(counts),
+        "base_rate": estimate_base_rate(counts),
+        "brier": estimate_brier(counts),
+        "log_loss": estimate_log_loss(counts),
+    }
+    return Measured(tuple(Result(kind, subject, name, found) for name, found in estimates.items()))
 
 
 def measure_campaign(

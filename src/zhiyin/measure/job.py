@@ -10,6 +10,7 @@ running shop each turn closes the loop of the ones before.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,12 +26,14 @@ from zhiyin.core.context import Context
 from zhiyin.core.values import JobReport
 from zhiyin.measure import outcomes as o
 from zhiyin.measure.campaign import (
+    CHURN,
     PROFIT_FIGURES,
     PURCHASE,
     RESPONSE,
     RESPONSE_FIGURES,
     ScoredCampaign,
     measure_campaign,
+    measure_probabilities,
     measure_ranking,
     report_increment,
 )
@@ -137,7 +140,11 @@ def _measure_day(
     purchase = _measure_purchase(ctx, config, scores, day=day, until=until)
     if purchase is not None:
         ends[""] = _horizon(ctx, day=day, until=until).measured_until
-    every = [*parts.values(), *increments.values(), *([purchase] if purchase else [])]
+    churn = _measure_churn(ctx, scores, day=day, until=until)
+    if churn is not None:
+        ends[CHURN] = min(until, churn[1])
+    every = [*parts.values(), *increments.values()]
+    every += [one for one in (purchase, churn[0] if churn else None) if one is not None]
     chosen = _headline(ctx, parts)
     figures = {
         "status": _day_status(every),
@@ -276,6 +283,31 @@ def _measure_purchase(
     names = {"recipients": "customers", "redeemers": "buyers"}
     figures = {names.get(name, name): value for name, value in ranking.figures.items()}
     return _finish(Measured(ranking.results, figures), window)
+
+
+def _measure_churn(
+    ctx: Context, scores: ir.Table, *, day: date, until: date
+) -> tuple[Measured, date] | None:
+    """The day's churn scores against who did not come back, once the whole horizon is over."""
+    cards = ctx.store.read("insights")
+    mine = cards.filter(
+        cards[c.AS_OF_ON] == day, cards[c.KIND] == "model_card", cards[c.KEY] == f"{CHURN}:"
+    )
+    bodies = [json.loads(text) for text in mine.select(c.BODY).to_pyarrow()[c.BODY].to_pylist()]
+    scored = scores.filter(scores[c.TASK] == CHURN, scores[c.SUBJECT] == "")
+    if not bodies or bodies[0].get("label") != "stays_away":
+        return None
+    if scored.count().to_pyarrow().as_py() == 0:
+        return None
+    window = Window(day, day + timedelta(days=bodies[0]["horizon_days"]), until)
+    if window.status != OK:
+        return _not_yet(CHURN, "", "auc"), window.end
+    lines = _facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
+    groups = o.count_by_score(scored, o.find_buyers(lines)).to_pyarrow()
+    units = groups[c.UNITS].to_numpy()
+    away = units - groups[c.POSITIVES].to_numpy()
+    counts = from_groups(groups[c.SCORE].to_numpy(), units, away)
+    return measure_probabilities(CHURN, "", counts), window.end
 
 
 def _facts(ctx: Context, table: str, time: str, *, day: date, window: Window) -> ir.Table:

@@ -47,11 +47,11 @@ class Measured:
 
 
 def to_rows(results: Iterable[Result], *, as_of: date, until: Mapping[str, date]) -> pa.Table:
-    """The `results` rows of the day `as_of`; `until` gives `measured_until_on` per subject."""
+    """The `results` of the day `as_of`; `until` gives `measured_until_on` by kind or subject."""
     rows = [
         {
             c.AS_OF_ON: as_of,
-            c.MEASURED_UNTIL_ON: until[result.subject],
+            c.MEASURED_UNTIL_ON: until.get(result.kind) or until[result.subject],
             c.KIND: result.kind,
             c.SUBJECT: result.subject,
             c.METRIC: result.metric,

@@ -69,7 +69,7 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
     features = ctx.store.read("features")
     rows = features.filter(features[c.AS_OF_ON].isin(days)).to_pyarrow().to_pandas()
     outcomes = _outcomes(ctx, facts, tasks)
-    back = facts.purchases.back
+    back, allowed = facts.purchases.back, config.protected_allowed
     terms = Terms(
         history_days=facts.purchases.span_days,
         silent_days=int(back.min()) if len(back) else 0,
@@ -78,6 +78,9 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
         training_rows=config.training_rows,
         margin_rate=ctx.settings.decide.margin_rate,
         promotion=config.promotion,
+        protected=frozenset(config.protected) - {one.split(":")[0] for one in allowed},
+        attributes=_attributes(ctx, config.protected),
+        allowed=allowed,
     )
     with ctx.store.begin() as connection:
         entries, versions = read_entries(connection), read_versions(connection)
@@ -92,6 +95,23 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
         )  # fmt: skip
         scored.card["proposed_horizon"] = asdict(proposed)
         made.append(scored)
+    return made
+
+
+def _attributes(ctx: Context, protected: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Values of protected customer attributes: columns or properties of table `customers`."""
+    names = [name for name in protected if name not in {feature.name for feature in FEATURES}]
+    made: dict[str, dict[str, str]] = {}
+    customers = ctx.store.read("customers", as_of=ctx.as_of)
+    for name in names:
+        own = name in customers.columns
+        value = customers[name] if own else customers[c.PROPERTIES].cast("json")[name].str
+        rows = customers.select(c.CUSTOMER_ID, **{c.VALUE: value.cast("string")})
+        known = rows.filter(rows[c.VALUE].notnull(), rows[c.CUSTOMER_ID].notnull())
+        found = known.group_by(c.CUSTOMER_ID).agg(**{c.VALUE: known[c.VALUE].min()}).to_pyarrow()
+        made[name] = dict(
+            zip(found[c.CUSTOMER_ID].to_pylist(), found[c.VALUE].to_pylist(), strict=True)
+        )
     return made
 
 

@@ -59,6 +59,20 @@ class Logistic:
         return made
 
 
+def _fit_margin(
+    features: np.ndarray, labels: np.ndarray, strength: float
+) -> tuple[np.ndarray, float, Platt]:
+    """Weights and intercept of the widest margin, classes balanced, and its probabilities."""
+    fitted = LinearSVC(
+        C=strength, class_weight="balanced", dual="auto", max_iter=5000, random_state=0
+    )
+    fitted.fit(features, labels)
+    coef = np.asarray(fitted.coef_, dtype=np.float64)[0]
+    intercept = float(np.ravel(fitted.intercept_)[0])
+    margin = sigmoid(features @ coef + intercept)
+    return coef, intercept, fit_platt(margin, labels.astype(float), np.ones(len(labels)))
+
+
 class LinearSvm:
     """A linear support vector machine on scaled features, classes weighted to balance.
 
@@ -75,14 +89,7 @@ class LinearSvm:
         """Fit on (n, d) features with missing values and (n,) labels; draws nothing from `rng`."""
         self.scaler_ = Scaler.fit(features)
         scaled = self.scaler_.transform(features)
-        fitted = LinearSVC(
-            C=self.strength, class_weight="balanced", dual="auto", max_iter=5000, random_state=0
-        )
-        fitted.fit(scaled, labels)
-        self.coef_ = np.asarray(fitted.coef_, dtype=np.float64)[0]
-        self.intercept_ = float(np.ravel(fitted.intercept_)[0])
-        margin = sigmoid(scaled @ self.coef_ + self.intercept_)
-        self.platt_ = fit_platt(margin, labels.astype(float), np.ones(len(labels)))
+        self.coef_, self.intercept_, self.platt_ = _fit_margin(scaled, labels, self.strength)
         return self
 
     def predict(self, features: np.ndarray) -> np.ndarray:
@@ -132,14 +139,7 @@ class KernelSvm:
         self.weights_ = rng.normal(scale=np.sqrt(2 * gamma), size=(d, self.width))
         self.offsets_ = rng.uniform(0, 2 * np.pi, size=self.width)
         lifted = self._lift(features)
-        fitted = LinearSVC(
-            C=self.strength, class_weight="balanced", dual="auto", max_iter=5000, random_state=0
-        )
-        fitted.fit(lifted, labels)
-        self.coef_ = np.asarray(fitted.coef_, dtype=np.float64)[0]
-        self.intercept_ = float(np.ravel(fitted.intercept_)[0])
-        margin = sigmoid(lifted @ self.coef_ + self.intercept_)
-        self.platt_ = fit_platt(margin, labels.astype(float), np.ones(len(labels)))
+        self.coef_, self.intercept_, self.platt_ = _fit_margin(lifted, labels, self.strength)
         return self
 
     def _lift(self, features: np.ndarray) -> np.ndarray:

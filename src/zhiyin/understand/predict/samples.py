@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -11,10 +12,12 @@ import pandas as pd
 from zhiyin.core import columns as c
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.labels import HAPPENED
+from zhiyin.understand.predict.quality import auc
 from zhiyin.understand.predict.selection import Group
 from zhiyin.understand.predict.task import MIN_ORDERS, Task
 
 ORDERS, RECENCY = "orders_count", "recency_days"
+PERFECT = 0.985
 
 
 def find_eligible(
@@ -72,8 +75,27 @@ def build_groups(
         y = pd.MultiIndex.from_frame(mine[keys]).isin(happened).astype(np.int64)
         y = 1 - y if task.label == "stays_away" else y
         x = mine[names].to_numpy(float)
-        made.append(Group(day.isoformat(), task.name, day, task.known_on(day), x, y))
+        who = mine[c.CUSTOMER_ID].to_numpy()
+        made.append(Group(day.isoformat(), task.name, day, task.known_on(day), x, y, who))
     return made
+
+
+def find_leaks(groups: Sequence[Group], names: Sequence[str]) -> dict[str, float]:
+    """Features that alone know the outcome, with their AUC: they were written after it.
+
+    Either direction counts, and missing is a value of its own below all others. Alone `PERFECT` is
+    beyond what anything known before an outcome reached on the data sets held here; see
+    `check_leakage` for columns of plain tables.
+    """
+    labels = np.concatenate([group.labels for group in groups])
+    features = np.vstack([group.features for group in groups])
+    found = {}
+    for j, name in enumerate(names):
+        value = np.where(np.isnan(features[:, j]), -np.inf, features[:, j])
+        alone = auc(labels, value)
+        if max(alone, 1 - alone) >= PERFECT:
+            found[name] = max(alone, 1 - alone)
+    return found
 
 
 def thin_out(group: Group, *, most: int, streams: Streams) -> Group:
@@ -91,4 +113,5 @@ def thin_out(group: Group, *, most: int, streams: Streams) -> Group:
             ]
         )
     )
-    return replace(group, features=group.features[kept], labels=group.labels[kept])
+    who = None if group.customers is None else group.customers[kept]
+    return replace(group, features=group.features[kept], labels=group.labels[kept], customers=who)

@@ -28,6 +28,7 @@ class Group:
     known_on: date  # last day of the label window
     features: np.ndarray
     labels: np.ndarray
+    customers: np.ndarray | None = None  # ids of the rows, where slices need them
 
 
 @dataclass(frozen=True)

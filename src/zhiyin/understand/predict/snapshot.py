@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -18,7 +18,7 @@ from zhiyin.understand.predict import registry
 from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.candidates import CHEAP, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
-from zhiyin.understand.predict.samples import build_groups, find_eligible, thin_out
+from zhiyin.understand.predict.samples import build_groups, find_eligible, find_leaks, thin_out
 from zhiyin.understand.predict.selection import Choice, Group
 from zhiyin.understand.predict.shortage import MIN_POSITIVES, DataCheck, check_data
 from zhiyin.understand.predict.task import NEXT_PURCHASE, Task
@@ -44,7 +44,9 @@ class Terms:
 
     `history_days` and `silent_days` are days from the first and the last purchase to the day;
     `candidates` are names of `candidates.NAMES`; of all training days together at most
-    `training_rows` customers are learned from.
+    `training_rows` customers are learned from. Features named in `protected` are never learned.
+    `attributes` (name to customer to value) are for slices alone; `allowed` says who let which
+    protected feature in, and why, for the card.
     """
 
     history_days: int
@@ -54,6 +56,9 @@ class Terms:
     training_rows: int = TRAINING_ROWS
     margin_rate: float = 0.25
     promotion: str = registry.AUTO
+    protected: frozenset[str] = frozenset()
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
 
 
 def score_snapshot(
@@ -101,15 +106,20 @@ def score_snapshot(
     rows = find_eligible(wanted, task, holders=holders)
     target = rows[rows[c.AS_OF_ON] == as_of].sort_values(c.CUSTOMER_ID, ignore_index=True)
     past = rows[rows[c.AS_OF_ON] < as_of]
-    used = informative(past, FEATURES) if len(past) else []
+    open_to_use = [f for f in FEATURES if f.name not in terms.protected]
+    used = informative(past, open_to_use) if len(past) else []
     known = outcomes.to_pandas()
     sample = _Sample(task, past, known, as_of, streams)
     groups = sample.groups([feature.name for feature in used])
     checked = _check(task, groups, len(target), terms)
     if checked.missing:
         return no_model(task=task, as_of=as_of, check=checked)
+    leaks = find_leaks(groups, [feature.name for feature in used])
+    if leaks:
+        used = [feature for feature in used if feature.name not in leaks]
+        groups = sample.groups([feature.name for feature in used])
     most = max(1, terms.training_rows // len(groups))
-    learned = _Learned(task, sample, groups, used, most, terms)
+    learned = _Learned(task, sample, groups, used, most, terms, leaks)
     challenger = learned.fit(streams)
     comparison = learned.compare(challenger, incumbent)
     verdict = registry.judge(
@@ -167,6 +177,7 @@ class _Learned:
     used: Sequence[Feature]
     most: int
     terms: Terms
+    leaks: Mapping[str, float]
 
     @property
     def names(self) -> list[str]:
@@ -185,7 +196,7 @@ class _Learned:
         )
         validation = validation_report(
             learned, choice, kind=self.task.name, anchored=False, streams=own, makers=makers,
-            names=self.names,
+            names=self.names, attributes=self.terms.attributes,
         )  # fmt: skip
         return _Challenger(fitted, choice, version_of(fitted.to_artifact()), validation)
 
@@ -241,7 +252,12 @@ class _Learned:
                 self.names,
                 grown=growing(self.used, history),
             ),
-            "warnings": _warnings(challenger.validation),
+            "left_out": {
+                "leaks": {name: round(value, 4) for name, value in sorted(self.leaks.items())},
+                "protected": sorted({*self.terms.protected, *self.terms.attributes}),
+                "allowed": list(self.terms.allowed),
+            },
+            "warnings": _warnings(challenger.validation, self.leaks),
         }
 
 
@@ -276,8 +292,11 @@ def _check(task: Task, groups: list, to_score: int, terms: Terms) -> DataCheck:
     )
 
 
-def _warnings(validation: dict[str, Any]) -> list[dict[str, str]]:
-    made = []
+def _warnings(validation: dict[str, Any], leaks: Mapping[str, float]) -> list[dict[str, str]]:
+    made = [
+        {"code": "leak", "message": f"{name} alone knows the outcome (AUC {value:.3f}): left out"}
+        for name, value in sorted(leaks.items())
+    ]
     if len(validation["folds"]) < 2:
         made.append({"code": "few_folds", "message": "fewer than two snapshots could judge"})
     if (validation.get("last_fold", {}).get("auc") or 0) > TOO_GOOD:

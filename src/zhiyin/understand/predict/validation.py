@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from zhiyin.understand.predict.selection import (
 )
 
 BOOTSTRAP = 400
+MOST_VALUES = 8
 SLICED = ("tenure_days", "orders_count", "revenue_minor")
 IMBALANCE = (
     "classes keep their shares: models minimise log-loss, the threshold of F1 follows the rate"
@@ -43,12 +45,15 @@ def validation_report(
     streams: Streams,
     makers: Mapping[str, Maker],
     names: Sequence[str] = (),
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
     """What time-ordered validation said, for the card.
 
     Calibration is judged on the last fold with a calibrator fitted on groups known before it; with
     fewer than two folds only the ranking is judged. `anchored` says whether the level is moved
-    towards the recent rate, as the caller does. With the `names` of the features there are slices.
+    towards the recent rate, as the caller does. With the `names` of the features there are slices,
+    and with `attributes` (name to customer to value: what a workspace protects) slices by these,
+    which no model learns from.
     """
     report: dict[str, Any] = {
         "folds": [
@@ -95,7 +100,10 @@ def validation_report(
     )
     report["last_fold"] |= _judged(group.labels, p, threshold, rng=rng)
     if names:
-        report["slices"] = slice_figures(group, p, names)
+        report["slices"] = [
+            *slice_figures(group, p, names),
+            *slice_by_attribute(group, p, attributes or {}),
+        ]
     return report
 
 
@@ -145,6 +153,23 @@ def slice_figures(group: Group, p: np.ndarray, names: Sequence[str]) -> list[dic
                         **_slice(group.labels[rows], p[rows]),
                     }
                 )
+    return made
+
+
+def slice_by_attribute(
+    group: Group, p: np.ndarray, attributes: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """The same figures for the `MOST_VALUES` commonest values of each attribute, unknown last."""
+    made: list[dict[str, Any]] = []
+    for name, of_customer in sorted(attributes.items()):
+        who = [] if group.customers is None else group.customers
+        value = np.array([of_customer.get(one, "") for one in who], dtype=object)
+        counted = Counter(value.tolist())
+        common = sorted((v for v in counted if v), key=lambda v: (-counted[v], v))[:MOST_VALUES]
+        for word in [*common, *([""] if "" in counted else [])]:
+            rows = value == word
+            part = _slice(group.labels[rows], p[rows])
+            made.append({"attribute": name, "slice": word or "unknown", **part})
     return made
 
 

@@ -5,14 +5,15 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from zhiyin.core.errors import InputError
+from zhiyin.core.errors import InputError, InvalidParameter
 from zhiyin.core.extras import lightgbm_or_none
 from zhiyin.understand.predict import linear, network, trees
 from zhiyin.understand.predict.artifact import pack, unpack, version_of
-from zhiyin.understand.predict.candidates import candidates, load_model
-from zhiyin.understand.predict.scaling import Scaler
+from zhiyin.understand.predict.candidates import NAMES, candidates, load_model, pick_candidates
+from zhiyin.understand.predict.scaling import Scaler, sigmoid
 
 
 def data(n: int = 400, d: int = 6):
@@ -23,20 +24,23 @@ def data(n: int = 400, d: int = 6):
     return x, y
 
 
-@pytest.mark.parametrize("name", sorted(candidates()))
+EVERY = candidates() | pick_candidates(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_a_saved_model_predicts_the_same(name):
     x, y = data()
-    model = candidates()[name]().fit(x, y, rng=np.random.default_rng(3))
+    model = EVERY[name]().fit(x, y, rng=np.random.default_rng(3))
     restored = load_model(unpack(pack(model.to_artifact())))
     np.testing.assert_allclose(restored.predict(x), model.predict(x), rtol=0, atol=1e-12)
     assert version_of(restored.to_artifact()) == version_of(model.to_artifact())
 
 
-@pytest.mark.parametrize("name", sorted(candidates()))
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_the_same_seed_gives_the_same_model(name):
     x, y = data()
     first, second = (
-        candidates()[name]().fit(x, y, rng=np.random.default_rng(3)).to_artifact() for _ in "ab"
+        EVERY[name]().fit(x, y, rng=np.random.default_rng(3)).to_artifact() for _ in "ab"
     )
     assert pack(first) == pack(second)
 
@@ -47,6 +51,26 @@ def test_logistic_equals_scikit_learn():
     reference = LogisticRegression(C=0.003, max_iter=5000, tol=1e-6).fit(scaled, y)
     ours = linear.Logistic(strength=0.003).fit(x, y, rng=np.random.default_rng(0)).predict(x)
     np.testing.assert_allclose(ours, reference.predict_proba(scaled)[:, 1], rtol=0, atol=1e-9)
+
+
+def test_the_order_of_a_linear_svm_is_that_of_scikit_learns_margins():
+    x, y = data()
+    scaled = Scaler.fit(x).transform(x)
+    reference = LinearSVC(
+        C=0.001, class_weight="balanced", dual="auto", max_iter=5000, random_state=0
+    )
+    margin = reference.fit(scaled, y).decision_function(scaled)
+    model = linear.LinearSvm().fit(x, y, rng=np.random.default_rng(0))
+    ours = model.platt_.apply(sigmoid(margin))
+    np.testing.assert_allclose(model.predict(x), ours, rtol=0, atol=1e-9)
+    assert model.platt_.slope > 0
+
+
+def test_an_unknown_candidate_is_refused_with_the_known_ones():
+    with pytest.raises(InvalidParameter, match="magic"):
+        pick_candidates(["tree", "magic"])
+    with pytest.raises(InvalidParameter, match="no candidate"):
+        pick_candidates([])
 
 
 def test_tree_equals_scikit_learn():

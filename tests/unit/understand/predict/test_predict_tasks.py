@@ -243,6 +243,37 @@ def test_the_category_is_the_subject_of_an_affinity(tables):
     assert "tea" in result.card["predicts"]
 
 
+def test_a_feature_that_knows_the_outcome_is_flagged_and_not_learned_from(tables, churned):
+    features, happened = tables
+    came = set(zip(*(happened.to_pandas()[n] for n in ("as_of_on", "customer_id")), strict=True))
+    pairs = zip(features["as_of_on"], features["customer_id"], strict=True)
+    leaky = features.assign(returns_count=[float(pair in came) for pair in pairs])
+    result = run(churn(60).at_days(DAYS), leaky, happened)
+    assert list(result.card["left_out"]["leaks"]) == ["returns_count"]
+    assert "returns_count" not in result.card["features"]
+    assert result.card["warnings"][0]["code"] == "leak"
+    assert churned.card["left_out"]["leaks"] == {}
+
+
+def test_a_protected_feature_is_never_learned_from(tables):
+    result = run(
+        churn(60).at_days(DAYS), *tables, protected=frozenset({"recency_days"}),
+        candidates=("tree",),
+    )  # fmt: skip
+    assert "recency_days" not in result.card["features"]
+    assert result.card["left_out"]["protected"] == ["recency_days"]
+
+
+def test_a_protected_attribute_is_a_slice_and_no_feature(tables):
+    sex = {f"p_{i:03d}": "f" if i % 2 else "m" for i in range(200)}
+    terms = {"attributes": {"sex": sex}, "allowed": ("age:ann:a tariff by law",)}
+    result = run(churn(60).at_days(DAYS), *tables, candidates=("tree",), **terms)
+    mine = [one for one in result.card["validation"]["slices"] if one.get("attribute") == "sex"]
+    assert {one["slice"] for one in mine} == {"f", "m", "unknown"}
+    assert sum(one["rows"] for one in mine) == result.card["data"][-1]["rows"]
+    assert result.card["left_out"]["allowed"] == ["age:ann:a tariff by law"]
+
+
 def test_slices_say_where_the_model_holds(churned):
     slices = [
         one for one in churned.card["validation"]["slices"] if one["feature"] == "tenure_days"
