@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Transaction, WriterProperties
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Field,
+    Transaction,
+    WriterProperties,
+)
 from deltalake import Schema as DeltaSchema
 from deltalake import write_deltalake as write_delta
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -33,7 +40,11 @@ ATTEMPTS = 8
 KEEP_HOURS = 7 * 24
 ABSENT = -1  # the version of a table that was not there yet
 _STATISTICS = (c.VALID_AT, c.REVISION, c.OP, c.AS_OF_ON, c.CAMPAIGN_ID, c.KIND)
-_WRITER = WriterProperties(compression="ZSTD")
+_UNLIKE = (c.PERSONAL, c.EVENT_ID, c.ITEM_EVENT_ID)  # no value twice: a dictionary only costs
+_WRITER = WriterProperties(
+    compression="ZSTD",
+    column_properties={name: ColumnProperties(dictionary_enabled=False) for name in _UNLIKE},
+)
 
 
 class Lake:

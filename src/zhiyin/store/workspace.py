@@ -170,7 +170,8 @@ class WorkspaceStore:
         if lacking:  # a version from before a column was added
             empty = ibis.Schema.from_pyarrow(pa.schema(lacking))
             rows = rows.mutate(**{name: ibis.null(kind) for name, kind in empty.items()})
-        return rows.select(*table.names), handle.version()
+        names = list(table.names)
+        return rows if list(rows.columns) == names else rows.select(*names), handle.version()
 
     def _has_single_revisions(self, table: Table, rows: ibis.Table, version: int) -> bool:
         key = (table.name, version)
