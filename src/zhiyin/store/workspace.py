@@ -126,6 +126,10 @@ class WorkspaceStore:
         """A ledger transaction; it takes the write lock, so seal and read the lake before it."""
         return transaction(self.ledger)
 
+    def appended(self, table: str, *, since: int, column: str) -> set[str] | None:
+        """Values of a column in rows that came after version `since`; see `Lake.appended`."""
+        return self.lake.appended(self._definition(table).name, since=since, column=column)
+
     def versions(self) -> dict[str, int]:
         """The version of every table that reads see now (-1: not there yet), for `pinned`."""
         return {**self.lake.versions(), **self.pins}
