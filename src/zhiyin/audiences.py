@@ -40,6 +40,9 @@ from zhiyin.core.errors import NotEnoughData, NotFound
 from zhiyin.core.protocols import Vault
 from zhiyin.person.find import find_person
 from zhiyin.person.rows import last_day
+from zhiyin.profile.ledger import ACTIVE, list_tags
+from zhiyin.profile.lineage import in_order
+from zhiyin.profile.tag_check import check_values
 from zhiyin.profile.tags import TAGS
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -54,6 +57,22 @@ def usual_day(store: WorkspaceStore, clock: Clock, default: Callable[[], date]) 
         return default()
     except NotEnoughData:
         return local_day(clock.now(), store.zone)
+
+
+def check_tags(store: WorkspaceStore, name: str, audiences: Mapping[str, Rule]) -> None:
+    """Refuse an audience that asks a tag for a value it never has, or that a tag is made from which
+    the audience names itself.
+
+    Raises
+    ------
+    InvalidRule
+        With the values that there are, or the circle.
+    """
+    with reading(store.ledger) as connection:
+        held = [one for one in list_tags(connection) if one.status == ACTIVE]
+    tags = {one.name: one.definition for one in held}
+    check_values(audiences[name], tags)
+    in_order(tags, audiences)
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,7 @@ class Audiences:
         rules = self.rules() | {name: rule}
         check(rule, vocabulary=self.vocabulary())
         resolve(rule, rules, name=name)
+        check_tags(self.store, name, rules)
         with transaction(self.store.ledger) as connection:
             return add_audience(
                 connection, name, rule, kind=kind, by=by, now=naive_utc(self.clock.now())
@@ -91,10 +111,12 @@ class Audiences:
     def vocabulary(self) -> Vocabulary:
         """The tags, segments and scores that there are, in any snapshot."""
         tags = self.store.read("tags").select(c.TAG).distinct().to_pyarrow()[c.TAG].to_pylist()
+        with reading(self.store.ledger) as connection:
+            kept = {one.name for one in list_tags(connection) if one.status == ACTIVE}
         groups = self.store.read("memberships").select(c.SCHEME, c.SEGMENT).distinct()
         tasks = self.store.read("scores").select(c.TASK).distinct().to_pyarrow()[c.TASK]
         return Vocabulary(
-            tags={*tags, *(tag.name for tag in TAGS)},
+            tags={*tags, *kept, *(tag.name for tag in TAGS)},
             segments={(row[c.SCHEME], row[c.SEGMENT]) for row in groups.to_pyarrow().to_pylist()},
             tasks=set(tasks.to_pylist()),
         )
