@@ -137,6 +137,10 @@ class Tags:
                 start_on=first, end_on=None if take else end_on, by=by, now=self._now(),
             )  # fmt: skip
 
+    def is_own(self, name: str) -> bool:
+        """Whether the workspace has a tag of this name, also a retired one."""
+        return name in self._held()
+
     def listed(self) -> list[dict[str, Any]]:
         """Every tag, shipped ones too, with its coverage on the last day that was computed."""
         covered = {one.tag: one for one in self._coverage(self._days()[-1:])}

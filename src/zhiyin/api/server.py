@@ -22,6 +22,7 @@ from zhiyin.api import (
     pages,
     plans,
     tables,
+    tags,
     tracker,
     unsubscribe,
 )
@@ -46,6 +47,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
+    *tags.ROUTES,
 )  # fmt: skip
 
 

@@ -19,6 +19,9 @@ PERMISSIONS: dict[str, str] = {
     "plan:write": "set and remove tracking plans",
     "audience:read": "see audiences and their rules",
     "audience:write": "add and change audiences",
+    "tag:read": "see tags, how many have them, what they are made from",
+    "tag:write": "add, change and retire tags",
+    "tag:give": "give manual tags to customers, or take them",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -34,13 +37,13 @@ ROLES: dict[str, frozenset[str]] = {
     "marketer": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
-        | {"audience:read", "audience:write"}
+        | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give"}
     ),
-    "approver": frozenset(_READ | {"people:read", "audience:read", "campaign:approve"}),
+    "approver": frozenset(_READ | {"people:read", "audience:read", "tag:read", "campaign:approve"}),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
-        | {"audience:read", "audience:write"}
+        | {"audience:read", "audience:write", "tag:read", "tag:write"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),

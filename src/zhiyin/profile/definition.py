@@ -143,6 +143,12 @@ def dump(definition: Definition) -> dict[str, Any]:
     return json.loads(msgspec.json.encode(definition))
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of definitions."""
+    made = msgspec.json.schema(Definition)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
 def values_of(body: Body) -> tuple[str, ...]:
     """The values that the tag can have, where they are few and known; else none."""
     if isinstance(body, ManualTag):
