@@ -62,3 +62,16 @@ def test_a_wrong_tag_is_refused_with_its_code(as_role, definition, said):
     assert answer.json()["code"] == "invalid_rule"
     assert said in answer.json()["message"]
     assert answer.json()["hint"]
+
+
+def test_a_persona_is_of_many_people_or_of_one(as_role):
+    small = as_role("marketer", "POST", "/v1/admin/persona", json={"tag": "regular"})
+    assert small.json()["code"] == "not_enough_data"
+    assert people.ANA not in small.text
+    none = as_role("marketer", "POST", "/v1/admin/persona", json={})
+    assert none.status_code == 422
+    asked = {"customer": people.ANA, "language": "zh"}
+    one = as_role("marketer", "POST", "/v1/admin/customer-persona", json=asked).json()
+    assert [tag["label"] for tag in one["tags"]] == ["规律购买"]
+    assert "偏好" in one["text"]
+    assert people.ANA not in one["text"]

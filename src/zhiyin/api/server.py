@@ -20,6 +20,7 @@ from zhiyin.api import (
     identity,
     jobs,
     pages,
+    personas,
     plans,
     tables,
     tags,
@@ -47,7 +48,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
-    *tags.ROUTES,
+    *tags.ROUTES, *personas.ROUTES,
 )  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def _tags(store: WorkspaceStore, rows: Sequence[Row], words: Words) -> list[Row]
 
 
 def _segments(store: WorkspaceStore, rows: Sequence[Row], day: date, words: Words) -> list[Row]:
-    named = _segment_names(store, day, words) if rows else {}
+    named = name_segments(store, day, words) if rows else {}
     return [
         {
             "scheme": row[c.SCHEME],
@@ -159,7 +159,7 @@ def _segments(store: WorkspaceStore, rows: Sequence[Row], day: date, words: Word
     ]
 
 
-def _segment_names(store: WorkspaceStore, day: date, words: Words) -> dict[tuple[str, str], str]:
+def name_segments(store: WorkspaceStore, day: date, words: Words) -> dict[tuple[str, str], str]:
     """Names that the day's insights give to segments (key `<scheme>:<segment>`)."""
     rows = store.read("insights")
     mine = rows.filter((rows[c.AS_OF_ON] == day) & (rows[c.KIND] == "segment"))

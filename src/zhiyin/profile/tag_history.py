@@ -62,7 +62,8 @@ def tag_history(rows: Iterable[Mapping[str, Any]], days: Sequence[date]) -> tupl
 
     Returns
     -------
-    By tag, then by day. A value that changes begins a new spell.
+    By tag, then by day. A value that changes begins a new spell, but for a rule, whose value is a
+    number shown beside it: then the last one is told.
     """
     place = {day: k for k, day in enumerate(sorted(set(days)))}
     ordered = sorted(place)
@@ -72,7 +73,8 @@ def tag_history(rows: Iterable[Mapping[str, Any]], days: Sequence[date]) -> tupl
         k = place[day]
         if (
             last is not None
-            and (last.tag, last.value) == (row[c.TAG], row[c.VALUE])
+            and last.tag == row[c.TAG]
+            and (row[c.KIND] == "rule" or last.value == row[c.VALUE])
             and place[last.last_on] == k - 1
         ):
             made.pop()
