@@ -137,6 +137,18 @@ def take(
 
 
 @app.command()
+def explain(
+    name: Name,
+    customer: Annotated[str, typer.Argument(help="Source's id, e-mail, phone or our id.")],
+    workspace: Folder = HERE,
+    lang: Language = "en",
+) -> None:
+    """Whether one customer has a rule tag, and why."""
+    with _tags(workspace) as tags:
+        typer.echo(tags.explain(name, customer, language=lang)["text"])
+
+
+@app.command()
 def history(
     customer: Annotated[str, typer.Argument(help="Source's id, e-mail, phone or our id.")],
     workspace: Folder = HERE,

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from zhiyin.audience import Rule, Vocabulary
 from zhiyin.audience.ledger import list_audiences
+from zhiyin.audiences import Audiences
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, NotFound
@@ -194,6 +195,30 @@ class Tags:
                 if row[c.VALUE] is not None
             ) if self._has_few_values(name) else ()  # fmt: skip
         return [_json(asdict(one)) for one in found]
+
+    def explain(self, name: str, customer: str, *, language: str = "en") -> dict[str, Any]:
+        """Whether a customer has a rule tag on the last day, and why.
+
+        Returns
+        -------
+        `tag`, `version` and what `Audiences.explain_rule` gives.
+
+        Raises
+        ------
+        NotFound, InvalidParameter
+            As `find_person`; also where there is no such tag of the workspace, or it has no rule.
+        """
+        held = self._own(name)
+        body = held.definition.body
+        if not isinstance(body, RuleTag):
+            raise InvalidParameter(
+                f"{name!r} is a {held.definition.kind} tag and has no rule",
+                hint=f"what it is made from: zhiyin tags show {name}",
+            )
+        day = (self._days() or [local_day(self.clock.now(), self.store.zone)])[-1]
+        asked = Audiences(self.store, self.vault, self.clock, day)
+        found = asked.explain_rule(body.rule, customer, language=language)
+        return {"tag": name, "version": held.version, **found}
 
     def history(self, customer: str) -> dict[str, Any]:
         """When a customer had which tags.

@@ -184,6 +184,10 @@ def test_lineage_is_shown_and_what_is_used_cannot_go(folder):
     shipped = json.loads(run(folder, "show", "weekly")[1])
     assert [one["name"] for one in shipped["made_from"]] == ["orders_7d", "orders_90d"]
     assert shipped["owner"] == "zhiyin"
+    why = run(folder, "explain", "local_buyer", "ann")[1]
+    assert why == "in because tag city = Berlin; tag buyer\n"
+    assert run(folder, "explain", "buyer", "cat", "--lang", "zh")[1].startswith("不在受众内，因为")
+    assert "has no rule" in str(run(folder, "explain", "city", "ann")[2].exception)
     code, _, done = run(folder, "retire", "buyer")
     assert code == 1
     assert "used by tag local_buyer" in str(done.exception)
@@ -283,6 +287,15 @@ def test_a_rule_that_is_nested_too_deep_is_refused(folder):
     for _ in range(50):
         rule = {"type": "not", "rule": rule}
     assert "nested deeper than" in refused(folder, "wrong", tag("rule", rule=rule))
+
+
+def test_an_audience_that_a_tag_is_made_from_cannot_be_removed(folder):
+    assert keep(folder, "rich", tag("rule", rule={"type": "audience", "name": "golden"}))[0] == 0
+    command = ["audience", "remove", "golden", "-w", str(folder)]
+    done = CliRunner().invoke(app, command)
+    assert "is part of the tag rich" in str(done.exception)
+    assert run(folder, "retire", "rich")[0] == 0
+    assert CliRunner().invoke(app, command).exit_code == 0
 
 
 def test_an_erased_customer_leaves_no_tag_behind(folder):

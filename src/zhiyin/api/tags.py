@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,6 +50,7 @@ class Whose(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     customer: Text = Field(description="the source's id, an e-mail, a phone number or our id")
+    language: Literal["en", "zh"] = "en"
 
 
 def list_all(request: Request) -> list[dict[str, Any]]:
@@ -107,6 +108,11 @@ def history(request: Request, whose: Whose) -> dict[str, Any]:
     return _tags(request).history(whose.customer)
 
 
+def explain(request: Request, name: str, whose: Whose) -> dict[str, Any]:
+    """Whether a customer has a rule tag, and why."""
+    return _tags(request).explain(name, whose.customer, language=whose.language)
+
+
 def tag_schema(request: Request) -> dict[str, Any]:
     """The JSON Schema of definitions."""
     return schema()
@@ -125,6 +131,7 @@ ROUTES = (
     Route("GET", "/v1/admin/tags/{name}", "tag:read", show),
     Route("PUT", "/v1/admin/tags/{name}", "tag:write", put),
     Route("POST", "/v1/admin/tags/{name}/retire", "tag:write", retire),
+    Route("POST", "/v1/admin/tags/{name}/explain", "people:read", explain),
     Route("POST", "/v1/admin/tags/{name}/give", "tag:give", give),
     Route("POST", "/v1/admin/tags/{name}/take", "tag:give", take),
 )
