@@ -124,7 +124,8 @@ def main() -> None:
         if args.profile:
             profile.enable()
         begun = time.process_time()
-        report = compact(shop.store, shop.vault, shop.settings, clock, unit="first", frames=frames)
+        vault = shop.vault.remembering()  # as `compact_journal` does, for as long as its lease
+        report = compact(shop.store, vault, shop.settings, clock, unit="first", frames=frames)
         used = time.process_time() - begun
         if args.profile:
             profile.disable()

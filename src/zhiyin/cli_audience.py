@@ -34,7 +34,7 @@ def add(
     file: Annotated[Path, typer.Argument(help="File with the rule, JSON.")],
     name: Annotated[str, typer.Option(help="Its name; none: the file's.")] = "",
     kind: Annotated[
-        str, typer.Option(help="scheduled (every turn) or static (once).")
+        str, typer.Option(help="scheduled (every turn), static (once) or live (each event).")
     ] = "scheduled",
     workspace: Folder = HERE,
 ) -> None:
@@ -140,6 +140,20 @@ def changes(
         )
     if not rows:
         typer.echo("Nobody entered or left: a turn asks the audiences (zhiyin run)", err=True)
+
+
+@app.command()
+def refresh(workspace: Folder = HERE) -> None:
+    """Ask the live audiences now; `zhiyin serve` and `zhiyin worker` do it by themselves."""
+    from zhiyin.live_audiences import refresh_live
+
+    with _open(workspace, write=True) as shop:
+        done = refresh_live(shop.store, shop.vault, shop.clock)
+    for one in done:
+        who = "everybody" if one.asked is None else f"{one.asked} customers"
+        typer.echo(f"{one.name}: asked {who}, {one.entered} entered, {one.left} left")
+    if not done:
+        typer.echo("Nothing to ask: no live audience, or nothing new since the last time", err=True)
 
 
 @app.command()

@@ -71,6 +71,7 @@ def compact_journal(
     if not finished_segments(folder):
         return []
     reports: list[CompactReport] = []
+    vault = vault.remembering()  # under the lease: no erasure takes a key meanwhile
     with hold_lease(store.ledger, clock=clock, ttl_s=LEASE_S) as lease:
         _destroy_done(store, folder, keys)
         while (chosen := _next_unit(store, folder, keys, clock)) is not None:

@@ -27,6 +27,7 @@ from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
 from zhiyin.core.ledger import QUEUED_KINDS, jobs
 from zhiyin.core.log import get_logger
 from zhiyin.intake import ask_due_pulls, pull_source
+from zhiyin.live_audiences import refresh_live
 from zhiyin.store.leases import is_dead, this_process
 from zhiyin.store.ledger import transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -84,6 +85,7 @@ def work(
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
                     _compact(shop)
+                    _refresh_audiences(shop)
                     over = shop.clock.monotonic()
                     compact_at = over + max(COMPACT_S, COMPACT_REST * (over - begun))
                 job = take_job(shop.store, holder=holder, clock=shop.clock)
@@ -111,6 +113,18 @@ def _compact(shop: Workspace) -> None:
         pass
     except ZhiyinError as error:
         get_logger().error("the journal waits: %s: %s", error.code, error.message)
+
+
+def _refresh_audiences(shop: Workspace) -> None:
+    """Ask the live audiences; where that cannot be done now, the next look does it."""
+    try:
+        for one in refresh_live(shop.store, shop.vault, shop.clock):
+            if one.entered or one.left:
+                get_logger().info("%s: %s entered, %s left", one.name, one.entered, one.left)
+    except LeaseHeld:
+        pass
+    except ZhiyinError as error:
+        get_logger().error("live audiences wait: %s: %s", error.code, error.message)
 
 
 def take_job(

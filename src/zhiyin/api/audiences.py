@@ -32,7 +32,9 @@ class Kept(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rule: dict[str, Any] = Field(description="rule tree")
-    kind: Literal["scheduled", "static"] = Field("scheduled", description="every turn, or once")
+    kind: Literal["scheduled", "static", "live"] = Field(
+        "scheduled", description="asked every turn, once, or whenever something comes in"
+    )
 
 
 class OnePerson(BaseModel):

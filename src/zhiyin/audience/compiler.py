@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import reduce
 
 import ibis
@@ -52,7 +52,7 @@ class Compiled:
         self,
         tables: Mapping[str, ibis.Table],
         *,
-        as_of: date,
+        as_of: date | datetime,
         zone: str,
         snapshot_on: date | None = None,
         name: str | None = None,
@@ -65,11 +65,12 @@ class Compiled:
             What `store.read` gives, by name: those that the rules read, and `customers` and
             `features` where somebody of whom nothing else is known may be in.
         as_of
-            Local day. Rows with business time on or after its 00:00 never matter.
+            Local day: rows with business time on or after its 00:00 never matter. Or an aware
+            moment: then rows before it count, and windows begin on the same days.
         zone
             The workspace's IANA zone.
         snapshot_on
-            Day of the features, tags, scores and segments to use; None: `as_of`.
+            Day of the features, tags, scores and segments to use; None: the (local) day.
         name
             Which audience, where there are several.
 
@@ -92,7 +93,7 @@ class Compiled:
         self,
         tables: Mapping[str, ibis.Table],
         *,
-        as_of: date,
+        as_of: date | datetime,
         zone: str,
         snapshot_on: date | None = None,
     ) -> ibis.Table:
@@ -104,7 +105,7 @@ class Compiled:
         self,
         tables: Mapping[str, ibis.Table],
         *,
-        as_of: date,
+        as_of: date | datetime,
         zone: str,
         snapshot_on: date | None = None,
         everyone: bool | None = None,
@@ -123,10 +124,10 @@ class Compiled:
         moment = moment_of(as_of, zone=zone)
         formulas = [f.formula(rule, moment) for rule in self.rules.values()]
         asked = any(f.is_open(made) for made in formulas) if everyone is None else everyone
-        reader = Reader(tables, moment, snapshot_on or as_of)
+        reader = Reader(tables, moment, snapshot_on or moment.day)
         return _join(reader, f.measures(formulas), everyone=asked)
 
-    def of_state(self, state: ibis.Table, *, as_of: date, zone: str) -> ibis.Table:
+    def of_state(self, state: ibis.Table, *, as_of: date | datetime, zone: str) -> ibis.Table:
         """What `flags` gives, from a state of the same day that has all that the rules measure.
 
         Raises

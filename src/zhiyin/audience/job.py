@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from zhiyin.audience.compiler import compile_many
 from zhiyin.audience.ledger import (
+    LIVE,
     STATIC,
     Stored,
     last_evaluations,
@@ -32,7 +33,8 @@ def run(ctx: Context, config: object = None) -> JobReport:
     """Write `audience_members` of the day and the changes since the last one.
 
     All audiences are asked in one pass. A static one is asked when it has not been before. For a
-    day before the last one that was told of, members are written and nobody enters or leaves.
+    day before the last one that was told of, members are written and nobody enters or leaves;
+    so it is with live ones, whose changes are told when they happen.
     Figures: the size of each audience, `entered`, `left`.
     """
     with ctx.store.begin() as connection:
@@ -54,7 +56,7 @@ def run(ctx: Context, config: object = None) -> JobReport:
         ctx.progress(JOB, place / len(due))
         ids = flags.filter(flags[one.name])[c.CUSTOMER_ID].to_pylist()
         written += _write(ctx, one, ids)
-        if told.get(one.name, ctx.as_of) <= ctx.as_of:
+        if one.kind != LIVE and told.get(one.name, ctx.as_of) <= ctx.as_of:
             with ctx.store.begin() as connection:
                 now = naive_utc(ctx.clock.now())
                 entered, left = tell_changes(connection, one, ids, as_of=ctx.as_of, now=now)

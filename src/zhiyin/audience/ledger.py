@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,15 +16,19 @@ from zhiyin.core.columns import CUSTOMER_ID
 from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.ledger import audiences, audit, membership_changes
 
-SCHEDULED, STATIC, REMOVED = "scheduled", "static", "removed"
-KINDS = (SCHEDULED, STATIC)
+SCHEDULED, STATIC, LIVE, REMOVED = "scheduled", "static", "live", "removed"
+KINDS = (SCHEDULED, STATIC, LIVE)
 _NAME = re.compile(r"\w[\w .:-]{0,79}")
 _STEP = 5_000
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One version of an audience. Scheduled: asked again in every turn; static: asked once."""
+    """One version of an audience. Scheduled: asked again in every turn; static: asked once; live:
+    asked whenever something comes in or time has passed.
+
+    `asked` is what a live one was last asked about: moment, snapshot, versions of tables.
+    """
 
     name: str
     version: int
@@ -33,6 +37,7 @@ class Stored:
     created_at: datetime
     created_by: str
     evaluated_on: date | None = None
+    asked: dict[str, Any] | None = None
 
 
 def add_audience(
@@ -122,7 +127,7 @@ def list_audiences(connection: sa.Connection) -> list[Stored]:
     return [
         Stored(
             row.name, row.version, row.kind, parse(row.rule), row.created_at, row.created_by,
-            row.evaluated_on,
+            row.evaluated_on, row.asked,
         )
         for row in connection.execute(query)
     ]  # fmt: skip
@@ -151,12 +156,22 @@ def tell_changes(
     *,
     as_of: date,
     now: datetime,
+    among: Collection[str] | None = None,
+    asked: dict[str, Any] | None = None,
 ) -> tuple[int, int]:
     """Note who entered and who left since the last time; how many did.
 
     What was told is the only memory, so that a crash before or after tells nobody twice.
+
+    Parameters
+    ----------
+    among
+        Who was asked; None: everybody.
+    asked
+        What to keep as `Stored.asked`.
     """
     before, after = told_members(connection, stored.name), set(members)
+    before = before if among is None else before & set(among)
     changes = [(one, True) for one in sorted(after - before)]
     changes += [(one, False) for one in sorted(before - after)]
     head: dict[str, Any] = {
@@ -166,7 +181,7 @@ def tell_changes(
     for start in range(0, len(rows), _STEP):
         connection.execute(membership_changes.insert(), rows[start : start + _STEP])
     mine = (audiences.c.name == stored.name) & (audiences.c.version == stored.version)
-    connection.execute(audiences.update().where(mine).values(evaluated_on=as_of))
+    connection.execute(audiences.update().where(mine).values(evaluated_on=as_of, asked=asked))
     return len(after - before), len(before - after)
 
 

@@ -38,15 +38,33 @@ def table_names(rules: Iterable[r.Rule]) -> tuple[str, ...]:
 
 
 def tables_for(
-    store: Store, vault: Vault, rules: Iterable[r.Rule], *, as_of: date
+    store: Store,
+    vault: Vault,
+    rules: Iterable[r.Rule],
+    *,
+    as_of: date,
+    only: ibis.Table | None = None,
 ) -> dict[str, ibis.Table]:
-    """The tables as the store gives them for the day; `birthday` is added where a rule asks."""
+    """The tables as the store gives them for the day; `birthday` is added where a rule asks.
+
+    Parameters
+    ----------
+    as_of
+        Local day.
+    only
+        `customer_id` of those whose rows are wanted; None: everybody's.
+    """
     asked = list(rules)
     names = table_names(asked)
     tables = {
         name: store.read(name) if name in SNAPSHOTS else store.read(name, as_of=as_of)
         for name in names
     }
+    if only is not None:
+        tables = {
+            name: table.semi_join(only, c.CUSTOMER_ID) if c.CUSTOMER_ID in table.columns else table
+            for name, table in tables.items()
+        }
     leaves = [leaf for rule in asked for _, leaf in r.leaves(rule)]
     if any(isinstance(leaf, r.Yearly) and leaf.field == c.BIRTHDAY for leaf in leaves):
         tables[CUSTOMERS] = with_birthdays(tables[CUSTOMERS], store, vault)

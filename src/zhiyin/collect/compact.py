@@ -95,7 +95,7 @@ class _Unit:
     consents: Consents = field(default_factory=Consents)
     refused: list[Refused] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    parties: dict[tuple[str, str], str] = field(default_factory=dict)
+    parties: dict[str, dict[str, str]] = field(default_factory=dict)  # by namespace and id
     rows: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     findings: Counter[str] = field(default_factory=Counter)
@@ -217,7 +217,7 @@ def _write_slice(run: _Unit, seq: int, events: list[Event]) -> None:
     fresh = _without_repeats(run, events)
     if run.plans is not None:
         fresh = [(id_, one) for id_, one in fresh if _fits_plan(run, run.plans, one)]
-    parties = _parties(run, [_who(one) for _, one in fresh])
+    parties = _parties(run, [one for _, one in fresh])
     kept = [
         Kept(one, id_, party) for (id_, one), party in zip(fresh, parties, strict=True) if party
     ]
@@ -282,24 +282,26 @@ def _fits_plan(run: _Unit, plans: Plans, event: Event) -> bool:
     return not refuse
 
 
-def _parties(run: _Unit, people: Sequence[tuple[str, str] | None]) -> list[str | None]:
-    """The party of each (namespace, id); those new to the unit are hashed all at once."""
+def _parties(run: _Unit, people: Sequence[Event | Refused]) -> list[str | None]:
+    """The party of each; those new to the unit are hashed all at once."""
+    known = run.parties
+    named = [_who(one) for one in people]
     wanted: dict[str, set[str]] = {}
-    for who in {*people} - run.parties.keys():
-        if who is not None:
-            wanted.setdefault(who[0], set()).add(who[1])
+    for namespace, id_ in named:
+        if id_ is not None and id_ not in known.setdefault(namespace, {}):
+            wanted.setdefault(namespace, set()).add(id_)
     for namespace, values in wanted.items():
         listed = sorted(values)
-        for value, party in zip(listed, run.vault.party_ids(namespace, listed), strict=True):
-            run.parties[namespace, value] = party
-    return [who and run.parties[who] for who in people]
+        parties = run.vault.party_ids(namespace, listed)
+        known[namespace].update(zip(listed, parties, strict=True))
+    return [None if id_ is None else known[namespace][id_] for namespace, id_ in named]
 
 
-def _who(one: Event | Refused) -> tuple[str, str] | None:
+def _who(one: Event | Refused) -> tuple[str, str | None]:
     """Whom an event is about: namespace and id; None only where it is refused."""
     if one.user_id is not None:
         return one.request.user_namespace, one.user_id
-    return None if one.anonymous_id is None else (ANONYMOUS, one.anonymous_id)
+    return ANONYMOUS, one.anonymous_id
 
 
 def _finish(run: _Unit) -> None:
@@ -319,7 +321,7 @@ def _write_refused(run: _Unit) -> None:
     if not refused:
         return
     run.reasons.update(one.reason for one in refused)
-    named = _parties(run, [_who(one) for one in refused])
+    named = _parties(run, refused)
     columns = {
         c.SOURCE: pa.array([one.request.source for one in refused], pa.string()),
         c.LINE_NO: pa.array([one.line_no for one in refused], pa.int64()),

@@ -53,20 +53,20 @@ class Traits(NamedTuple):
     source: str
 
 
-Seen = tuple[str, str | None, str | None, str, str]
-"""Who an event is about: party, user id, anonymous id, namespace of the user id, source."""
+Seen = tuple[str, str | None, str]
+"""Who an event is about: party, anonymous id, source. The party tells the user id."""
 
 
 @dataclass
 class People:
     """What a unit knows about people; filled event by event, then settled.
 
-    `seen`: who was seen, and when first. `sightings`: (namespace, normalised value, party) →
-    first time and source. `customers`: party → first time and source of those who are customers.
-    `traits`: what identifies say.
+    `seen`: who was seen; when first, with which user id and its namespace. `sightings`:
+    (namespace, normalised value, party) → first time and source. `customers`: party → first time
+    and source of those who are customers. `traits`: what identifies say.
     """
 
-    seen: dict[Seen, int] = field(default_factory=dict)
+    seen: dict[Seen, tuple[int, str | None, str]] = field(default_factory=dict)
     sightings: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
     customers: dict[str, tuple[int, str]] = field(default_factory=dict)
     traits: list[Traits] = field(default_factory=list)
@@ -75,11 +75,10 @@ class People:
         """Note who the event is about, and which identifiers it holds together."""
         event, request = one.event, one.event.request
         at = event.occurred_us
-        who = (one.party_id, event.user_id, event.anonymous_id, request.user_namespace,
-               request.source)  # fmt: skip
+        who = (one.party_id, event.anonymous_id, request.source)
         known = self.seen.get(who)
-        if known is None or at < known:
-            self.seen[who] = at
+        if known is None or at < known[0]:
+            self.seen[who] = at, event.user_id, request.user_namespace
         if event.kind == "alias":
             self._alias(one)
         elif event.kind == "identify":
@@ -90,7 +89,7 @@ class People:
 
     def settle(self) -> None:
         """Make sightings and customers of who was seen."""
-        for (party, user_id, anonymous_id, namespace, source), at in self.seen.items():
+        for (party, anonymous_id, source), (at, user_id, namespace) in self.seen.items():
             if user_id is not None:
                 self._sight((namespace, user_id, party), at, source)
                 self._customer(party, at, source)

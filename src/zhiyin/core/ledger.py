@@ -190,11 +190,12 @@ audiences = sa.Table(
     sa.Column("name", sa.String(80), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.String(16), nullable=False,
-              comment="scheduled (every turn), static (once) or removed"),
+              comment="scheduled (every turn), static (once), live or removed"),
     sa.Column("rule", sa.JSON, nullable=False, comment="rule tree"),
     sa.Column("created_at", sa.DateTime, nullable=False),
     sa.Column("created_by", sa.String(80), nullable=False),
     sa.Column("evaluated_on", sa.Date, comment="last day that was evaluated"),
+    sa.Column("asked", sa.JSON, comment="of a live one: moment, snapshot and table versions"),
 )  # fmt: skip
 
 membership_changes = sa.Table(

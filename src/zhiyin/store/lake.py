@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Transaction, WriterProperties
+import pyarrow.parquet as pq
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Field,
+    Transaction,
+    WriterProperties,
+)
 from deltalake import Schema as DeltaSchema
 from deltalake import write_deltalake as write_delta
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -33,7 +41,11 @@ ATTEMPTS = 8
 KEEP_HOURS = 7 * 24
 ABSENT = -1  # the version of a table that was not there yet
 _STATISTICS = (c.VALID_AT, c.REVISION, c.OP, c.AS_OF_ON, c.CAMPAIGN_ID, c.KIND)
-_WRITER = WriterProperties(compression="ZSTD")
+_UNLIKE = (c.PERSONAL, c.EVENT_ID, c.ITEM_EVENT_ID)  # no value twice: a dictionary only costs
+_WRITER = WriterProperties(
+    compression="ZSTD",
+    column_properties={name: ColumnProperties(dictionary_enabled=False) for name in _UNLIKE},
+)
 
 
 class Lake:
@@ -111,6 +123,29 @@ class Lake:
         return {
             name: ABSENT if handle is None else handle.version() for name, handle in handles.items()
         }
+
+    def appended(self, name: str, *, since: int, column: str) -> set[str] | None:
+        """The values of a text column in rows that were appended after version `since`.
+
+        None where that is not all that changed: rows were rewritten or removed, or the version
+        can no longer be read.
+        """
+        handle = self.open(name)
+        if handle is None or handle.version() == since:
+            return set()
+        try:
+            before = self.open(name, version=since)
+        except WorkspaceError:
+            return None
+        known = set(active_files(before)[2]) if before is not None else set[str]()
+        files = set(active_files(handle)[2])
+        if known - files:
+            return None
+        found: set[str] = set()
+        for file in sorted(files - known):
+            values = pq.ParquetFile(file).read(columns=[column]).column(0)
+            found.update(value for value in values.unique().to_pylist() if value is not None)
+        return found
 
     def append(self, name: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
         """Append `rows` unless (`app`, `seq`) or a later one of `app` was; rows written.

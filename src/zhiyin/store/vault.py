@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -67,21 +67,34 @@ class LocalVault:
         self._keys = keys
         self._ledger = ledger
         self._master = AESGCM(keys.master)
+        self._held: dict[str, AESGCM] | None = None
+        # HMAC-SHA256 with the key read once; each value is taken in by a copy
+        self._ids = hmac.HMAC(keys.id, hashes.SHA256())
+        self._tokens = hmac.HMAC(keys.token, hashes.SHA256())
+
+    def remembering(self) -> LocalVault:
+        """This vault, but the key of a party is looked up once.
+
+        For whoever holds the lease `lake`, so that no erasure runs meanwhile; let it go with it.
+        """
+        made = LocalVault(self._keys, self._ledger)
+        made._held = {}
+        return made
 
     def party_ids(self, namespace: str, values: Iterable[str]) -> list[str]:
         """`p_` + 26 base32 characters of HMAC-SHA256(id key, namespace | value), one per value."""
         if "|" in namespace:
             raise InvalidParameter(f"a namespace may hold no |: {namespace!r}")
         start = f"{namespace}|".encode()
-        return _base32_ids(
-            [hmac.digest(self._keys.id, start + value.encode(), "sha256") for value in values]
-        )
+        keyed = self._ids.copy()
+        keyed.update(start)
+        return _base32_ids([_digest(keyed, value.encode()) for value in values])
 
     def token(self, purpose: str, value: str) -> str:
         """64 hexadecimal digits of HMAC-SHA256(token key, purpose | value)."""
         if "|" in purpose:
             raise InvalidParameter(f"a purpose may hold no |: {purpose!r}")
-        return hmac.digest(self._keys.token, f"{purpose}|{value}".encode(), "sha256").hex()
+        return _digest(self._tokens, f"{purpose}|{value}".encode()).hex()
 
     @property
     def salt(self) -> bytes:
@@ -148,12 +161,15 @@ class LocalVault:
             return destroy_keys(connection, key_ids)
 
     def _ciphers(self, key_ids: Sequence[str], *, make: bool) -> dict[str, AESGCM]:
-        wanted = list(dict.fromkeys(key_ids))
-        with reading(self._ledger) as connection:
-            wrapped = _stored_keys(connection, wanted)
-        ciphers = self._open_keys(wrapped)
-        new = sorted({*wanted} - wrapped.keys()) if make else []  # in the order of their index
-        return ciphers | self._make_keys(new) if new else ciphers
+        held = {} if self._held is None else self._held
+        wanted = [one for one in dict.fromkeys(key_ids) if one not in held]
+        if wanted:
+            with reading(self._ledger) as connection:
+                wrapped = _stored_keys(connection, wanted)
+            held |= self._open_keys(wrapped)
+            new = sorted({*wanted} - wrapped.keys()) if make else []  # in the order of their index
+            held |= self._make_keys(new) if new else {}
+        return held
 
     def _open_keys(self, wrapped: Mapping[str, bytes]) -> dict[str, AESGCM]:
         return {one: AESGCM(_decrypt(self._master, blob, one)) for one, blob in wrapped.items()}
@@ -315,6 +331,12 @@ def _read_keys(path: Path) -> Keys:
     if any(len(getattr(keys, field.name)) != KEY_BYTES for field in fields(keys)):
         raise WorkspaceError(f"{path} is damaged", hint="put it back from a backup")
     return keys
+
+
+def _digest(keyed: hmac.HMAC, value: bytes) -> bytes:
+    one = keyed.copy()
+    one.update(value)
+    return one.finalize()
 
 
 def _base32_ids(digests: Sequence[bytes]) -> list[str]:

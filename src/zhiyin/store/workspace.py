@@ -126,6 +126,10 @@ class WorkspaceStore:
         """A ledger transaction; it takes the write lock, so seal and read the lake before it."""
         return transaction(self.ledger)
 
+    def appended(self, table: str, *, since: int, column: str) -> set[str] | None:
+        """Values of a column in rows that came after version `since`; see `Lake.appended`."""
+        return self.lake.appended(self._definition(table).name, since=since, column=column)
+
     def versions(self) -> dict[str, int]:
         """The version of every table that reads see now (-1: not there yet), for `pinned`."""
         return {**self.lake.versions(), **self.pins}
@@ -170,7 +174,8 @@ class WorkspaceStore:
         if lacking:  # a version from before a column was added
             empty = ibis.Schema.from_pyarrow(pa.schema(lacking))
             rows = rows.mutate(**{name: ibis.null(kind) for name, kind in empty.items()})
-        return rows.select(*table.names), handle.version()
+        names = list(table.names)
+        return rows if list(rows.columns) == names else rows.select(*names), handle.version()
 
     def _has_single_revisions(self, table: Table, rows: ibis.Table, version: int) -> bool:
         key = (table.name, version)

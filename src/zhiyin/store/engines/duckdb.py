@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from ibis.backends.duckdb import Backend
+from ibis.expr import operations as ops
 
 from zhiyin.core.errors import WorkspaceError
 
@@ -35,6 +36,7 @@ _DUCK_TYPES = {
     "boolean": "BOOLEAN",
 }
 _GIB = 2**30
+_HERE = ops.Namespace()
 
 
 class DuckDBEngine:
@@ -67,7 +69,8 @@ class DuckDBEngine:
         self._root.execute("SET parquet_metadata_cache = true")  # Delta's files never change
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._views: set[str] = set()
+        self._views: dict[str, ibis.Schema] = {}
+        self._schemas: dict[pa.Schema, ibis.Schema] = {}  # of rows given to `from_arrow`
         self._numbers = count()
 
     @property
@@ -107,15 +110,17 @@ class DuckDBEngine:
                 pq.write_table(body.empty_table(), stub)
             if name not in self._views:
                 self._create_view(name, table, schema, partitions, [str(stub), *files])
-                self._views.add(name)
-        return backend.table(name)
+                self._views[name] = backend.get_schema(name)
+        return _table(backend, name, self._views[name])
 
     def from_arrow(self, rows: pa.Table) -> ibis.Table:
         """`rows` as a table of this engine, without a copy; let go with the expression."""
         name = f"zy_rows_{next(self._numbers)}"
         backend = self.backend
         backend.con.register(name, rows)
-        table = backend.table(name)
+        if rows.schema not in self._schemas:
+            self._schemas[rows.schema] = backend.get_schema(name)
+        table = _table(backend, name, self._schemas[rows.schema])
         weakref.finalize(table.op(), _let_go, backend.con, name)
         return table
 
@@ -185,6 +190,11 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_string_view(kind):
         return pa.string()
     return pa.binary() if pa.types.is_binary_view(kind) else kind
+
+
+def _table(backend: Backend, name: str, schema: ibis.Schema) -> ibis.Table:
+    """What `backend.table` gives, without asking DuckDB for a schema that is known."""
+    return ops.DatabaseTable(name, schema=schema, source=backend, namespace=_HERE).to_expr()
 
 
 def _let_go(connection: duckdb.DuckDBPyConnection, name: str) -> None:
