@@ -8,7 +8,7 @@ from zhiyin.core.config import SparkSettings
 from zhiyin.store.engines.spark import process_engine
 
 QUICK = SparkSettings(
-    master="local[2]",
+    master="local[1]",
     driver_memory="2g",
     shuffle_partitions=1,
     conf=(

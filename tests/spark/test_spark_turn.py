@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from tests.loop.shops import load_tables, make_workspace
 from tests.spark.conftest import QUICK
 from zhiyin.app import Workspace
-from zhiyin.core import columns as c
 from zhiyin.core.config import FILE_NAME, render_settings
 from zhiyin.core.ledger import messages
 from zhiyin.core.tables import TABLES
+from zhiyin.loop import last_turn
 from zhiyin.simulate.config import ShopConfig
 from zhiyin.simulate.shop import Shop
 from zhiyin.testing.contract_engine import TOLERANCE, assert_alike
@@ -54,8 +54,8 @@ def turned(engine, tmp_path_factory):
 
 
 def _steady(rows: pa.Table, name: str) -> tuple[pa.Table, list]:
-    """What has to be equal: without volatile columns and the turn's id, JSON read and apart."""
-    columns = [one for one in TABLES[name].columns if not one.volatile and one.name != c.TURN_ID]
+    """What has to be equal: without volatile columns, JSON read and apart."""
+    columns = [one for one in TABLES[name].columns if not one.volatile]
     kept = rows.select([one.name for one in columns if one.type != "json"])
     order = sorted(range(rows.num_rows), key=lambda place: repr(kept.slice(place, 1).to_pylist()))
     listed = rows.select([one.name for one in columns if one.type == "json"]).to_pylist()
@@ -73,6 +73,11 @@ def _is_close(made: object, wanted: object) -> bool:
     if isinstance(wanted, float):
         return made == pytest.approx(wanted, rel=TOLERANCE, abs=TOLERANCE, nan_ok=True)
     return made == wanted
+
+
+def test_the_turn_is_the_same_on_either_engine(turned):
+    duckdb, spark = (last_turn(one.store, one.clock).turn_id for one in turned)
+    assert duckdb == spark
 
 
 def test_every_table_is_that_of_the_turn_on_duckdb(turned):

@@ -16,6 +16,7 @@ from ibis.formats.pyarrow import PyArrowData
 from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
 
 from zhiyin.core.config import SparkSettings
 from zhiyin.store.engines.spark_session import open_session
@@ -42,14 +43,14 @@ class SparkBackend(Backend):
                 reader = reader.option("basePath", root)
             frame = reader.parquet(*map(_literal_path, files)).select(*schema.names)
         else:
-            frame = self._session.createDataFrame([], kinds)
+            frame = self._nothing(kinds)
         frame.createOrReplaceTempView(name)
         return self._view(name, schema)
 
     def view_rows(self, name: str, rows: pa.Table) -> ibis.Table:
         """A view of rows that this process holds."""
         kinds = from_arrow_schema(rows.schema, prefer_timestamp_ntz=True)
-        frame = self._session.createDataFrame(rows if rows.num_rows else [], kinds)
+        frame = self._session.createDataFrame(rows, kinds) if len(rows) else self._nothing(kinds)
         frame.createOrReplaceTempView(name)
         return self._view(name, rows.schema)
 
@@ -80,6 +81,11 @@ class SparkBackend(Backend):
     def _view(self, name: str, schema: pa.Schema) -> ibis.Table:
         kinds = ibis.Schema.from_pyarrow(schema)
         return ops.DatabaseTable(name, schema=kinds, source=self).to_expr()
+
+    def _nothing(self, kinds: StructType) -> DataFrame:
+        """No rows of these columns; an empty list would start a Python beside every executor."""
+        columns = [f"CAST(NULL AS {one.dataType.simpleString()}) AS `{one.name}`" for one in kinds]
+        return self._session.sql(f"SELECT {', '.join(columns)} WHERE FALSE")
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         self.view_rows(op.name, op.data.to_pyarrow(op.schema))
