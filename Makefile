@@ -65,7 +65,7 @@ $(VENV)/.spark: $(VENV)/.dev
 	touch $@
 
 test-spark: $(VENV)/.spark ## install Spark and a Java from packages, then the tests that need them
-	$(PYTEST) -n 0 tests/spark
+	$(PYTEST) -n 2 --dist loadscope tests/spark
 
 lint: $(VENV)/.dev ## formatting, lint, imports
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""One Spark for the run, set up for few rows: nothing is compiled, nothing is spread."""
+"""One Spark a process of the run, set up for few rows: nothing is compiled, nothing is spread."""
 
 from __future__ import annotations
 
