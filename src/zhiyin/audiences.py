@@ -32,14 +32,18 @@ from zhiyin.audience.ledger import (
     find_audience,
     list_audiences,
     read_changes,
+    remove_audience,
 )
 from zhiyin.audience.read import last_snapshot, tables_for
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
-from zhiyin.core.errors import NotEnoughData, NotFound
+from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
 from zhiyin.core.protocols import Vault
 from zhiyin.person.find import find_person
 from zhiyin.person.rows import last_day
+from zhiyin.profile.ledger import ACTIVE, list_tags
+from zhiyin.profile.lineage import Source, in_order, made_from
+from zhiyin.profile.tag_check import check_values
 from zhiyin.profile.tags import TAGS
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -54,6 +58,22 @@ def usual_day(store: WorkspaceStore, clock: Clock, default: Callable[[], date]) 
         return default()
     except NotEnoughData:
         return local_day(clock.now(), store.zone)
+
+
+def check_tags(store: WorkspaceStore, name: str, audiences: Mapping[str, Rule]) -> None:
+    """Refuse an audience that asks a tag for a value it never has, or that a tag is made from which
+    the audience names itself.
+
+    Raises
+    ------
+    InvalidRule
+        With the values that there are, or the circle.
+    """
+    with reading(store.ledger) as connection:
+        held = [one for one in list_tags(connection) if one.status == ACTIVE]
+    tags = {one.name: one.definition for one in held}
+    check_values(audiences[name], tags)
+    in_order(tags, audiences)
 
 
 @dataclass(frozen=True)
@@ -78,10 +98,32 @@ class Audiences:
         rules = self.rules() | {name: rule}
         check(rule, vocabulary=self.vocabulary())
         resolve(rule, rules, name=name)
+        check_tags(self.store, name, rules)
         with transaction(self.store.ledger) as connection:
             return add_audience(
                 connection, name, rule, kind=kind, by=by, now=naive_utc(self.clock.now())
             )
+
+    def remove(self, name: str, *, by: str) -> Stored:
+        """Ask an audience no more; its versions and changes are kept.
+
+        Raises
+        ------
+        NotFound
+            If there is none of this name.
+        InvalidParameter
+            If another audience or a tag names it.
+        """
+        with reading(self.store.ledger) as connection:
+            held = [one for one in list_tags(connection) if one.status == ACTIVE]
+        users = [one.name for one in held if Source("audience", name) in made_from(one.definition)]
+        if users:
+            raise InvalidParameter(
+                f"the audience {name!r} is part of the tag {', '.join(users)}",
+                hint="change these first",
+            )
+        with transaction(self.store.ledger) as connection:
+            return remove_audience(connection, name, by=by, now=naive_utc(self.clock.now()))
 
     def rules(self) -> dict[str, Rule]:
         """The rules that hold, by name."""
@@ -91,10 +133,12 @@ class Audiences:
     def vocabulary(self) -> Vocabulary:
         """The tags, segments and scores that there are, in any snapshot."""
         tags = self.store.read("tags").select(c.TAG).distinct().to_pyarrow()[c.TAG].to_pylist()
+        with reading(self.store.ledger) as connection:
+            kept = {one.name for one in list_tags(connection) if one.status == ACTIVE}
         groups = self.store.read("memberships").select(c.SCHEME, c.SEGMENT).distinct()
         tasks = self.store.read("scores").select(c.TASK).distinct().to_pyarrow()[c.TASK]
         return Vocabulary(
-            tags={*tags, *(tag.name for tag in TAGS)},
+            tags={*tags, *kept, *(tag.name for tag in TAGS)},
             segments={(row[c.SCHEME], row[c.SEGMENT]) for row in groups.to_pyarrow().to_pylist()},
             tasks=set(tasks.to_pylist()),
         )
@@ -128,17 +172,32 @@ class Audiences:
         """
         with reading(self.store.ledger) as connection:
             stored = find_audience(connection, name)
+        found = self.explain_rule(stored.rule, customer, language=language, name=name)
+        return found | {"audience": name, "version": stored.version}
+
+    def explain_rule(
+        self, rule: Rule, customer: str, *, language: str = "en", name: str | None = None
+    ) -> dict[str, Any]:
+        """Whether a customer meets a rule, why, and until when with nothing new.
+
+        Returns
+        -------
+        `customer_id`, `as_of`, `inside`, `because` (sentences), `text`, `next_change_on`.
+
+        Raises
+        ------
+        NotFound, InvalidParameter
+            As `find_person`.
+        """
         rules = self.rules()
         person = find_person(self.store, self.vault, customer)
-        facts = self._facts(resolve(stored.rule, rules, name=name), person.customer_id)
+        facts = self._facts(resolve(rule, rules, name=name), person.customer_id)
         zone = self.store.zone
-        found = evaluate(stored.rule, facts, at=self.as_of, zone=zone, audiences=rules)
-        change = next_change(stored.rule, facts, self.as_of, zone=zone, audiences=rules)
+        found = evaluate(rule, facts, at=self.as_of, zone=zone, audiences=rules)
+        change = next_change(rule, facts, self.as_of, zone=zone, audiences=rules)
         chinese = language == "zh"
         return {
             "customer_id": person.customer_id,
-            "audience": name,
-            "version": stored.version,
             "as_of": self.as_of.isoformat(),
             "inside": found.inside,
             "because": [one.zh if chinese else one.en for one in found.because],

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from zhiyin import cli_audience, cli_files, cli_models, cli_plan, cli_sources
+from zhiyin import (
+    cli_audience,
+    cli_files,
+    cli_models,
+    cli_persona,
+    cli_plan,
+    cli_sources,
+    cli_tags,
+)
 from zhiyin.cli_errors import explain_error
 from zhiyin.cli_progress import progress_bar
 
@@ -31,6 +39,8 @@ app.add_typer(cli_files.app)
 app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
 app.add_typer(cli_models.app)
+app.add_typer(cli_tags.app)
+app.command()(cli_persona.persona)
 
 Folder = Annotated[
     Path,

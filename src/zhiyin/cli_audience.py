@@ -159,11 +159,8 @@ def refresh(workspace: Folder = HERE) -> None:
 @app.command()
 def remove(name: Name, workspace: Folder = HERE) -> None:
     """Ask an audience no more; its versions and changes are kept."""
-    from zhiyin.audience.ledger import remove_audience
-    from zhiyin.core.clock import naive_utc
-
-    with _open(workspace, write=True) as shop, shop.store.begin() as connection:
-        remove_audience(connection, name, by="command line", now=naive_utc(shop.clock.now()))
+    with _open(workspace, write=True) as shop:
+        _audiences(shop, None).remove(name, by="command line")
     typer.echo("removed")
 
 

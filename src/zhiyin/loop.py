@@ -45,6 +45,7 @@ JOBS = Registry(
 """The jobs of a turn, in order."""
 
 LEASE_S = 3600.0
+WHERE = {"engine", "spark"}  # where the sums run: a turn may go on where there is more memory
 """A job may take this long; a turn that dies on this machine frees the lake at once."""
 
 INPUTS = tuple(
@@ -135,7 +136,8 @@ def run_turn(
 def base_id(settings: Settings, as_of: date, code_version: str) -> str:
     """The part of a turn's id that its inputs decide."""
     content = json.dumps(
-        [settings.model_dump(mode="json"), as_of.isoformat(), code_version], sort_keys=True
+        [settings.model_dump(mode="json", exclude=WHERE), as_of.isoformat(), code_version],
+        sort_keys=True,
     )
     return "t_" + hashlib.sha256(content.encode()).hexdigest()[:24]
 

@@ -21,8 +21,10 @@ from zhiyin.api import (
     jobs,
     models,
     pages,
+    personas,
     plans,
     tables,
+    tags,
     tracker,
     unsubscribe,
 )
@@ -47,7 +49,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
-    *models.ROUTES,
+    *models.ROUTES, *tags.ROUTES, *personas.ROUTES,
 )  # fmt: skip
 
 

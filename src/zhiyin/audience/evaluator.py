@@ -111,7 +111,10 @@ class Answers:
             held = facts.rows.get("features", ())
             return held[0].get(measure.name) if held else None
         if isinstance(measure, f.Tagged):
-            return any(row[c.TAG] == measure.tag for row in facts.rows.get("tags", ()))
+            return any(
+                row[c.TAG] == measure.tag and (not measure.values or row[c.VALUE] in measure.values)
+                for row in facts.rows.get("tags", ())
+            )
         if isinstance(measure, f.Grouped):
             wanted = (measure.scheme, measure.segment)
             held = facts.rows.get("memberships", ())

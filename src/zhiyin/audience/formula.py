@@ -69,9 +69,10 @@ class FeatureValue(_Measure, frozen=True):
 
 
 class Tagged(_Measure, frozen=True):
-    """Whether she has the tag."""
+    """Whether she has the tag, with one of the values where some are given."""
 
     tag: str
+    values: tuple[str, ...] = ()
 
 
 class Scored(_Measure, frozen=True):
@@ -178,7 +179,7 @@ def of_leaf(leaf: r.Leaf, moment: Moment) -> Formula:
         found = Followed(leaf.first, leaf.then, within, leaf.happens, start)
         return Compare(found, "eq", True)
     if isinstance(leaf, r.Tag):
-        return Compare(Tagged(leaf.tag), "eq", True)
+        return Compare(Tagged(leaf.tag, leaf.values), "eq", True)
     if isinstance(leaf, r.Segment):
         return Compare(Grouped(leaf.scheme, leaf.segment), "eq", True)
     if isinstance(leaf, r.Yearly):

@@ -232,7 +232,8 @@ def _snapshot(reader: Reader, wanted: Sequence[f.Measure], *, name: str) -> ibis
     made: dict[str, ibis.Value] = {}
     for one in wanted:
         if isinstance(one, f.Tagged):
-            value = (rows[c.TAG] == one.tag).any()
+            found = rows[c.TAG] == one.tag
+            value = (found & rows[c.VALUE].isin(one.values) if one.values else found).any()
         elif isinstance(one, f.Grouped):
             value = ((rows[c.SCHEME] == one.scheme) & (rows[c.SEGMENT] == one.segment)).any()
         else:

@@ -8,7 +8,7 @@ one, `dump` writes it, `schema` gives its JSON Schema. What a rule means is said
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
@@ -72,9 +72,10 @@ class Trait(_Node, frozen=True, tag_field="type", tag="trait"):
 
 
 class Tag(_Node, frozen=True, tag_field="type", tag="tag"):
-    """She has the tag."""
+    """She has the tag, with one of `values` where some are given."""
 
     tag: str
+    values: tuple[str, ...] = ()
 
 
 class Score(_Node, frozen=True, tag_field="type", tag="score"):
@@ -206,7 +207,7 @@ def parse(value: str | bytes | dict[str, Any]) -> Rule:
         else:
             rule = msgspec.convert(value, type=Rule)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise explain_invalid(str(error)) from None
     except msgspec.DecodeError as error:
         raise InvalidRule(
             f"the rule is no JSON: {error}",
@@ -214,9 +215,9 @@ def parse(value: str | bytes | dict[str, Any]) -> Rule:
             hint='a rule looks like {"type": "tag", "tag": "weekly"}',
         ) from None
     except RecursionError:
-        raise _too_deep() from None
+        raise too_deep() from None
     if _depth(rule) > MAX_DEPTH:
-        raise _too_deep()
+        raise too_deep()
     return rule
 
 
@@ -248,15 +249,26 @@ def _depth(rule: Rule) -> int:
     return 1 + _depth(rule.rule) if isinstance(rule, Not) else 1
 
 
-def _too_deep() -> InvalidRule:
+def too_deep() -> InvalidRule:
+    """What is said of a rule that is nested too deep."""
     return InvalidRule(
         f"the rule is nested deeper than {MAX_DEPTH}", reason="too_deep",
         hint="give a part a name of its own and use it as an audience",
     )  # fmt: skip
 
 
-def _explain(said: str) -> InvalidRule:
-    """What msgspec found, with a hint."""
+def explain_invalid(
+    said: str, *, fields: Iterable[str] = (), choices: Mapping[str, tuple[str, ...]] | None = None
+) -> InvalidRule:
+    """What msgspec found in a rule, or in what holds one, with a hint.
+
+    Parameters
+    ----------
+    said
+        Text of msgspec's `ValidationError`.
+    fields, choices
+        Names of further fields that may be meant, and the values that some of them take.
+    """
     said, _, where = said.partition(" - at `")
     where = where.rstrip("`") or "$"
     quoted = re.findall(r"[`']([^`']*)[`']", said)
@@ -264,8 +276,9 @@ def _explain(said: str) -> InvalidRule:
     if "unknown field" in said:
         return InvalidRule(
             f"{where}: a rule has no field {name!r}", reason="unknown_field", where=where,
-            hint=did_you_mean(name, _FIELDS),
+            hint=did_you_mean(name, [*fields, *_FIELDS]),
         )  # fmt: skip
+    listed = (_CHOICES | dict(choices or {})).get(re.split(r"[.\[\]]", where)[-1], ())
     if said.startswith("Invalid value") and where.endswith(".type"):
         return InvalidRule(
             f"{where}: there is no type of rule {name!r}", reason="unknown_type", where=where,
@@ -278,8 +291,7 @@ def _explain(said: str) -> InvalidRule:
         )  # fmt: skip
     if said.startswith("Expected"):
         return InvalidRule(f"{where}: {said.lower()}", reason="wrong_type", where=where)
-    if "enum value" in said:
-        listed = _CHOICES.get(re.split(r"[.\[\]]", where)[-1], ())
+    if "enum value" in said or (said.startswith("Invalid value") and listed):
         return InvalidRule(
             f"{where}: {name!r} cannot stand here", reason="wrong_value", where=where,
             hint=f"one of: {', '.join(listed)}",

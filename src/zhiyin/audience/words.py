@@ -58,7 +58,8 @@ def sentence(leaf: r.Leaf, answers: Answers) -> Words:
             f"{task} 的{_zh(leaf.column)}为 {_shown(got, '无')}，要求{zh} {leaf.value}",
         )
     if isinstance(leaf, r.Tag):
-        return f"tag {leaf.tag}", f"标签 {leaf.tag}"
+        asked = f" = {', '.join(leaf.values)}" if leaf.values else ""
+        return f"tag {leaf.tag}{asked}", f"标签 {leaf.tag}{asked}"
     if isinstance(leaf, r.Segment):
         return f"segment {leaf.scheme}:{leaf.segment}", f"分群 {leaf.scheme}:{leaf.segment}"
     if isinstance(leaf, r.Upload):

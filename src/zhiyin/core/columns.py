@@ -115,6 +115,11 @@ CLICKS = "clicks"
 
 # understanding and deciding
 TAG = "tag"
+LABEL = "label"
+LABEL_ZH = "label_zh"
+OWNER = "owner"
+GIVEN = "given"
+ENTRY_ID = "entry_id"
 VALUE = "value"
 VERSION = "version"
 SCHEME = "scheme"

@@ -205,6 +205,38 @@ class MeasureSettings(Section):
     )
 
 
+class SparkSettings(Section):
+    """The engine Spark: read where `engine` is `spark`."""
+
+    master: str = Field(
+        default="local[*]", description="where it runs: local[*], spark://…, yarn, k8s://…"
+    )
+    driver_memory: str = Field(
+        default="",
+        pattern="^([1-9][0-9]*[mg])?$",
+        description="of the process here, as 4g or 800m; empty: 40 % of the machine's, 1 to 16 GB",
+    )
+    shuffle_partitions: int | None = Field(
+        default=None,
+        ge=1,
+        description="parts that rows are grouped in; none: two a core here, Spark's own elsewhere",
+    )
+    conf: tuple[Annotated[str, Field(pattern="^spark[.][^=]+=")], ...] = Field(
+        default=(), description='further settings of Spark, as "spark.executor.memory=8g"'
+    )
+
+    @field_validator("conf", mode="before")
+    @classmethod
+    def _split(cls, conf: object) -> object:
+        """A variable of the environment holds them with spaces in between."""
+        return tuple(conf.split()) if isinstance(conf, str) else conf
+
+    @property
+    def options(self) -> dict[str, str]:
+        """`conf` by name."""
+        return dict(pair.split("=", 1) for pair in self.conf)
+
+
 class Settings(Section):
     """All settings of one workspace."""
 
@@ -217,7 +249,7 @@ class Settings(Section):
     languages: tuple[Literal["en", "zh"], ...] = Field(
         default=("en", "zh"), description="languages shown"
     )
-    engine: str = Field(default="duckdb", description="engine that runs the sums")
+    engine: str = Field(default="duckdb", description="engine that runs the sums: duckdb, spark")
     ledger: str = Field(
         default="", description="ledger address (SQLAlchemy URL); empty: ledger.db here"
     )
@@ -238,6 +270,7 @@ class Settings(Section):
     decide: DecideSettings = DecideSettings()
     act: ActSettings = ActSettings()
     measure: MeasureSettings = MeasureSettings()
+    spark: SparkSettings = SparkSettings()
 
     @field_validator("zone")
     @classmethod
@@ -306,6 +339,11 @@ def source_secrets(source: str, environment: Mapping[str, str] | None = None) ->
 def smtp_password() -> str:
     """The SMTP password, from the environment only: it is never written to a file."""
     return os.environ.get("ZHIYIN_SMTP_PASSWORD", "")
+
+
+def process_environment() -> Mapping[str, str]:
+    """The variables of this process, for a program that it starts."""
+    return os.environ
 
 
 def validate_settings(values: Mapping[str, object], *, where: str) -> Settings:

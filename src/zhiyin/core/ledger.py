@@ -237,6 +237,38 @@ model_promotions = sa.Table(
     sa.Column("at", sa.DateTime, nullable=False),
 )  # fmt: skip
 
+tag_definitions = sa.Table(
+    "tag_definitions", metadata,
+    sa.Column("name", sa.String(80), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False,
+              comment="running number from 1; every change is a version, old ones stay"),
+    sa.Column("label", sa.String(120), nullable=False),
+    sa.Column("label_zh", sa.String(120), nullable=False),
+    sa.Column("path", sa.String(160), nullable=False, comment="place in the tree: group/category"),
+    sa.Column("kind", sa.String(16), nullable=False, comment="fact, rule, model or manual"),
+    sa.Column("body", sa.JSON, nullable=False, comment="where its values come from"),
+    sa.Column("owner", sa.String(80), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False, comment="draft, active or retired"),
+    sa.Column("start_on", sa.Date, comment="first local day on which it is computed"),
+    sa.Column("end_on", sa.Date, comment="last local day on which it is computed"),
+    sa.Column("created_at", sa.DateTime, nullable=False, comment="when this version was made"),
+    sa.Column("created_by", sa.String(80), nullable=False),
+)  # fmt: skip
+
+manual_tags = sa.Table(
+    "manual_tags", metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True,
+              comment="running number: the last entry of a day counts"),
+    sa.Column("tag", sa.String(80), nullable=False, index=True),
+    sa.Column("party_id", sa.String(40), nullable=False, index=True),
+    sa.Column("given", sa.Boolean, nullable=False, comment="given, otherwise taken away"),
+    sa.Column("value", sa.String(120)),
+    sa.Column("start_on", sa.Date, nullable=False, comment="local day from which it holds"),
+    sa.Column("end_on", sa.Date, comment="last local day on which she has it"),
+    sa.Column("at", sa.DateTime, nullable=False),
+    sa.Column("created_by", sa.String(80), nullable=False),
+)  # fmt: skip
+
 api_keys = sa.Table(
     "api_keys", metadata,
     sa.Column("key_id", sa.String(16), primary_key=True, comment="public prefix of the key"),

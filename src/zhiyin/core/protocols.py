@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # heavy imports only for the type checker
     import numpy as np
     import pyarrow as pa
     import sqlalchemy as sa
+    from deltalake import DeltaTable
 
 
 class Store(Protocol):
@@ -51,6 +52,26 @@ class Store(Protocol):
 
     def begin(self) -> AbstractContextManager[sa.Connection]:
         """A ledger transaction: commits at the end of the block, rolls back on an error."""
+        ...
+
+
+class Engine(Protocol):
+    """What runs expressions over the lake. An engine is done when `testing.contract_engine` passes.
+
+    The tables that it gives may be used from any thread. Opened by name with the settings of the
+    workspace (`store.engines`); others add theirs by the entry point group `zhiyin.engines`.
+    """
+
+    name: str
+
+    def from_delta(self, table: DeltaTable) -> ibis.Table:
+        """The rows of a Delta table at the version of its handle, in its columns and types, also
+        where there are no files yet or older files lack a column. Times are naive UTC.
+        """
+        ...
+
+    def from_arrow(self, rows: pa.Table) -> ibis.Table:
+        """`rows` as a table, to be joined with what `from_delta` gives."""
         ...
 
 

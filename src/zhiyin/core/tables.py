@@ -312,7 +312,8 @@ TAGS = Table(
     (c.AS_OF_ON, c.CUSTOMER_ID, c.TAG),
     (
         _DAY, CUSTOMER, req(c.TAG, "string", "tag"), col(c.VALUE, "string", "its value, if any"),
-        req(c.KIND, "string", "rule, fact or model"), req(c.VERSION, "int64", "rule version"),
+        req(c.KIND, "string", "rule, fact, model or manual"),
+        req(c.VERSION, "int64", "version of the tag's definition"),
     ),
     scope=(c.AS_OF_ON,),
 )  # fmt: skip

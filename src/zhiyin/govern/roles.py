@@ -21,6 +21,9 @@ PERMISSIONS: dict[str, str] = {
     "audience:write": "add and change audiences",
     "model:read": "see models, their cards and which of them speaks",
     "model:promote": "promote a model or roll it back (under approval: two persons)",
+    "tag:read": "see tags, how many have them, what they are made from",
+    "tag:write": "add, change and retire tags",
+    "tag:give": "give manual tags to customers, or take them",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -36,15 +39,18 @@ ROLES: dict[str, frozenset[str]] = {
     "marketer": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
-        | {"audience:read", "audience:write", "model:read"}
+        | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
     ),
     "approver": frozenset(
-        _READ | {"people:read", "audience:read", "campaign:approve", "model:read", "model:promote"}
+        _READ
+        | {"people:read", "audience:read", "tag:read", "campaign:approve"}
+        | {"model:read", "model:promote"}
     ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
-        | {"audience:read", "audience:write", "model:read", "model:promote"}
+        | {"audience:read", "audience:write", "tag:read", "tag:write"}
+        | {"model:read", "model:promote"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),

@@ -26,8 +26,11 @@ from zhiyin.person.rows import (
     workspace_settings,
 )
 from zhiyin.person.say import render_text
-from zhiyin.person.words import Words, unit_of
+from zhiyin.person.words import Words, make_readable, unit_of
+from zhiyin.profile.ledger import list_tags
+from zhiyin.profile.lineage import made_from
 from zhiyin.profile.tags import TAGS
+from zhiyin.store.ledger import reading
 from zhiyin.store.workspace import WorkspaceStore
 
 _RHYTHM = ("times", "last_days", "every_days")
@@ -93,7 +96,7 @@ def _nothing_derived() -> dict[str, Any]:
 def _derived(store: WorkspaceStore, person: Person, day: date, words: Words) -> dict[str, Any]:
     return {
         "profile": _profile(read_day(store, "features", person, day), words),
-        "tags": _tags(read_day(store, "tags", person, day), words),
+        "tags": _tags(store, read_day(store, "tags", person, day), words),
         "segments": _segments(store, read_day(store, "memberships", person, day), day, words),
         "scores": explain_scores(store, read_day(store, "scores", person, day), words),
         "recommendations": _recommendations(
@@ -112,27 +115,38 @@ def _profile(rows: Sequence[Row], words: Words) -> list[Row]:
     ]
 
 
-def _tags(rows: Sequence[Row], words: Words) -> list[Row]:
+def _tags(store: WorkspaceStore, rows: Sequence[Row], words: Words) -> list[Row]:
     known = {tag.name: tag for tag in TAGS}
+    with reading(store.ledger) as connection:
+        own = {one.name: one.definition for one in list_tags(connection)}
     made = []
     for row in rows:
-        tag = known.get(row[c.TAG])
-        label = words.pick((tag.label, tag.label_zh)) if tag else words.term("tag", row[c.TAG])
-        shows = tag.shows if tag else None
+        name, why = row[c.TAG], ""
+        if name in known:
+            pair, shows = (known[name].label, known[name].label_zh), known[name].shows
+        elif name in own:
+            pair = (own[name].label, own[name].label_zh)
+            shows = getattr(own[name].body, "shows", "")
+            why = ", ".join(f"{one.kind} {one.name}" for one in made_from(own[name]))
+        else:
+            pair, shows = (make_readable(name), make_readable(name)), ""
         made.append(
             {
-                "tag": row[c.TAG],
-                "label": label,
-                "shows": shows,
+                "tag": name,
+                "label": words.pick(pair),
+                "shows": shows or None,
                 "meaning": words.feature(shows) if shows else "",
                 "value": row[c.VALUE],
+                "kind": row[c.KIND],
+                "version": row[c.VERSION],
+                "why": why,
             }
         )
     return made
 
 
 def _segments(store: WorkspaceStore, rows: Sequence[Row], day: date, words: Words) -> list[Row]:
-    named = _segment_names(store, day, words) if rows else {}
+    named = name_segments(store, day, words) if rows else {}
     return [
         {
             "scheme": row[c.SCHEME],
@@ -145,7 +159,7 @@ def _segments(store: WorkspaceStore, rows: Sequence[Row], day: date, words: Word
     ]
 
 
-def _segment_names(store: WorkspaceStore, day: date, words: Words) -> dict[tuple[str, str], str]:
+def name_segments(store: WorkspaceStore, day: date, words: Words) -> dict[tuple[str, str], str]:
     """Names that the day's insights give to segments (key `<scheme>:<segment>`)."""
     rows = store.read("insights")
     mine = rows.filter((rows[c.AS_OF_ON] == day) & (rows[c.KIND] == "segment"))

@@ -36,7 +36,7 @@ from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
 FORMAT = 1
-LEDGER = (ledger.messages, ledger.consents, ledger.membership_changes)
+LEDGER = (ledger.messages, ledger.consents, ledger.membership_changes, ledger.manual_tags)
 PRODUCT_NAME, REASON_WORDS = "product_name", "reason_words"
 _WITHHELD = "export.withheld"
 

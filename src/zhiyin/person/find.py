@@ -65,6 +65,47 @@ def find_person(store: WorkspaceStore, vault: Vault, customer: str) -> Person:
     return person_of(people[0], mapping)
 
 
+def find_people(store: WorkspaceStore, vault: Vault, customers: Sequence[str]) -> list[str | None]:
+    """The customers that many identifiers name, in one look-up; None where nobody, or several do.
+
+    As `find_person`, but a phone number needs its country code.
+    """
+    texts = [one.strip() for one in customers]
+    namespaces = _namespaces(store)
+    tokens: dict[str, set[int]] = {}
+    for place, text in enumerate(texts):
+        for space, value in _readings(text, namespaces) if not _OURS.fullmatch(text) else ():
+            tokens.setdefault(vault.token("identity", f"{space}|{value}"), set()).add(place)
+    named: list[set[str]] = [set() for _ in texts]
+    if tokens:
+        rows = store.read("identities")
+        held = rows.filter(rows[c.IDENTITY_ID].isin(sorted(tokens)))
+        for row in held.select(c.IDENTITY_ID, c.PARTY_ID).distinct().to_pyarrow().to_pylist():
+            for place in tokens[row[c.IDENTITY_ID]]:
+                named[place].add(row[c.PARTY_ID])
+    ours = {text for text in texts if _OURS.fullmatch(text)}
+    known = _known_parties(store, sorted(ours)) if ours else set()
+    mapping = store.representatives()
+    made: list[str | None] = []
+    for text, found in zip(texts, named, strict=True):
+        if text in known:
+            found = {text}
+        people = {mapping.get(party, party) for party in found}
+        made.append(people.pop() if len(people) == 1 else None)
+    return made
+
+
+def _known_parties(store: WorkspaceStore, parties: Sequence[str]) -> set[str]:
+    """Those of our ids that some stored row names as its own."""
+    found: set[str] = set(store.representatives().values()) & set(parties)
+    for table in _NAMED:
+        if store.lake.open(table) is not None:
+            rows = store.read_stored(table)
+            mine = rows.filter(rows[c.PARTY_ID].isin(list(parties))).select(c.PARTY_ID).distinct()
+            found |= set(mine.to_pyarrow()[c.PARTY_ID].to_pylist())
+    return found
+
+
 def person_of(party: str, mapping: Mapping[str, str]) -> Person:
     """The person of a party under `store.representatives()`."""
     return Person(mapping.get(party, party), tuple(joined_parties(party, mapping)))

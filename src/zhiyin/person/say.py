@@ -55,6 +55,10 @@ def _profile(values: Mapping[str, Any], words: Words) -> Iterator[str]:
 def _tags(values: Mapping[str, Any], words: Words) -> Iterator[str]:
     for one in values["tags"]:
         detail = f" ({one['meaning']}: {_short(one['value'])})" if one["meaning"] else ""
+        if not one["meaning"] and one["value"] is not None:
+            detail = f": {_short(one['value'])}"
+        if one["why"]:
+            detail += f" · {words('tag.why', why=one['why'])}"
         yield f"{one['label']}{detail}"
 
 

@@ -25,6 +25,7 @@ class Tag:
     label_zh: str
     shows: str
     rule: Rule
+    path: str = "lifecycle"
     version: int = 1
 
 
@@ -43,6 +44,7 @@ TAGS: tuple[Tag, ...] = (
         "规律购买",
         "gap_mean_days",
         lambda f: (f.orders_count >= 6) & (f.gap_cv < 0.8),
+        "rhythm",
     ),
     Tag(
         "weekly",
@@ -50,6 +52,7 @@ TAGS: tuple[Tag, ...] = (
         "每周光顾",
         "orders_90d",
         lambda f: (f.orders_90d >= 12) & (f.orders_7d >= 1),
+        "rhythm",
     ),
     Tag(
         "at_risk",
@@ -72,6 +75,7 @@ TAGS: tuple[Tag, ...] = (
         "消费上升",
         "revenue_trend_90d",
         lambda f: (f.tenure_days >= 180) & (f.orders_90d >= 3) & (f.revenue_trend_90d > 0.25),
+        "value",
     ),
     Tag(
         "shrinking",
@@ -79,6 +83,7 @@ TAGS: tuple[Tag, ...] = (
         "消费下降",
         "revenue_trend_90d",
         lambda f: (f.tenure_days >= 180) & (f.revenue_trend_90d < -0.25),
+        "value",
     ),
     Tag(
         "coupon_lover",
@@ -86,6 +91,7 @@ TAGS: tuple[Tag, ...] = (
         "优惠券爱好者",
         "coupon_order_share",
         lambda f: (f.coupon_orders_count >= 3) & (f.coupon_order_share >= 0.15),
+        "offers",
     ),
     Tag(
         "bargain_hunter",
@@ -93,6 +99,7 @@ TAGS: tuple[Tag, ...] = (
         "折扣敏感",
         "discount_share",
         lambda f: (f.orders_count >= 3) & (f.discount_share >= 0.2),
+        "offers",
     ),
     Tag(
         "responder",
@@ -100,6 +107,7 @@ TAGS: tuple[Tag, ...] = (
         "活动响应者",
         "campaigns_responded",
         lambda f: f.campaigns_responded >= 2,
+        "offers",
     ),
     Tag(
         "silent",
@@ -107,6 +115,7 @@ TAGS: tuple[Tag, ...] = (
         "活动无响应",
         "campaigns_count",
         lambda f: (f.campaigns_count >= 5) & (f.campaigns_responded == 0),
+        "offers",
     ),
     Tag(
         "big_basket",
@@ -114,6 +123,7 @@ TAGS: tuple[Tag, ...] = (
         "大篮顾客",
         "lines_per_order",
         lambda f: (f.orders_count >= 3) & (f.lines_per_order >= 15),
+        "baskets",
     ),
     Tag(
         "explorer",
@@ -121,6 +131,7 @@ TAGS: tuple[Tag, ...] = (
         "广泛品类",
         "categories_count",
         lambda f: f.categories_count >= 100,
+        "baskets",
     ),
     Tag(
         "weekender",
@@ -128,6 +139,7 @@ TAGS: tuple[Tag, ...] = (
         "周末购物",
         "weekend_share",
         lambda f: (f.orders_365d >= 5) & (f.weekend_share >= 0.5),
+        "rhythm",
     ),
     Tag(
         "early_bird",
@@ -135,6 +147,7 @@ TAGS: tuple[Tag, ...] = (
         "早间购物",
         "morning_share",
         lambda f: (f.orders_365d >= 5) & (f.morning_share >= 0.5),
+        "rhythm",
     ),
     Tag(
         "returner",
@@ -142,6 +155,7 @@ TAGS: tuple[Tag, ...] = (
         "高退货",
         "return_share",
         lambda f: (f.orders_count >= 3) & (f.return_share >= 0.2),
+        "baskets",
     ),
 )
 

@@ -23,7 +23,15 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.ledger import audiences, consents, jobs, membership_changes, messages
+from zhiyin.core.ledger import (
+    audiences,
+    consents,
+    jobs,
+    manual_tags,
+    membership_changes,
+    messages,
+    tag_definitions,
+)
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES
 from zhiyin.store.ledger import scrub_ledger, transaction
@@ -224,22 +232,28 @@ def _erase_from_ledger(
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
     ).rowcount
-    counts[audiences.name] = _scrub_rules(connection, wanted, new_id)
+    counts[manual_tags.name] = connection.execute(
+        manual_tags.delete().where(manual_tags.c.party_id.in_(wanted))
+    ).rowcount
+    for table, column in ((audiences, "rule"), (tag_definitions, "body")):
+        counts[table.name] = _scrub_rules(connection, table, column, wanted, new_id)
     return counts
 
 
-def _scrub_rules(connection: sa.Connection, wanted: Sequence[str], new_id: str) -> int:
-    """Put the new id where the rule of an audience, in any version, lists the person."""
+def _scrub_rules(
+    connection: sa.Connection, table: sa.Table, column: str, wanted: Sequence[str], new_id: str
+) -> int:
+    """Put the new id where the rule of an audience or a tag, in any version, lists the person."""
     changed = 0
-    rows = connection.execute(sa.select(audiences.c.name, audiences.c.version, audiences.c.rule))
+    rows = connection.execute(sa.select(table.c.name, table.c.version, table.c[column]))
     for name, version, rule in rows.all():
         text = json.dumps(rule, ensure_ascii=False)
         clean = text
         for one in wanted:
             clean = clean.replace(one, new_id)
         if clean != text:
-            mine = (audiences.c.name == name) & (audiences.c.version == version)
-            connection.execute(audiences.update().where(mine).values(rule=json.loads(clean)))
+            mine = (table.c.name == name) & (table.c.version == version)
+            connection.execute(table.update().where(mine).values({column: json.loads(clean)}))
             changed += 1
     return changed
 

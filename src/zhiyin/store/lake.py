@@ -30,7 +30,8 @@ from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 from zhiyin.store.durable import sync_commit
-from zhiyin.store.engines.duckdb import active_files, process_engine
+from zhiyin.store.engines.duckdb import process_engine
+from zhiyin.store.engines.files import active_files
 from zhiyin.store.migrations_lake import MIGRATIONS, Migration, plan_migrations
 from zhiyin.store.scope import scope_predicate
 

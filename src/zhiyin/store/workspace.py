@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound, WorkspaceError
+from zhiyin.core.protocols import Engine
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES, TABLES
@@ -24,7 +25,7 @@ from zhiyin.store.asof import (
     visible_rows,
     with_customers,
 )
-from zhiyin.store.engines.duckdb import DuckDBEngine, process_engine
+from zhiyin.store.engines.duckdb import process_engine
 from zhiyin.store.lake import ABSENT, Lake
 from zhiyin.store.ledger import ledger_url, open_ledger, transaction
 
@@ -50,7 +51,7 @@ class WorkspaceStore:
         ledger: sa.Engine,
         *,
         zone: str,
-        engine: DuckDBEngine | None = None,
+        engine: Engine | None = None,
         pins: Mapping[str, int] | None = None,
         write: bool = True,
     ) -> None:
@@ -199,13 +200,17 @@ class WorkspaceStore:
         return self.engine.from_arrow(representatives_table(mapping)) if mapping else None
 
 
-def open_store(folder: Path, *, zone: str, ledger: str = "", write: bool = True) -> WorkspaceStore:
+def open_store(
+    folder: Path, *, zone: str, ledger: str = "", engine: Engine | None = None, write: bool = True
+) -> WorkspaceStore:
     """The store of the workspace in `folder`; makes or migrates its ledger.
 
     Parameters
     ----------
     ledger
         Address of the ledger; empty: `ledger.db` in the folder.
+    engine
+        Runs the sums; None: the DuckDB of this process.
     write
         Without it the lake cannot be changed.
 
@@ -214,5 +219,6 @@ def open_store(folder: Path, *, zone: str, ledger: str = "", write: bool = True)
     SchemaTooNew
         If a newer Zhiyin wrote the ledger (a table: when it is first opened).
     """
-    engine = open_ledger(ledger_url(folder, ledger))
-    return WorkspaceStore(Lake(folder / "lake", tables=TABLES), engine, zone=zone, write=write)
+    state = open_ledger(ledger_url(folder, ledger))
+    lake = Lake(folder / "lake", tables=TABLES)
+    return WorkspaceStore(lake, state, zone=zone, engine=engine, write=write)

@@ -37,7 +37,7 @@ SCHEMAS = {
     "touches": {c.CUSTOMER_ID: S, c.OCCURRED_AT: TS, c.KIND: S, c.CHANNEL: S, c.PROPERTIES: S},
     "products": {c.PRODUCT_ID: S, c.VALID_AT: TS, c.CATEGORY: S, c.BRAND: S},
     "features": {c.AS_OF_ON: pa.date32(), c.CUSTOMER_ID: S, "recency_days": I64},
-    "tags": {c.AS_OF_ON: pa.date32(), c.CUSTOMER_ID: S, c.TAG: S},
+    "tags": {c.AS_OF_ON: pa.date32(), c.CUSTOMER_ID: S, c.TAG: S, c.VALUE: S},
     "memberships": {c.AS_OF_ON: pa.date32(), c.CUSTOMER_ID: S, c.SCHEME: S, c.SEGMENT: S},
     "scores": {
         c.AS_OF_ON: pa.date32(), c.CUSTOMER_ID: S, c.TASK: S, c.SUBJECT: S, c.SCORE: F64,
@@ -131,7 +131,10 @@ ROWS = st.fixed_dictionaries(
             {"customer_id": WHO, "as_of_on": ON,
              "recency_days": st.one_of(st.none(), st.integers(0, 9))}),
             max_size=4, unique_by=lambda row: (row["as_of_on"], row["customer_id"])),
-        "tags": _rows(4, customer_id=WHO, as_of_on=ON, tag=st.sampled_from(["new", "vip"])),
+        "tags": _rows(
+            4, customer_id=WHO, as_of_on=ON, tag=st.sampled_from(["new", "vip"]),
+            value=st.sampled_from([None, "gold", "plain"]),
+        ),
         "memberships": _rows(3, customer_id=WHO, as_of_on=ON, scheme=st.just("rfm"),
                              segment=st.sampled_from(["best", "lost"])),
         "scores": _rows(3, customer_id=WHO, as_of_on=ON,
@@ -232,7 +235,10 @@ TRAITS = st.one_of(
 LEAVES = st.one_of(
     behaviours(), behaviours(), recencies(), TRAITS, yearlies(),
     st.builds(r.Sequence, steps(), steps(), st.integers(1, 9), st.booleans(), DAYS),
-    st.builds(r.Tag, st.sampled_from(["new", "vip"])),
+    st.builds(
+        r.Tag, st.sampled_from(["new", "vip"]),
+        st.sampled_from([(), ("gold",), ("gold", "plain"), ("none",)]),
+    ),
     st.builds(r.Segment, st.just("rfm"), st.sampled_from(["best", "lost"])),
     st.builds(
         r.Score, st.sampled_from(["response", "next_purchase"]), NUMBER_OP,

@@ -17,7 +17,8 @@ from zhiyin.core.rows import arrow_schema
 from zhiyin.core.schema import Table, col, req
 from zhiyin.core.tables import TABLES
 from zhiyin.store.durable import sync_commit
-from zhiyin.store.engines.duckdb import DuckDBEngine, active_files
+from zhiyin.store.engines.duckdb import DuckDBEngine
+from zhiyin.store.engines.files import active_files
 from zhiyin.store.lake import VERSION_APP, VERSION_KEY, Lake, statistics_columns
 from zhiyin.store.migrations_lake import Migration, plan_migrations
 from zhiyin.testing.contract_store import DAY, MIDNIGHT, tag, touch

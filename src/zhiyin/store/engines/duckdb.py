@@ -14,7 +14,6 @@ import weakref
 from functools import cache
 from itertools import count
 from pathlib import Path
-from urllib.parse import unquote
 
 import duckdb
 import ibis
@@ -25,9 +24,9 @@ from deltalake import DeltaTable
 from ibis.backends.duckdb import Backend
 from ibis.expr import operations as ops
 
-from zhiyin.core.errors import WorkspaceError
+from zhiyin.core.config import Settings
+from zhiyin.store.engines.files import active_files
 
-READABLE_FEATURES = frozenset({"timestampNtz", "timestampNTZ"})
 _DUCK_TYPES = {
     "string": "VARCHAR",
     "long": "BIGINT",
@@ -94,11 +93,6 @@ class DuckDBEngine:
             partitioned table lies under a folder named `key=value`.
         """
         schema, partitions, files = active_files(table)
-        if partitions and any("=" in part for part in local_root(table).parts):
-            raise WorkspaceError(
-                f"the lake may not lie under a folder named key=value: {local_root(table)}",
-                hint="move the workspace to a folder without = in its path",
-            )
         text = f"{table.table_uri}|{table.version()}|{table.metadata().id}|{schema}"
         name = "zy_" + hashlib.sha256(text.encode()).hexdigest()[:24]
         backend = self.backend
@@ -155,41 +149,9 @@ def process_engine() -> DuckDBEngine:
     return DuckDBEngine()
 
 
-def active_files(table: DeltaTable) -> tuple[pa.Schema, list[str], list[str]]:
-    """Arrow schema in table order, partition columns, and paths of the active files, sorted.
-
-    Raises
-    ------
-    WorkspaceError
-        If the files cannot be read as plain Parquet (deletion vectors, column mapping …).
-    """
-    protocol = table.protocol()
-    unreadable = set(protocol.reader_features or []) - READABLE_FEATURES
-    if protocol.min_reader_version not in (1, 3) or unreadable:
-        raise WorkspaceError(
-            f"{local_root(table).name} has Delta reader version {protocol.min_reader_version} "
-            f"with features {sorted(unreadable)}, which Zhiyin does not read"
-        )
-    prefix = len(table.table_uri.removeprefix("file://").rstrip("/")) + 1
-    root = local_root(table)
-    # file_uris() percent-encodes the table's own folder, which is then no path on the disk
-    files = sorted(
-        os.path.join(root, uri.removeprefix("file://")[prefix:]) for uri in table.file_uris()
-    )
-    schema = pa.schema(table.schema().to_arrow())  # pyright: ignore[reportArgumentType]  # has the Arrow C schema protocol
-    plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
-    return plain, list(table.metadata().partition_columns), files
-
-
-def local_root(table: DeltaTable) -> Path:
-    """The folder of a Delta table on this machine."""
-    return Path(unquote(table.table_uri.removeprefix("file://").rstrip("/")))
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    return pa.binary() if pa.types.is_binary_view(kind) else kind
+def open_engine(settings: Settings) -> DuckDBEngine:
+    """The engine of a workspace whose settings say `engine = "duckdb"`."""
+    return process_engine()
 
 
 def _table(backend: Backend, name: str, schema: ibis.Schema) -> ibis.Table:
