@@ -77,13 +77,13 @@ def build(
     """
     facts = gather(tables, Days((as_of,), zone))
     if people is None:
-        return build_days(facts, people=everyone(facts))
+        return build_days(facts)
     numbers = facts.customers.select(c.CUSTOMER_ID, "who")
     wanted = people.select(c.CUSTOMER_ID, k=ibis.literal(0, "int8"))
     return build_days(facts, people=wanted.left_join(numbers, c.CUSTOMER_ID))
 
 
-def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
+def build_days(facts: Facts, *, people: ibis.Table | None = None) -> ibis.Table:
     """Compute the features of customers as of several days at once; see `build`.
 
     Parameters
@@ -92,7 +92,9 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
         What `gather` gives.
     people
         Who gets a row on which day: `customer_id`, `who`, and `k`, the day's place in `facts.days`.
+        None: `everyone` on every day, which spares the search for their rows.
     """
+    rows = everyone(facts) if people is None else people
     orders = baskets(facts, people)
     parts = [
         summarise_orders(orders, facts),
@@ -102,9 +104,9 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
     ]
     if facts.browsing is not None:
         bought = last_purchases(orders)
-        parts += browsing.summarise_browsing(facts.browsing, facts.starts, people, bought)
+        parts += browsing.summarise_browsing(facts.browsing, facts.starts, rows, bought)
     days = facts.starts.select("k", c.AS_OF_ON)
-    made = join_all(people.inner_join(days, "k"), parts, on=("k", "who"))
+    made = join_all(rows.inner_join(days, "k"), parts, on=("k", "who"))
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
     return select_features(made, keys, FEATURES, counts=COUNTS)
 

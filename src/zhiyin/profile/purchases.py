@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import WINDOWS
 from zhiyin.profile.facts import Facts
-from zhiyin.profile.local_time import local_time
 from zhiyin.profile.visible import DAY_SECONDS, at_least_zero, days_since
 
 _HABIT_DAYS = 365  # clock habits are read from the last year
@@ -25,7 +22,7 @@ _AS_SUMMED = (
 )  # features that are sums as they are
 
 
-def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
+def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
     """One row per day, customer and order, and one per order with returns.
 
     Parameters
@@ -33,16 +30,17 @@ def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
     facts
         What `gather` gives; of its receipts those that the day sees.
     people
-        Days and customers to compute: `k`, `who`.
+        Days and customers to compute: `k`, `who`; None: everyone on every day.
 
     Returns
     -------
     `k` and the columns of `facts.receipts`, orders without items left out.
     """
-    made = seen_by(facts.receipts, people)
+    made = seen_by(facts.receipts, facts, people)
     if len(facts.days.as_of) > 1:  # an order may be seen in part
         sums = ("amount", "gross", "discount", "coupon", "lines")
         made = made.group_by("k", "who", c.ORDER_ID, "returned").agg(
+            local=_.local.argmin(_["at"]),
             at=_["at"].min(),
             units=_.units.sum(),
             store_id=_.store_id.min(),
@@ -51,8 +49,13 @@ def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
     return made.filter(made.returned | (made.lines > 0))
 
 
-def seen_by(rows: ibis.Table, people: ibis.Table) -> ibis.Table:
-    """The rows of each customer of `people` that her day sees, with the day's `k`."""
+def seen_by(rows: ibis.Table, facts: Facts, people: ibis.Table | None) -> ibis.Table:
+    """The rows of each customer of `people` (None: all) that her day sees, with the day's `k`."""
+    if people is None and len(facts.days.as_of) == 1:
+        return rows.drop("since").mutate(k=ibis.literal(0).cast("int8"))
+    if people is None:
+        days = facts.starts.select("k")
+        return rows.inner_join(days, rows.since <= days.k).drop("since")
     wanted = people.select("k", who_of="who")
     joined = rows.inner_join(wanted, [rows.who == wanted.who_of, rows.since <= wanted.k])
     return joined.drop("who_of", "since")
@@ -68,22 +71,15 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     facts
         What they were made from; each row is before its day.
     """
-    days = facts.days
-    local = local_time(
-        orders.at,
-        zone=days.zone,
-        first=days.as_of[0] - timedelta(days=_HABIT_DAYS),
-        last=days.as_of[-1],
-    )
     of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
     before = orders.at.lag().over(**of_one)
     rows = orders.select(
         *("k", "who", "at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
         sold=~orders.returned,
         gap=(orders.at.epoch_seconds() - before.epoch_seconds()) // 60,
-        hour=local.hour(),
-        weekday=local.date().day_of_week.index(),
-        local_on=local.date(),
+        hour=orders.local.hour(),
+        weekday=orders.local.date().day_of_week.index(),
+        local_on=orders.local.date(),
     )
     rows = rows.inner_join(facts.starts, "k")
     rows = rows.mutate(recent=rows["at"] >= rows[f"start_{_HABIT_DAYS}"])
