@@ -28,7 +28,7 @@ def summarise_assortment(facts: Facts, people: ibis.Table | None) -> tuple[ibis.
         Days and customers to compute: `k`, `who`; None: everyone on every day.
     """
     spend = seen_by(facts.bought, facts, people)
-    known = spend.inner_join(facts.products.drop(c.PRODUCT_ID), "what")
+    known = spend.inner_join(facts.products.drop(c.PRODUCT_ID, c.DEPARTMENT), "what")
     if len(facts.days.as_of) > 1:
         known = known.filter(known.described <= known.k)
     return (
@@ -47,14 +47,25 @@ def _variety(seen: ibis.Table) -> ibis.Table:
 
 def _places(facts: Facts) -> ibis.Table:
     """Departments of the whole shop by revenue, ties by name: `k`, the number, `place` from 0."""
-    sold = facts.bought.group_by("what", "since").agg(amount=_.amount.sum().cast("int64"))
-    products = facts.products.filter(facts.products[_DEPARTMENT].notnull())
-    sold = sold.inner_join(products.select("what", "described", _DEPARTMENT), "what")
-    days = facts.starts.select("k")
-    seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
-    size = seen.group_by("k", _DEPARTMENT).agg(size=_.amount.sum())
+    if facts.places is not None:
+        names = facts.products.select(c.DEPARTMENT, _DEPARTMENT).distinct()
+        given = names.inner_join(facts.places, c.DEPARTMENT)
+        return given.select(_DEPARTMENT, "place", k=ibis.literal(0).cast("int8"))
+    size = department_sums(facts)
     place = ibis.row_number().over(group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]])
     return size.select("k", _DEPARTMENT, place=place)
+
+
+def department_sums(facts: Facts) -> ibis.Table:
+    """Revenue of the shop's departments: `k`, `department`, its number, `size` (minor units)."""
+    sold = facts.bought.group_by("what", "since").agg(amount=_.amount.sum().cast("int64"))
+    products = facts.products.filter(facts.products[_DEPARTMENT].notnull())
+    products = products.select("what", "described", c.DEPARTMENT, _DEPARTMENT)
+    sold = sold.inner_join(products, "what")
+    days = facts.starts.select("k")
+    seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
+    size = _.amount.sum().fill_null(0).cast("int64")
+    return seen.group_by("k", c.DEPARTMENT, _DEPARTMENT).agg(size=size)
 
 
 def _by(known: ibis.Table, column: str) -> ibis.expr.types.groupby.GroupedTable:

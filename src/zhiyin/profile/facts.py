@@ -39,6 +39,7 @@ class Facts:
     items: ibis.Table  # lines of kind `item` by `customer_id`, of the columns of `visible.COLUMNS`
     bought: ibis.Table  # what `_bought` gives
     receipts: ibis.Table  # what `_receipts` gives
+    places: ibis.Table | None  # departments of the whole shop: name, `place` from 0; None: find
     variety: ibis.Table  # `who`, `since`, `products` bought for the first time, `lines`
     browsing: Browsing | None  # None where no events are given
 
@@ -54,6 +55,7 @@ def gather(
     *,
     starts: ibis.Table | None = None,
     keep: Keep = as_it_is,
+    places: ibis.Table | None = None,
 ) -> Facts:
     """Group the order lines for the features of all the days.
 
@@ -67,6 +69,9 @@ def gather(
         `days.rows()` as a table of the engine; None: they become part of the expression.
     keep
         Computes a table that is used several times and gives it back (`Table.cache`).
+    places
+        `department` and `place` from 0 by revenue where the tables hold a part of the customers
+        and one day; None: the tables hold them all.
     """
     seen = days.visible(tables, "order_lines")
     known = seen.filter(seen[c.CUSTOMER_ID].notnull())
@@ -88,6 +93,7 @@ def gather(
         items=items,
         bought=bought,
         receipts=keep(_receipts(known, customers, days)),
+        places=places,
         variety=_variety(bought, days),
         browsing=gather_browsing(tables, days, customers),
     )
@@ -148,16 +154,18 @@ def _products(described: ibis.Table) -> ibis.Table:
 
     Returns
     -------
-    `product_id`, `what` (its number), `described` (a day), and the names of `GROUPS` as numbers in
-    their order, null for none.
+    `product_id`, `department`, `what` (its number), `described` (a day), and the names of `GROUPS`
+    as numbers in their order, null for none.
     """
     kinds = described.select(*GROUPS, described=described.since).distinct()
     kinds = kinds.mutate(**{f"{name}_no": _place(kinds[name]) for name in GROUPS})
     alike = [described[name].identical_to(kinds[name]) for name in GROUPS]
-    made = described.inner_join(kinds, [*alike, described.since == kinds.described])
+    made = described.inner_join(
+        kinds, [*alike, described.since == kinds.described], rname="{name}_of"
+    )
     what = ibis.dense_rank().over(order_by=made[c.PRODUCT_ID]).cast("int32")
     numbers = (f"{name}_no" for name in GROUPS)
-    return made.select(c.PRODUCT_ID, "described", *numbers, what=what)
+    return made.select(c.PRODUCT_ID, c.DEPARTMENT, "described", *numbers, what=what)
 
 
 def _place(names: ibis.Value) -> ibis.Value:

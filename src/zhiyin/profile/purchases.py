@@ -20,6 +20,7 @@ _AS_SUMMED = (
     *(f"orders_{days}d" for days in WINDOWS),
     *(f"revenue_{days}d_minor" for days in WINDOWS),
 )  # features that are sums as they are
+_MOMENTS = ("first_order_at", "last_order_at", "coupon_order_at", "gap_minutes", "gaps_count")
 
 
 def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
@@ -96,14 +97,14 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
 def _timing_totals() -> dict[str, ibis.Deferred]:
     sold = _.sold
     return {
-        "first_at": _["at"].min(where=sold),
-        "last_at": _["at"].max(where=sold),
-        "coupon_last_at": _["at"].max(where=sold & (_.coupon > 0)),
+        "first_order_at": _["at"].min(where=sold),
+        "last_order_at": _["at"].max(where=sold),
+        "coupon_order_at": _["at"].max(where=sold & (_.coupon > 0)),
         "orders_count": _.count(where=sold),
         "active_days": _.local_on.nunique(where=sold),
-        "gap_sum": _.gap.sum(where=sold),
+        "gap_minutes": _.gap.sum(where=sold),
         "gap_squares": (_.gap * _.gap).sum(where=sold),
-        "gap_count": _.gap.count(where=sold),
+        "gaps_count": _.gap.count(where=sold),
     }
 
 
@@ -156,25 +157,37 @@ def _since(days: int) -> ibis.Deferred:
     return _["at"] >= _[f"start_{days}"]
 
 
+def recencies(t: ibis.Table) -> dict[str, ibis.Value]:
+    """What changes with the day alone, from the moments of orders and the day's `start`."""
+    since_last = (t.start.epoch_seconds() - t.last_order_at.epoch_seconds()) / DAY_SECONDS
+    return {
+        "recency_days": days_since(t.last_order_at, t.start),
+        "tenure_days": days_since(t.first_order_at, t.start),
+        "coupon_recency_days": days_since(t.coupon_order_at, t.start),
+        "overdue_ratio": since_last / _gap_mean(t).nullif(0),
+    }
+
+
+def _gap_mean(t: ibis.Table) -> ibis.Value:
+    return t.gap_minutes / t.gaps_count.nullif(0) / (DAY_SECONDS / 60)
+
+
 def _finish(t: ibis.Table) -> ibis.Table:
     orders = t.orders_count.nullif(0)
-    gaps = t.gap_count.nullif(0)
-    gap_mean = t.gap_sum / gaps / (DAY_SECONDS / 60)
-    gap_mean_square = t.gap_squares / gaps / (DAY_SECONDS / 60) ** 2
+    gap_mean = _gap_mean(t)
+    gap_mean_square = t.gap_squares / t.gaps_count.nullif(0) / (DAY_SECONDS / 60) ** 2
     gap_std = at_least_zero(gap_mean_square - gap_mean * gap_mean).sqrt()
     mean = t.sold_minor / orders
     recent = t.recent_orders.nullif(0)
-    since_last = (t.start.epoch_seconds() - t.last_at.epoch_seconds()) / DAY_SECONDS
     return t.select(
         "k",
         "who",
         *_AS_SUMMED,
-        recency_days=days_since(t.last_at, t.start),
-        tenure_days=days_since(t.first_at, t.start),
+        *_MOMENTS,
+        **recencies(t),
         gap_mean_days=gap_mean,
         gap_std_days=gap_std,
         gap_cv=gap_std / gap_mean.nullif(0),
-        overdue_ratio=since_last / gap_mean.nullif(0),
         order_value_mean_minor=mean,
         order_value_std_minor=at_least_zero(t.squares / orders - mean * mean).sqrt(),
         lines_per_order=t.lines / orders,
@@ -184,7 +197,6 @@ def _finish(t: ibis.Table) -> ibis.Table:
         discount_90d_share=t.discount_90d / t.gross_90d.nullif(0),
         coupon_share=t.coupon_minor / t.gross.nullif(0),
         coupon_order_share=t.coupon_orders_count / orders,
-        coupon_recency_days=days_since(t.coupon_last_at, t.start),
         morning_share=t.mornings / recent,
         afternoon_share=t.afternoons / recent,
         evening_share=t.evenings / recent,

@@ -22,7 +22,7 @@ from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 from zhiyin.store.durable import sync_commit
-from zhiyin.store.engines.duckdb import active_files, process_engine
+from zhiyin.store.engines.duckdb import active_files, local_root, process_engine
 from zhiyin.store.migrations_lake import MIGRATIONS, Migration, plan_migrations
 from zhiyin.store.scope import scope_predicate
 
@@ -104,6 +104,20 @@ class Lake:
         except WorkspaceError:
             return False
         return handle is None or all(Path(file).exists() for file in active_files(handle)[2])
+
+    def added_files(self, handle: DeltaTable, *, since: int) -> list[Path] | None:
+        """The data files that came after version `since` of the table of `handle`.
+
+        None where a file of then is gone (rows were rewritten, erased or compacted), or where the
+        version is.
+        """
+        try:
+            before = self.open(local_root(handle).name, version=since)
+        except WorkspaceError:
+            return None
+        then = set() if before is None else set(active_files(before)[2])
+        now = set(active_files(handle)[2])
+        return None if then - now else sorted(Path(file) for file in now - then)
 
     def versions(self) -> dict[str, int]:
         """The newest Delta version of every table; -1 where a table is not there yet."""
