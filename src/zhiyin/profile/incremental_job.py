@@ -20,6 +20,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.context import Context
 from zhiyin.core.features import FEATURES, MOMENTS
 from zhiyin.profile import browsing, features, incremental
+from zhiyin.profile.facts import Keep
 from zhiyin.profile.visible import Days
 
 FORMAT = 1  # raised when features are computed otherwise: states made before are not trusted
@@ -128,7 +129,15 @@ def roll(ctx: Context, day: date, *, tracked: bool) -> tuple[pa.Table | None, Ro
     if not ctx.store.settled(features.TABLES, days=(known, day)):
         return None, Rolled("rows were revised or customers merged")
     tables = {name: ctx.store.read(name, as_of=day) for name in names}
-    return _compute(ctx, tables, added, Days((known, day), ctx.settings.zone), body)
+    with ExitStack() as held:
+
+        def keep(table: ibis.Table) -> ibis.Table:
+            return held.enter_context(table.cache())
+
+        # kept: DuckDB cannot filter rows of Arrow by what it finds in a join
+        kept = {name: keep(rows) for name, rows in added.items()}
+        days = Days((known, day), ctx.settings.zone)
+        return _compute(ctx, tables, kept, days, body, keep=keep)
 
 
 def _compute(
@@ -137,6 +146,8 @@ def _compute(
     added: Mapping[str, ibis.Table],
     days: Days,
     body: Mapping[str, dict[str, int]],
+    *,
+    keep: Keep,
 ) -> tuple[pa.Table | None, Rolled]:
     known, day = days.as_of
     sizes = _departments(tables, added, days, body["departments"])
@@ -146,26 +157,21 @@ def _compute(
     before = _known(ctx, known)
     if _number(before) != body["rows"]:
         return None, Rolled(f"the features of {known} are not those remembered")
-    with ExitStack() as held:
-
-        def keep(table: ibis.Table) -> ibis.Table:
-            return held.enter_context(table.cache())
-
-        people = keep(incremental.touched(tables, added, days))
-        touched = _number(people)
-        if touched > MOST_TOUCHED * max(int(body["rows"]), 1):
-            return None, Rolled(f"{touched} of {body['rows']} customers are touched")
-        one = Days((day,), days.zone)
-        made = incremental.build_touched(
-            tables,
-            people,
-            days=one,
-            starts=ctx.store.to_ibis(one.rows()),
-            places=ctx.store.to_ibis(_places(first)),
-            keep=keep,
-        )
-        rows = incremental.next_day(before, keep(made), people, days=days)
-        made_rows = rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow()
+    people = keep(incremental.touched(tables, added, days))
+    touched = _number(people)
+    if touched > MOST_TOUCHED * max(int(body["rows"]), 1):
+        return None, Rolled(f"{touched} of {body['rows']} customers are touched")
+    one = Days((day,), days.zone)
+    made = incremental.build_touched(
+        tables,
+        people,
+        days=one,
+        starts=ctx.store.to_ibis(one.rows()),
+        places=keep(ctx.store.to_ibis(_places(first))),
+        keep=keep,
+    )
+    rows = incremental.next_day(before, keep(made), people, days=days)
+    made_rows = rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow()
     return made_rows, Rolled(
         known=known, count=made_rows.num_rows, touched=touched, departments=sizes
     )
