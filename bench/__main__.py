@@ -12,8 +12,8 @@ from bench.harness import RESULTS
 
 ROOT = Path(__file__).parents[1]
 BENCHES = (
-    "start", "demo", "response", "recommend", "features", "erase", "collect", "compact",
-    "collect_files", "collect_identity", "value", "segment", "audience", "predict",
+    "start", "demo", "response", "recommend", "features", "features_large", "erase", "collect",
+    "compact", "collect_files", "collect_identity", "value", "segment", "audience", "predict",
     "tags",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")

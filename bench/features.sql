@@ -20,7 +20,7 @@ WITH lines AS (
            (epoch(moment)::BIGINT - epoch(lag(moment) OVER (
                PARTITION BY customer_id, returned ORDER BY moment, order_id))::BIGINT) // 60 AS gap,
            moment - CASE WHEN moment >= $summer_17 AND moment < $winter_17 THEN INTERVAL 4 HOUR
-                     WHEN moment < $winter_16 THEN INTERVAL 4 HOUR ELSE INTERVAL 5 HOUR END AS local
+                     WHEN moment >= $summer_16 AND moment < $winter_16 THEN INTERVAL 4 HOUR ELSE INTERVAL 5 HOUR END AS local
     FROM baskets
 ), totals AS (
     SELECT customer_id,

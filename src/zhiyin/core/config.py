@@ -69,6 +69,15 @@ class ProfileSettings(Section):
         le=24,
         description="how many past days get a snapshot to train the purchase model",
     )
+    incremental: bool = Field(
+        default=True,
+        description="make a day's features from those of a day before where that is the same",
+    )
+    incremental_from_lines: int = Field(
+        default=5_000_000,
+        ge=0,
+        description="fewer order lines than this are computed anew: it takes no longer",
+    )
 
 
 class UnderstandSettings(Section):

@@ -1,11 +1,15 @@
-"""Tables about the data itself, and who is in which audience; part of `core/tables.py`."""
+"""Tables about the data itself, who is in which audience, and what a day's features are made from;
+part of `core/tables.py`.
+"""
 
 from __future__ import annotations
 
 from zhiyin.core import columns as c
+from zhiyin.core.features import MOMENTS
 from zhiyin.core.schema import Table, col, req
 
 _DAY = req(c.AS_OF_ON, "date", "the day the row is for")
+_CUSTOMER = req(c.CUSTOMER_ID, "string", "the person, as of the row's day", pii="pseudonym")
 
 QUARANTINE = Table(
     "quarantine", "fact", "Every refused row, with its reason.", "collect.facts",
@@ -59,7 +63,21 @@ AUDIENCE_MEMBERS = Table(
     (
         _DAY, req(c.AUDIENCE, "string", "name of the audience"),
         req(c.VERSION, "int64", "version of its rule"),
-        req(c.CUSTOMER_ID, "string", "the person, as of the row's day", pii="pseudonym"),
+        _CUSTOMER,
     ),
     scope=(c.AS_OF_ON, c.AUDIENCE),
+)  # fmt: skip
+
+FEATURE_MOMENT_TABLE = Table(
+    "feature_moments", "derived",
+    "One row per customer and day with features of everyone: what the next day's are made from.",
+    "profile.features", (c.AS_OF_ON, c.CUSTOMER_ID),
+    (_DAY, _CUSTOMER, *(col(m.name, m.type, m.meaning) for m in MOMENTS)), scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+FEATURE_STATES = Table(
+    "feature_states", "derived", "What a day's features of everyone were made from.",
+    "profile.features", (c.AS_OF_ON,),
+    (_DAY, req(c.BODY, "json", "versions of the tables read, revenue of the shop's departments")),
+    scope=(c.AS_OF_ON,),
 )  # fmt: skip

@@ -370,3 +370,26 @@ CAMPAIGN_FEATURES: tuple[Feature, ...] = (
         "redemptions",
     ),
 )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a feature that changes with every day is finished from; kept beside the features."""
+
+    name: str
+    type: Literal["timestamp", "int64"]
+    meaning: str
+
+
+MOMENTS: tuple[Moment, ...] = (
+    Moment("first_order_at", "timestamp", "first order"),
+    Moment("last_order_at", "timestamp", "last order"),
+    Moment("coupon_order_at", "timestamp", "last order with a coupon"),
+    Moment("gap_minutes", "int64", "minutes between her orders, summed"),
+    Moment("gaps_count", "int64", "gaps between her orders"),
+    Moment("contacted_at", "timestamp", "last campaign that began for her"),
+    Moment("redeemed_at", "timestamp", "last coupon redeemed"),
+    Moment("visited_at", "timestamp", "last step of a visit"),
+    Moment("viewed_at", "timestamp", "last product viewed"),
+    Moment("added_at", "timestamp", "last product put into the cart"),
+)

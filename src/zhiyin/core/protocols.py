@@ -1,6 +1,8 @@
 # pyright: standard
 # (pyarrow and Ibis ship no types, which strict mode would repeat in every signature)
-"""The protocols that rooms and the wiring agree on. At most six methods each."""
+"""The protocols that rooms and the wiring agree on. At most six methods each; `Store`, which is
+internal and no seam, has seven.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +37,17 @@ class Store(Protocol):
         """Whether what each of the days saw of the tables is what the last of them sees, less
         the rows of later times: nothing revised, deleted or merged differently in between.
         False where it is not known; then read each day by itself.
+        """
+        ...
+
+    def added(
+        self, table: str, *, since: int | None = None, as_of: date | None = None
+    ) -> tuple[int, ibis.Table | None]:
+        """The version of `table` that `read` sees, and the rows added after the version `since`.
+
+        The rows are those visible before `as_of`, whatever their business time, with
+        `customer_id`; revisions are not resolved. None instead of rows where `since` is None or
+        where rows were changed, removed or moved to other files in between.
         """
         ...
 

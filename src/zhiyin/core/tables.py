@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiyin.core import columns as c
-from zhiyin.core.data_tables import AUDIENCE_MEMBERS, DUPLICATES, QUALITY, QUARANTINE
+from zhiyin.core.data_tables import (
+    AUDIENCE_MEMBERS,
+    DUPLICATES,
+    FEATURE_MOMENT_TABLE,
+    FEATURE_STATES,
+    QUALITY,
+    QUARANTINE,
+)
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
@@ -423,8 +430,9 @@ TABLES: dict[str, Table] = {
     for table in (
         EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
         IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES,
-        QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, CAMPAIGN_FEATURE_TABLE, TAGS,
-        MEMBERSHIPS, AUDIENCE_MEMBERS, SCORES, RECOMMENDATIONS, MODELS, INSIGHTS, RESULTS,
+        QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, FEATURE_MOMENT_TABLE, FEATURE_STATES,
+        CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, AUDIENCE_MEMBERS, SCORES, RECOMMENDATIONS,
+        MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ibis
 from ibis import _
 
+from zhiyin.core import columns as c
 from zhiyin.profile.facts import GROUPS, Facts
 from zhiyin.profile.purchases import seen_by
 from zhiyin.profile.visible import at_least_zero
@@ -15,7 +16,7 @@ from zhiyin.profile.visible import at_least_zero
 _DEPARTMENT, _CATEGORY, _BRAND = (f"{name}_no" for name in GROUPS)
 
 
-def summarise_assortment(facts: Facts, people: ibis.Table) -> tuple[ibis.Table, ...]:
+def summarise_assortment(facts: Facts, people: ibis.Table | None) -> tuple[ibis.Table, ...]:
     """Variety and concentration of what customers bought; each part one row per day and customer.
 
     Parameters
@@ -24,17 +25,14 @@ def summarise_assortment(facts: Facts, people: ibis.Table) -> tuple[ibis.Table, 
         What `gather` gives. A product counts from the day it was bought, its department, category
         and brand from the day they were described.
     people
-        Days and customers to compute: `k`, `who`.
+        Days and customers to compute: `k`, `who`; None: everyone on every day.
     """
-    spend = seen_by(facts.spend, people)
-    if len(facts.days.as_of) > 1:  # spend of one kind may be seen in part
-        spend = spend.group_by("k", "who", "kind_no").agg(
-            amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
-        )
-    known = spend.inner_join(facts.kinds, "kind_no")
-    known = known.filter(known.described <= known.k)
+    spend = seen_by(facts.bought, facts, people)
+    known = spend.inner_join(facts.products.drop(c.PRODUCT_ID, c.DEPARTMENT), "what")
+    if len(facts.days.as_of) > 1:
+        known = known.filter(known.described <= known.k)
     return (
-        _variety(seen_by(facts.variety, people)),
+        _variety(seen_by(facts.variety, facts, people)),
         _departments(_spend_by(known, _DEPARTMENT), _places(facts)),
         _categories(_by(known, _CATEGORY).agg(lines=_.lines.sum().cast("int64"))),
         _brands(_spend_by(known, _BRAND)),
@@ -49,14 +47,25 @@ def _variety(seen: ibis.Table) -> ibis.Table:
 
 def _places(facts: Facts) -> ibis.Table:
     """Departments of the whole shop by revenue, ties by name: `k`, the number, `place` from 0."""
-    sold = facts.spend.group_by("kind_no", "since").agg(amount=_.amount.sum().cast("int64"))
-    kinds = facts.kinds.filter(facts.kinds[_DEPARTMENT].notnull())
-    sold = sold.inner_join(kinds.select("kind_no", "described", _DEPARTMENT), "kind_no")
-    days = facts.starts.select("k")
-    seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
-    size = seen.group_by("k", _DEPARTMENT).agg(size=_.amount.sum())
+    if facts.places is not None:
+        names = facts.products.select(c.DEPARTMENT, _DEPARTMENT).distinct()
+        given = names.inner_join(facts.places, c.DEPARTMENT)
+        return given.select(_DEPARTMENT, "place", k=ibis.literal(0).cast("int8"))
+    size = department_sums(facts)
     place = ibis.row_number().over(group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]])
     return size.select("k", _DEPARTMENT, place=place)
+
+
+def department_sums(facts: Facts) -> ibis.Table:
+    """Revenue of the shop's departments: `k`, `department`, its number, `size` (minor units)."""
+    sold = facts.bought.group_by("what", "since").agg(amount=_.amount.sum().cast("int64"))
+    products = facts.products.filter(facts.products[_DEPARTMENT].notnull())
+    products = products.select("what", "described", c.DEPARTMENT, _DEPARTMENT)
+    sold = sold.inner_join(products, "what")
+    days = facts.starts.select("k")
+    seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
+    size = _.amount.sum().fill_null(0).cast("int64")
+    return seen.group_by("k", c.DEPARTMENT, _DEPARTMENT).agg(size=size)
 
 
 def _by(known: ibis.Table, column: str) -> ibis.expr.types.groupby.GroupedTable:

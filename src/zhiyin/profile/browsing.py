@@ -133,7 +133,7 @@ def _visits(days: ibis.Table, wanted: ibis.Table) -> ibis.Table:
         .group_by("k", "who")
         .agg(
             start=_.start.max(),
-            last_at=_.last_at.max(),
+            visited_at=_.last_at.max(),
             visits_count=_.visits.sum(),
             visits_7d=_.visits.sum(where=_.ago <= 7),
             visits_30d=_.visits.sum(where=_.ago <= 30),
@@ -151,8 +151,8 @@ def _visits(days: ibis.Table, wanted: ibis.Table) -> ibis.Table:
     visits = made.visits_count.nullif(0)
     return made.select(
         *("k", "who", "visits_count", "visits_7d", "visits_30d", "visits_90d", "visit_days_30d"),
-        *("searches_30d", "searches_90d"),
-        visit_recency_days=days_since(made.last_at, made.start),
+        *("searches_30d", "searches_90d", "visited_at"),
+        visit_recency_days=days_since(made.visited_at, made.start),
         visit_steps_mean=made.steps / visits,
         visit_minutes_mean=made.seconds / visits / 60,
         bounce_share=1 - made.longer / visits,
@@ -184,7 +184,7 @@ def _interest(items: ibis.Table, wanted: ibis.Table, orders: ibis.Table) -> ibis
     return made.select(
         *("k", "who", "views_7d", "views_30d", "views_90d", "viewed_products_90d"),
         *("cart_adds_30d", "cart_adds_90d", "cart_waiting_products", "wished_products"),
-        "reviews_count",
+        *("reviews_count", "viewed_at", "added_at"),
         view_recency_days=days_since(made.viewed_at, made.start),
         cart_recency_days=days_since(made.added_at, made.start),
     )

@@ -148,7 +148,9 @@ def _facts(campaigns: ibis.Table, own: ibis.Table, people: ibis.Table) -> ibis.T
 
 def _products(facts: Facts) -> ibis.Table:
     """Every product bought: `product_id` and `what`, a number that is quicker to join by."""
-    bought = facts.bought.select(c.PRODUCT_ID).distinct()
+    known = facts.products.select(c.PRODUCT_ID, "what").distinct()
+    bought = facts.bought.select("what", "other").distinct().left_join(known, "what")
+    bought = bought.select(bought[c.PRODUCT_ID].coalesce(bought.other).name(c.PRODUCT_ID))
     # in the order of the ids: an expression that is computed twice must number alike
     place = ibis.row_number().over(order_by=bought[c.PRODUCT_ID])
     return bought.mutate(what=place.cast("int32"))

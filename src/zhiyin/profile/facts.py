@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.profile.browsing import Browsing, gather_browsing
+from zhiyin.profile.local_time import local_time
 from zhiyin.profile.visible import Days
 
 GROUPS = (c.DEPARTMENT, c.CATEGORY, c.BRAND)
+_CLOCK_FROM = date(2000, 1, 1)  # clocks are exact since; of what is older by an hour
 Keep = Callable[[ibis.Table], ibis.Table]
 
 
@@ -32,11 +35,11 @@ class Facts:
     pairs: ibis.Table  # customers and campaigns planned for them, as each day saw it
     touches: ibis.Table  # the columns of `visible.COLUMNS`, `who`, `since`
     customers: ibis.Table  # `customer_id`, `who`, `since`: of lines, touches and customers
-    kinds: ibis.Table  # `kind_no`, `described` (a day), numbers of `GROUPS`, null for none
+    products: ibis.Table  # what `_products` gives
     items: ibis.Table  # lines of kind `item` by `customer_id`, of the columns of `visible.COLUMNS`
-    bought: ibis.Table  # `who`, `product_id`, `since`, `amount`, `lines` of items
-    receipts: ibis.Table  # what `gather_receipts` gives
-    spend: ibis.Table  # `who`, `kind_no`, `since`, `amount`, `lines` of described products
+    bought: ibis.Table  # what `_bought` gives
+    receipts: ibis.Table  # what `_receipts` gives
+    places: ibis.Table | None  # departments of the whole shop: name, `place` from 0; None: find
     variety: ibis.Table  # `who`, `since`, `products` bought for the first time, `lines`
     browsing: Browsing | None  # None where no events are given
 
@@ -52,6 +55,7 @@ def gather(
     *,
     starts: ibis.Table | None = None,
     keep: Keep = as_it_is,
+    places: ibis.Table | None = None,
 ) -> Facts:
     """Group the order lines for the features of all the days.
 
@@ -65,6 +69,9 @@ def gather(
         `days.rows()` as a table of the engine; None: they become part of the expression.
     keep
         Computes a table that is used several times and gives it back (`Table.cache`).
+    places
+        `department` and `place` from 0 by revenue where the tables hold a part of the customers
+        and one day; None: the tables hold them all.
     """
     seen = days.visible(tables, "order_lines")
     known = seen.filter(seen[c.CUSTOMER_ID].notnull())
@@ -73,26 +80,26 @@ def gather(
     touches = keep(_with_who(touches, customers))
     starts = days.table() if starts is None else starts
     described = days.visible(tables, "products")
-    kinds = keep(_kinds(described))
+    products = keep(_products(described))
     items = known.filter(known[c.KIND] == "item")
-    bought = keep(_bought(items, customers))
+    bought = keep(_bought(items, customers, products, days))
     return Facts(
         days=days,
         starts=starts,
         pairs=keep(_by_campaign(touches, starts)),
         touches=touches,
         customers=customers,
-        kinds=kinds,
+        products=products,
         items=items,
         bought=bought,
-        receipts=keep(gather_receipts(known, customers)),
-        spend=keep(_spend(bought, _products(described, kinds))),
+        receipts=keep(_receipts(known, customers, days)),
+        places=places,
         variety=_variety(bought, days),
         browsing=gather_browsing(tables, days, customers),
     )
 
 
-def gather_receipts(known: ibis.Table, customers: ibis.Table) -> ibis.Table:
+def _receipts(known: ibis.Table, customers: ibis.Table, days: Days) -> ibis.Table:
     """One row per order of a customer and first day that sees the lines, returns apart.
 
     Money is counted on `item` and `return` lines; coupons also on lines of quantity 0, where some
@@ -100,15 +107,15 @@ def gather_receipts(known: ibis.Table, customers: ibis.Table) -> ibis.Table:
 
     Returns
     -------
-    `who`, `order_id`, `returned` (bool), `since`, `at` (first moment), `amount`, `gross`,
-    `discount`, `coupon` (minor units), `units`, `lines` (of items), `store_id`.
+    `who`, `order_id`, `returned` (bool), `since`, `at` (first moment), `local` (the same on the
+    shop's clocks), `amount`, `gross`, `discount`, `coupon` (minor units), `units`, `lines` (of
+    items), `store_id`.
     """
     item = _[c.KIND] == "item"
     product = _[c.KIND].isin(["item", "return"])
-    grouped = known.mutate(returned=known[c.KIND] == "return").group_by(
-        c.CUSTOMER_ID, c.ORDER_ID, "returned", "since"
-    )
-    made = grouped.agg(
+    known = known.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
+    known = known.mutate(returned=known[c.KIND] == "return")
+    made = group_by_since(known, "who", c.ORDER_ID, "returned", days=days)(
         at=_[c.SOLD_AT].min(),
         amount=_[c.AMOUNT_BASE_MINOR].sum(where=product),
         gross=_[c.GROSS_BASE_MINOR].sum(where=item),
@@ -119,13 +126,19 @@ def gather_receipts(known: ibis.Table, customers: ibis.Table) -> ibis.Table:
         store_id=_[c.STORE_ID].min(),
     )
     money = ("amount", "gross", "discount", "coupon")
-    made = made.mutate(
+    return made.mutate(
         **{name: made[name].fill_null(0).cast("int64") for name in money},
         lines=made.lines.cast("int64"),
+        local=local_time(made["at"], zone=days.zone, first=_CLOCK_FROM, last=days.as_of[-1]),
     )
-    return made.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID).drop(
-        c.CUSTOMER_ID
-    )
+
+
+def group_by_since(rows: ibis.Table, *keys: str, days: Days) -> Callable[..., ibis.Table]:
+    """`agg` of rows grouped by the keys and `since`, which is no key where it is one day's."""
+    if len(days.as_of) > 1:
+        return rows.group_by(*keys, "since").agg
+    since = ibis.literal(0, "int8")
+    return lambda **sums: rows.group_by(*keys).agg(**sums).mutate(since=since)
 
 
 def _customers(*tables: ibis.Table) -> ibis.Table:
@@ -136,21 +149,23 @@ def _customers(*tables: ibis.Table) -> ibis.Table:
     return first.mutate(who=ibis.row_number().over(order_by=first[c.CUSTOMER_ID]).cast("int32"))
 
 
-def _kinds(described: ibis.Table) -> ibis.Table:
-    """Every kind of product once, numbered, with its names as numbers in their order."""
+def _products(described: ibis.Table) -> ibis.Table:
+    """Every product once for each day from which it is described so.
+
+    Returns
+    -------
+    `product_id`, `department`, `what` (its number), `described` (a day), and the names of `GROUPS`
+    as numbers in their order, null for none.
+    """
     kinds = described.select(*GROUPS, described=described.since).distinct()
-    order = [*(kinds[name] for name in GROUPS), kinds.described]
-    return kinds.mutate(
-        kind_no=ibis.row_number().over(order_by=order).cast("int32"),
-        **{f"{name}_no": _place(kinds[name]) for name in GROUPS},
-    )
-
-
-def _products(described: ibis.Table, kinds: ibis.Table) -> ibis.Table:
-    """Which kind each product is: `product_id`, `kind_no`."""
+    kinds = kinds.mutate(**{f"{name}_no": _place(kinds[name]) for name in GROUPS})
     alike = [described[name].identical_to(kinds[name]) for name in GROUPS]
-    made = described.inner_join(kinds, [*alike, described.since == kinds.described])
-    return made.select(c.PRODUCT_ID, "kind_no")
+    made = described.inner_join(
+        kinds, [*alike, described.since == kinds.described], rname="{name}_of"
+    )
+    what = ibis.dense_rank().over(order_by=made[c.PRODUCT_ID]).cast("int32")
+    numbers = (f"{name}_no" for name in GROUPS)
+    return made.select(c.PRODUCT_ID, c.DEPARTMENT, "described", *numbers, what=what)
 
 
 def _place(names: ibis.Value) -> ibis.Value:
@@ -158,12 +173,20 @@ def _place(names: ibis.Value) -> ibis.Value:
     return ibis.ifelse(names.notnull(), place, ibis.null("int32"))
 
 
-def _bought(items: ibis.Table, customers: ibis.Table) -> ibis.Table:
-    """What each customer bought: `who`, `product_id`, `since`, `amount`, `lines`."""
+def _bought(
+    items: ibis.Table, customers: ibis.Table, products: ibis.Table, days: Days
+) -> ibis.Table:
+    """What each customer bought: `who`, `what`, `other`, `since`, `amount`, `lines`.
+
+    `other` is the id of a product that is not described, else null: then `what` is.
+    """
     bought = items.filter(items[c.PRODUCT_ID].notnull())
-    # numbered before they are grouped: half of what is compared and kept is then a number
+    # numbered before they are grouped: what is compared and kept is then short
     bought = bought.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
-    return bought.group_by("who", c.PRODUCT_ID, "since").agg(
+    numbers = products.select(c.PRODUCT_ID, "what").distinct()
+    bought = bought.left_join(numbers, c.PRODUCT_ID)
+    other = ibis.ifelse(bought.what.isnull(), bought[c.PRODUCT_ID], ibis.null("string"))
+    return group_by_since(bought.mutate(other=other), "who", "what", "other", days=days)(
         amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"), lines=_.count()
     )
 
@@ -173,21 +196,13 @@ def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
     return numbered.select(*touches.columns, "who")
 
 
-def _spend(bought: ibis.Table, products: ibis.Table) -> ibis.Table:
-    """Spend and lines of each customer by kind of product, of products that are described."""
-    spend = bought.inner_join(products, c.PRODUCT_ID)
-    return spend.group_by("who", "kind_no", "since").agg(
-        amount=_.amount.sum().cast("int64"), lines=_.lines.sum().cast("int64")
-    )
-
-
 def _variety(bought: ibis.Table, days: Days) -> ibis.Table:
     """Products by the day from which they count, and lines by the day that first sees them."""
     if len(days.as_of) == 1:  # every product counts from the one day
         return bought.group_by("who", "since").agg(
             products=_.count(), lines=_.lines.sum().cast("int64")
         )
-    first = bought.group_by("who", c.PRODUCT_ID).agg(since=_.since.min())
+    first = bought.group_by("who", "what", "other").agg(since=_.since.min())
     firsts = first.group_by("who", "since").agg(products=_.count())
     lines = bought.group_by("who", "since").agg(lines=_.lines.sum().cast("int64"))
     zero = ibis.literal(0, "int64")

@@ -11,7 +11,7 @@ from datetime import date
 import ibis
 
 from zhiyin.core import columns as c
-from zhiyin.core.features import FEATURES, Feature
+from zhiyin.core.features import FEATURES, MOMENTS, Feature
 from zhiyin.profile import browsing
 from zhiyin.profile.assortment import summarise_assortment
 from zhiyin.profile.facts import Facts, gather
@@ -77,13 +77,15 @@ def build(
     """
     facts = gather(tables, Days((as_of,), zone))
     if people is None:
-        return build_days(facts, people=everyone(facts))
+        return build_days(facts)
     numbers = facts.customers.select(c.CUSTOMER_ID, "who")
     wanted = people.select(c.CUSTOMER_ID, k=ibis.literal(0, "int8"))
     return build_days(facts, people=wanted.left_join(numbers, c.CUSTOMER_ID))
 
 
-def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
+def build_days(
+    facts: Facts, *, people: ibis.Table | None = None, moments: bool = False
+) -> ibis.Table:
     """Compute the features of customers as of several days at once; see `build`.
 
     Parameters
@@ -92,7 +94,11 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
         What `gather` gives.
     people
         Who gets a row on which day: `customer_id`, `who`, and `k`, the day's place in `facts.days`.
+        None: `everyone` on every day, which spares the search for their rows.
+    moments
+        Also give the columns of `core.features.MOMENTS`, after the features.
     """
+    rows = everyone(facts) if people is None else people
     orders = baskets(facts, people)
     parts = [
         summarise_orders(orders, facts),
@@ -102,11 +108,13 @@ def build_days(facts: Facts, *, people: ibis.Table) -> ibis.Table:
     ]
     if facts.browsing is not None:
         bought = last_purchases(orders)
-        parts += browsing.summarise_browsing(facts.browsing, facts.starts, people, bought)
+        parts += browsing.summarise_browsing(facts.browsing, facts.starts, rows, bought)
     days = facts.starts.select("k", c.AS_OF_ON)
-    made = join_all(people.inner_join(days, "k"), parts, on=("k", "who"))
+    made = join_all(rows.inner_join(days, "k"), parts, on=("k", "who"))
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
-    return select_features(made, keys, FEATURES, counts=COUNTS)
+    known = {name: made[name] for name in made.columns}
+    more = {m.name: known.get(m.name, ibis.null(m.type)).cast(m.type) for m in MOMENTS}
+    return select_features(made, keys, FEATURES, counts=COUNTS, more=more if moments else {})
 
 
 def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:
@@ -137,6 +145,7 @@ def select_features(
     features: Iterable[Feature],
     *,
     counts: frozenset[str],
+    more: Mapping[str, ibis.Value] | None = None,
 ) -> ibis.Table:
     """Keys and the catalogue's columns with their types; names in `counts` are 0 where missing.
 
@@ -153,4 +162,4 @@ def select_features(
             value = value.cast("float64").round(DECIMALS)
         value = value.cast(feature.type)
         columns[feature.name] = value.fill_null(0) if feature.name in counts else value
-    return made.select(**keys, **columns)
+    return made.select(**keys, **columns, **(more or {}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,8 @@ from zhiyin.core.context import Context
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import CAMPAIGN_FEATURE_TABLE
 from zhiyin.core.values import JobReport
-from zhiyin.profile import browsing, campaign, features
+from zhiyin.profile import browsing, campaign, features, incremental_job
+from zhiyin.profile.assortment import department_sums
 from zhiyin.profile.facts import gather
 from zhiyin.profile.snapshots import Plan, plan_snapshots
 from zhiyin.profile.visible import Days
@@ -32,29 +34,50 @@ _READ = sorted({*features.TABLES, *campaign.TABLES})
 def run(ctx: Context, config: ProfileSettings) -> JobReport:
     """Write `features` and `campaign_features` of every snapshot day of the turn.
 
-    All days are computed at once from the rows that the last day sees. Where rows were revised,
-    deleted or merged between the days, each day is computed from what it saw itself.
+    A day of everyone is made from a day shortly before where that is remembered and can be trusted
+    (`incremental_job`). All others are computed at once from the rows that the last day sees; where
+    rows were revised, deleted or merged between the days, each day from what it saw itself.
     """
-    plan = _plan(ctx, config)
-    at_once = ctx.store.settled(_READ, days=plan.days)
+    plan, tracked = _plan(ctx, config), _tracked(ctx)
     written = {"features": 0, "campaign_features": 0}
-    for days in [plan.days] if at_once else [(day,) for day in plan.days]:
+    daily = config.incremental and _lines(ctx) >= config.incremental_from_lines
+    rolled = _roll_days(ctx, plan, tracked) if daily else {}
+    written["features"] += sum(one.count for one in rolled.values())
+    left = tuple(day for day in plan.days if day not in rolled or rolled[day].reason)
+    at_once = left and ctx.store.settled(_READ, days=left)
+    for days in [left] if at_once else [(day,) for day in left]:
         ctx.progress(f"features {days[-1]}", plan.days.index(days[-1]) / len(plan.days))
-        people, tied = compute(ctx, plan, days)
-        written["features"] += _write(ctx, "features", people, days)
+        read = _versions(ctx, tracked)
+        built = compute(ctx, plan, days, tracked=tracked)
+        for k, day in enumerate(days):
+            rows = built.people.filter(pc.equal(built.people[c.AS_OF_ON], pa.scalar(day)))
+            written["features"] += rows.num_rows
+            sums = built.departments.filter(pc.equal(built.departments["k"], k))
+            sums = incremental_job.sums_of(sums) if daily and day in plan.whole else None
+            _write_day(ctx, day, rows, read=read, sums=sums)
         asked = [day for day in days if day in plan.campaigns]
-        written["campaign_features"] += _write(ctx, "campaign_features", tied, asked)
+        written["campaign_features"] += _write_campaigns(ctx, built.tied, asked)
     ctx.progress("features", 1.0)
-    return JobReport(JOB, rows=written, figures=_figures(plan), notes=_notes(plan))
+    figures = _figures(plan) | _paths(rolled)
+    return JobReport(JOB, rows=written, figures=figures, notes=_notes(plan))
 
 
-def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, pa.Table]:
+@dataclass(frozen=True)
+class Built:
+    """What `compute` gives."""
+
+    people: pa.Table  # rows of `features`, with the moments
+    tied: pa.Table  # rows of `campaign_features`
+    departments: pa.Table  # `k`, `department`, `size`: revenue of the shop as each day saw it
+
+
+def compute(ctx: Context, plan: Plan, days: Sequence[date], *, tracked: Sequence[str]) -> Built:
     """`features` and `campaign_features` of some of the plan's days, from one reading.
 
     On days that are not whole only recipients of the day's campaigns get a row: all that training
     needs of a past day.
     """
-    tables = {name: ctx.store.read(name, as_of=days[-1]) for name in (*_READ, *_tracked(ctx))}
+    tables = {name: ctx.store.read(name, as_of=days[-1]) for name in (*_READ, *tracked)}
     shots = [(k, name) for k, day in enumerate(days) for name in plan.campaigns.get(day, ())]
     with ExitStack() as held:
 
@@ -72,8 +95,64 @@ def compute(ctx: Context, plan: Plan, days: Sequence[date]) -> tuple[pa.Table, p
             built = campaign.build_campaigns(facts, tables, shots=shots, keep=keep)
             keys = [c.AS_OF_ON, c.CAMPAIGN_ID, c.CUSTOMER_ID]
             tied = built.order_by(keys).to_pyarrow()
-        rows = features.build_days(facts, people=ibis.union(*people, distinct=True))
-        return rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow(), tied
+        everyone = len(whole) == len(days)  # recipients are among them
+        wanted = None if everyone else ibis.union(*people, distinct=True)
+        rows = features.build_days(facts, people=wanted, moments=True)
+        ordered = rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow()
+        sums = department_sums(facts).select("k", c.DEPARTMENT, "size").to_pyarrow()
+        return Built(ordered, tied, sums)
+
+
+def _roll_days(
+    ctx: Context, plan: Plan, tracked: Sequence[str]
+) -> dict[date, incremental_job.Rolled]:
+    """Write days of everyone without a campaign to decide that can be made from a day before."""
+    rolled = {}
+    for day in plan.days:
+        if day not in plan.whole or day in plan.campaigns:
+            continue
+        ctx.progress(f"features {day}", plan.days.index(day) / len(plan.days))
+        read = _versions(ctx, tracked)
+        rows, rolled[day] = incremental_job.roll(ctx, day, tracked=bool(tracked))
+        if rows is not None:
+            _write_day(ctx, day, rows, read=read, sums=rolled[day].departments)
+    return rolled
+
+
+def _versions(ctx: Context, tracked: Sequence[str]) -> dict[str, int]:
+    return incremental_job.versions(ctx, (*features.TABLES, *tracked))
+
+
+def _write_day(
+    ctx: Context,
+    day: date,
+    rows: pa.Table,
+    *,
+    read: Mapping[str, int],
+    sums: Mapping[str, int] | None,
+) -> None:
+    """Write the features of a day and, with `sums`, what a later day can be made from."""
+    made, moments = incremental_job.split(rows)
+    incremental_job.forget(ctx, day)
+    ctx.store.replace("features", made, scope={c.AS_OF_ON: day})
+    if sums is not None:
+        incremental_job.remember(ctx, day, moments, read=read, departments=sums)
+
+
+def _lines(ctx: Context) -> int:
+    return ctx.store.read("order_lines", as_of=ctx.as_of).count().to_pyarrow().as_py()
+
+
+def _paths(rolled: Mapping[date, incremental_job.Rolled]) -> dict[str, object]:
+    """Which days were made from a day before, and why the others were not."""
+    made = {day: one for day, one in rolled.items() if not one.reason}
+    return {
+        "made_from": {day.isoformat(): str(one.known) for day, one in made.items()},
+        "touched": {day.isoformat(): one.touched for day, one in made.items()},
+        "computed_anew": {
+            day.isoformat(): one.reason for day, one in rolled.items() if day not in made
+        },
+    }
 
 
 def _tracked(ctx: Context) -> tuple[str, ...]:
@@ -82,10 +161,12 @@ def _tracked(ctx: Context) -> tuple[str, ...]:
     return browsing.TABLES if rows else ()
 
 
-def _write(ctx: Context, name: str, rows: pa.Table, days: Sequence[date]) -> int:
+def _write_campaigns(ctx: Context, rows: pa.Table, days: Sequence[date]) -> int:
     return sum(
         ctx.store.replace(
-            name, rows.filter(pc.equal(rows[c.AS_OF_ON], pa.scalar(day))), scope={c.AS_OF_ON: day}
+            "campaign_features",
+            rows.filter(pc.equal(rows[c.AS_OF_ON], pa.scalar(day))),
+            scope={c.AS_OF_ON: day},
         )
         for day in days
     )

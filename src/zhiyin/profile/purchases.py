@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import WINDOWS
 from zhiyin.profile.facts import Facts
-from zhiyin.profile.local_time import local_time
 from zhiyin.profile.visible import DAY_SECONDS, at_least_zero, days_since
 
 _HABIT_DAYS = 365  # clock habits are read from the last year
@@ -23,9 +20,10 @@ _AS_SUMMED = (
     *(f"orders_{days}d" for days in WINDOWS),
     *(f"revenue_{days}d_minor" for days in WINDOWS),
 )  # features that are sums as they are
+_MOMENTS = ("first_order_at", "last_order_at", "coupon_order_at", "gap_minutes", "gaps_count")
 
 
-def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
+def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
     """One row per day, customer and order, and one per order with returns.
 
     Parameters
@@ -33,16 +31,17 @@ def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
     facts
         What `gather` gives; of its receipts those that the day sees.
     people
-        Days and customers to compute: `k`, `who`.
+        Days and customers to compute: `k`, `who`; None: everyone on every day.
 
     Returns
     -------
     `k` and the columns of `facts.receipts`, orders without items left out.
     """
-    made = seen_by(facts.receipts, people)
+    made = seen_by(facts.receipts, facts, people)
     if len(facts.days.as_of) > 1:  # an order may be seen in part
         sums = ("amount", "gross", "discount", "coupon", "lines")
         made = made.group_by("k", "who", c.ORDER_ID, "returned").agg(
+            local=_.local.argmin(_["at"]),
             at=_["at"].min(),
             units=_.units.sum(),
             store_id=_.store_id.min(),
@@ -51,8 +50,13 @@ def baskets(facts: Facts, people: ibis.Table) -> ibis.Table:
     return made.filter(made.returned | (made.lines > 0))
 
 
-def seen_by(rows: ibis.Table, people: ibis.Table) -> ibis.Table:
-    """The rows of each customer of `people` that her day sees, with the day's `k`."""
+def seen_by(rows: ibis.Table, facts: Facts, people: ibis.Table | None) -> ibis.Table:
+    """The rows of each customer of `people` (None: all) that her day sees, with the day's `k`."""
+    if people is None and len(facts.days.as_of) == 1:
+        return rows.drop("since").mutate(k=ibis.literal(0).cast("int8"))
+    if people is None:
+        days = facts.starts.select("k")
+        return rows.inner_join(days, rows.since <= days.k).drop("since")
     wanted = people.select("k", who_of="who")
     joined = rows.inner_join(wanted, [rows.who == wanted.who_of, rows.since <= wanted.k])
     return joined.drop("who_of", "since")
@@ -68,22 +72,15 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     facts
         What they were made from; each row is before its day.
     """
-    days = facts.days
-    local = local_time(
-        orders.at,
-        zone=days.zone,
-        first=days.as_of[0] - timedelta(days=_HABIT_DAYS),
-        last=days.as_of[-1],
-    )
     of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
     before = orders.at.lag().over(**of_one)
     rows = orders.select(
         *("k", "who", "at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
         sold=~orders.returned,
         gap=(orders.at.epoch_seconds() - before.epoch_seconds()) // 60,
-        hour=local.hour(),
-        weekday=local.date().day_of_week.index(),
-        local_on=local.date(),
+        hour=orders.local.hour(),
+        weekday=orders.local.date().day_of_week.index(),
+        local_on=orders.local.date(),
     )
     rows = rows.inner_join(facts.starts, "k")
     rows = rows.mutate(recent=rows["at"] >= rows[f"start_{_HABIT_DAYS}"])
@@ -100,14 +97,14 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
 def _timing_totals() -> dict[str, ibis.Deferred]:
     sold = _.sold
     return {
-        "first_at": _["at"].min(where=sold),
-        "last_at": _["at"].max(where=sold),
-        "coupon_last_at": _["at"].max(where=sold & (_.coupon > 0)),
+        "first_order_at": _["at"].min(where=sold),
+        "last_order_at": _["at"].max(where=sold),
+        "coupon_order_at": _["at"].max(where=sold & (_.coupon > 0)),
         "orders_count": _.count(where=sold),
         "active_days": _.local_on.nunique(where=sold),
-        "gap_sum": _.gap.sum(where=sold),
+        "gap_minutes": _.gap.sum(where=sold),
         "gap_squares": (_.gap * _.gap).sum(where=sold),
-        "gap_count": _.gap.count(where=sold),
+        "gaps_count": _.gap.count(where=sold),
     }
 
 
@@ -160,25 +157,37 @@ def _since(days: int) -> ibis.Deferred:
     return _["at"] >= _[f"start_{days}"]
 
 
+def recencies(t: ibis.Table) -> dict[str, ibis.Value]:
+    """What changes with the day alone, from the moments of orders and the day's `start`."""
+    since_last = (t.start.epoch_seconds() - t.last_order_at.epoch_seconds()) / DAY_SECONDS
+    return {
+        "recency_days": days_since(t.last_order_at, t.start),
+        "tenure_days": days_since(t.first_order_at, t.start),
+        "coupon_recency_days": days_since(t.coupon_order_at, t.start),
+        "overdue_ratio": since_last / _gap_mean(t).nullif(0),
+    }
+
+
+def _gap_mean(t: ibis.Table) -> ibis.Value:
+    return t.gap_minutes / t.gaps_count.nullif(0) / (DAY_SECONDS / 60)
+
+
 def _finish(t: ibis.Table) -> ibis.Table:
     orders = t.orders_count.nullif(0)
-    gaps = t.gap_count.nullif(0)
-    gap_mean = t.gap_sum / gaps / (DAY_SECONDS / 60)
-    gap_mean_square = t.gap_squares / gaps / (DAY_SECONDS / 60) ** 2
+    gap_mean = _gap_mean(t)
+    gap_mean_square = t.gap_squares / t.gaps_count.nullif(0) / (DAY_SECONDS / 60) ** 2
     gap_std = at_least_zero(gap_mean_square - gap_mean * gap_mean).sqrt()
     mean = t.sold_minor / orders
     recent = t.recent_orders.nullif(0)
-    since_last = (t.start.epoch_seconds() - t.last_at.epoch_seconds()) / DAY_SECONDS
     return t.select(
         "k",
         "who",
         *_AS_SUMMED,
-        recency_days=days_since(t.last_at, t.start),
-        tenure_days=days_since(t.first_at, t.start),
+        *_MOMENTS,
+        **recencies(t),
         gap_mean_days=gap_mean,
         gap_std_days=gap_std,
         gap_cv=gap_std / gap_mean.nullif(0),
-        overdue_ratio=since_last / gap_mean.nullif(0),
         order_value_mean_minor=mean,
         order_value_std_minor=at_least_zero(t.squares / orders - mean * mean).sqrt(),
         lines_per_order=t.lines / orders,
@@ -188,7 +197,6 @@ def _finish(t: ibis.Table) -> ibis.Table:
         discount_90d_share=t.discount_90d / t.gross_90d.nullif(0),
         coupon_share=t.coupon_minor / t.gross.nullif(0),
         coupon_order_share=t.coupon_orders_count / orders,
-        coupon_recency_days=days_since(t.coupon_last_at, t.start),
         morning_share=t.mornings / recent,
         afternoon_share=t.afternoons / recent,
         evening_share=t.evenings / recent,

@@ -35,11 +35,16 @@ def summarise_response(facts: Facts) -> tuple[ibis.Table, ibis.Table]:
         "who",
         per.campaigns_count,
         per.campaigns_responded,
+        per.contacted_at,
         contact_recency_days=days_since(per.contacted_at, per.start),
-        response_rate=(per.campaigns_responded + PRIOR_CAMPAIGNS * per["mean"])
-        / (per.campaigns_count + PRIOR_CAMPAIGNS),
+        response_rate=rate_of(per.campaigns_responded, per.campaigns_count, per["mean"]),
     )
     return rates, _redemptions(facts)
+
+
+def rate_of(responded: ibis.Value, campaigns: ibis.Value, mean: ibis.Value) -> ibis.Value:
+    """The response rate of a customer, drawn to the shop's `mean`; see `summarise_response`."""
+    return (responded + PRIOR_CAMPAIGNS * mean) / (campaigns + PRIOR_CAMPAIGNS)
 
 
 def _redemptions(facts: Facts) -> ibis.Table:
@@ -51,7 +56,7 @@ def _redemptions(facts: Facts) -> ibis.Table:
             redemptions_count=_.count(),
             redemptions_90d=_.count(where=_[c.OCCURRED_AT] >= _.start_90),
             redemption_days=_[c.OCCURRED_AT].nunique(),
-            last_at=_[c.OCCURRED_AT].max(),
+            redeemed_at=_[c.OCCURRED_AT].max(),
             start=_.start.max(),
         )
     )
@@ -61,5 +66,6 @@ def _redemptions(facts: Facts) -> ibis.Table:
         "redemptions_count",
         "redemptions_90d",
         "redemption_days",
-        redemption_recency_days=days_since(made.last_at, made.start),
+        "redeemed_at",
+        redemption_recency_days=days_since(made.redeemed_at, made.start),
     )

@@ -31,7 +31,7 @@ from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 from zhiyin.store.durable import sync_commit
 from zhiyin.store.engines.duckdb import process_engine
-from zhiyin.store.engines.files import active_files
+from zhiyin.store.engines.files import active_files, local_root
 from zhiyin.store.migrations_lake import MIGRATIONS, Migration, plan_migrations
 from zhiyin.store.scope import scope_predicate
 
@@ -118,6 +118,20 @@ class Lake:
             return False
         return handle is None or all(Path(file).exists() for file in active_files(handle)[2])
 
+    def added_files(self, handle: DeltaTable, *, since: int) -> list[Path] | None:
+        """The data files that came after version `since` of the table of `handle`.
+
+        None where a file of then is gone (rows were rewritten, erased or compacted), or where the
+        version is.
+        """
+        try:
+            before = self.open(local_root(handle).name, version=since)
+        except WorkspaceError:
+            return None
+        then = set() if before is None else set(active_files(before)[2])
+        now = set(active_files(handle)[2])
+        return None if then - now else sorted(Path(file) for file in now - then)
+
     def versions(self) -> dict[str, int]:
         """The newest Delta version of every table; -1 where a table is not there yet."""
         handles = {name: self.open(name) for name in self.tables}
@@ -134,16 +148,11 @@ class Lake:
         handle = self.open(name)
         if handle is None or handle.version() == since:
             return set()
-        try:
-            before = self.open(name, version=since)
-        except WorkspaceError:
-            return None
-        known = set(active_files(before)[2]) if before is not None else set[str]()
-        files = set(active_files(handle)[2])
-        if known - files:
+        files = self.added_files(handle, since=since)
+        if files is None:
             return None
         found: set[str] = set()
-        for file in sorted(files - known):
+        for file in files:
             values = pq.ParquetFile(file).read(columns=[column]).column(0)
             found.update(value for value in values.unique().to_pylist() if value is not None)
         return found

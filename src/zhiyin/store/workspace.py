@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from zhiyin.core import columns as c
@@ -28,6 +29,8 @@ from zhiyin.store.asof import (
 from zhiyin.store.engines.duckdb import process_engine
 from zhiyin.store.lake import ABSENT, Lake
 from zhiyin.store.ledger import ledger_url, open_ledger, transaction
+
+MOST_ADDED = 2_000_000  # rows held in memory; more than a day adds is read anew as a whole
 
 
 class WorkspaceStore:
@@ -100,6 +103,25 @@ class WorkspaceStore:
             for table in definitions
             if table.revisions
         )
+
+    def added(
+        self, table: str, *, since: int | None = None, as_of: date | None = None
+    ) -> tuple[int, ibis.Table | None]:
+        """The version that reads see, and the rows added after `since`; see `protocols.Store`."""
+        definition = self._definition(table)
+        handle = self.lake.open(table, version=self.pins.get(table))
+        if handle is None:
+            rows = arrow_schema(definition).empty_table()
+            return ABSENT, None if since is None else self._seen(definition, rows, as_of)
+        files = None if since is None else self.lake.added_files(handle, since=since)
+        if files is None or _count(files) > MOST_ADDED:
+            return handle.version(), None
+        return handle.version(), self._seen(definition, _read_files(files, definition), as_of)
+
+    def _seen(self, table: Table, rows: pa.Table, as_of: date | None) -> ibis.Table:
+        before = boundary_of(as_of, self.zone)
+        seen = visible_rows(self.engine.from_arrow(rows), table, before=before, single=True)
+        return with_customers(seen, mapping=self._mapping_table(before, table))
 
     def read_stored(self, table: str) -> ibis.Table:
         """All rows of `table` as stored: every revision, nothing left out, no `customer_id`."""
@@ -198,6 +220,25 @@ class WorkspaceStore:
             return None
         mapping = self._mapping(before)
         return self.engine.from_arrow(representatives_table(mapping)) if mapping else None
+
+
+def _count(files: Iterable[Path]) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def _read_files(files: Iterable[Path], table: Table) -> pa.Table:
+    """Rows of data files; the partition, which they lack, and columns added since are null."""
+    parts = [arrow_schema(table).empty_table()]
+    for file in files:
+        rows = pq.ParquetFile(file).read()
+        columns = [
+            rows[field.name].cast(field.type)
+            if field.name in rows.column_names
+            else pa.nulls(rows.num_rows, field.type)
+            for field in arrow_schema(table)
+        ]
+        parts.append(pa.table(columns, names=table.names))
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def open_store(

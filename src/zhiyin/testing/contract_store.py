@@ -264,6 +264,29 @@ class StoreContract:
         ]
         assert mine.count().to_pyarrow().as_py() == 1
 
+    def test_what_was_added_since_a_version(self, store: Store) -> None:
+        assert store.added("touches", since=-1)[0] == -1
+        put(store, "touches", touch(1, MIDNIGHT))
+        version, nothing = store.added("touches")
+        assert nothing is None
+        late, later = MIDNIGHT - timedelta(days=9), MIDNIGHT + timedelta(days=9)
+        put(store, "touches", touch(2, late, party="p_b"), touch(3, later), seq=1)
+        newer, rows = store.added("touches", since=version, as_of=DAY)
+        assert newer > version
+        assert rows is not None
+        seen = rows.to_pyarrow().to_pylist()
+        assert [(row[c.TOUCH_ID], row[c.CUSTOMER_ID]) for row in seen] == [("t:2", "p_b")]
+        again = store.added("touches", since=newer)[1]
+        assert again is not None
+        assert again.count().to_pyarrow().as_py() == 0
+
+    def test_what_was_added_is_not_known_after_a_rewrite(self, store: Store) -> None:
+        rows = pa.Table.from_pylist([tag(DAY, "p_a", "a")])
+        store.replace("tags", rows, scope={c.AS_OF_ON: DAY})
+        version, _ = store.added("tags")
+        store.replace("tags", rows, scope={c.AS_OF_ON: DAY})
+        assert store.added("tags", since=version)[1] is None
+
     def test_a_ledger_transaction_is_all_or_nothing(self, store: Store) -> None:
         row = {
             "turn_id": "a", "as_of_on": DAY, "state": "running", "inputs": {"orders": 3},

@@ -46,6 +46,7 @@ class MemoryStore:
         metadata.create_all(self.ledger)
         self._rows: dict[str, pa.Table] = {}
         self._done: dict[tuple[str, str], int] = {}
+        self._sizes: dict[str, list[int | None]] = {}  # rows after each append; None: a rewrite
         self._number = 0
 
     def read(self, table: str, *, as_of: date | None = None) -> ibis.Table:
@@ -54,9 +55,11 @@ class MemoryStore:
             raise InvalidParameter("as_of is a local day, not a moment")
         definition = definition_of(table)
         before = None if as_of is None else naive_utc(start_of_day(as_of, self.zone))
-        rows = self._visible(definition, before)
-        schema = arrow_schema(definition)
-        if c.PARTY_ID in definition.names and c.CUSTOMER_ID not in definition.names:
+        return self._as_read(definition, self._visible(definition, before), before)
+
+    def _as_read(self, table: Table, rows: list[Row], before: datetime | None) -> ibis.Table:
+        schema = arrow_schema(table)
+        if c.PARTY_ID in table.names and c.CUSTOMER_ID not in table.names:
             schema = schema.append(pa.field(c.CUSTOMER_ID, pa.string()))
             merges = [row for row in self._visible(MERGES, before) if row[c.UNDONE_AT] is None]
             chiefs = representatives((row[c.PARTY_ID], row[c.INTO]) for row in merges)
@@ -72,6 +75,20 @@ class MemoryStore:
 
         return all(seen(name, day) <= seen(name, max(days)) for name in tables for day in days)
 
+    def added(
+        self, table: str, *, since: int | None = None, as_of: date | None = None
+    ) -> tuple[int, ibis.Table | None]:
+        """The version of `table`, and the rows added after `since` where none was rewritten."""
+        sizes = self._sizes.get(table, [])
+        version = len(sizes) - 1
+        if since is None or None in sizes[since + 1 :]:
+            return version, None
+        definition = definition_of(table)
+        before = None if as_of is None else naive_utc(start_of_day(as_of, self.zone))
+        first = 0 if since < 0 else sizes[since] or 0
+        rows = _before(self._stored(definition).slice(first).to_pylist(), definition, before)
+        return version, self._as_read(definition, rows, before)
+
     def append(self, table: str, rows: pa.Table, *, app: str, seq: int = 0) -> int:
         """Append `rows` exactly once per (`app`, `seq`); the number of rows written."""
         definition = definition_of(table)
@@ -82,6 +99,7 @@ class MemoryStore:
         body = conform(definition, rows)
         self._rows[table] = pa.concat_tables([self._stored(definition), body])
         self._done[table, app] = seq
+        self._sizes.setdefault(table, []).append(self._rows[table].num_rows)
         return body.num_rows
 
     def replace(self, table: str, rows: pa.Table, *, scope: Mapping[str, object]) -> int:
@@ -95,6 +113,7 @@ class MemoryStore:
         kept = [row for row in self._stored(definition).to_pylist() if not _inside(row, scope)]
         others = pa.Table.from_pylist(kept, schema=arrow_schema(definition))
         self._rows[table] = pa.concat_tables([others, body])
+        self._sizes.setdefault(table, []).append(None)
         return body.num_rows
 
     def to_ibis(self, rows: pa.Table) -> ibis.Table:
@@ -117,11 +136,7 @@ class MemoryStore:
         return self._rows.get(table.name, arrow_schema(table).empty_table())
 
     def _visible(self, table: Table, before: datetime | None) -> list[Row]:
-        rows = self._stored(table).to_pylist()
-        times = [table.time] if table.time else []
-        times += [c.VALID_AT] if table.revisions else []
-        if before is not None:
-            rows = [row for row in rows if all(row[name] < before for name in times)]
+        rows = _before(self._stored(table).to_pylist(), table, before)
         if table.name == MERGES.name:
             return _settle(rows, table, before)
         if not table.revisions:
@@ -132,6 +147,14 @@ class MemoryStore:
         ):
             last[tuple(row[name] for name in table.key)] = row
         return [row for row in last.values() if row[c.OP] != "delete"]
+
+
+def _before(rows: list[Row], table: Table, before: datetime | None) -> list[Row]:
+    times = [table.time] if table.time else []
+    times += [c.VALID_AT] if table.revisions else []
+    if before is None:
+        return rows
+    return [row for row in rows if all(row[name] < before for name in times)]
 
 
 def _settle(rows: list[Row], table: Table, before: datetime | None) -> list[Row]:

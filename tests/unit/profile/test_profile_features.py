@@ -146,3 +146,13 @@ def test_a_product_described_later_is_not_known_yet():
         products=[product("p1", valid_at=at("2017-07-01 00:00:00"))],
     )["a"]
     assert (made["products_count"], made["departments_count"]) == (1, 0)
+
+
+def test_days_with_an_order_are_local_days_also_years_ago():
+    shop = Shop()
+    two_days = [at("2014-01-10 04:30:00"), at("2014-01-10 05:30:00")]  # 23:30 and 00:30, in winter
+    one_day = [at("2014-07-10 04:30:00"), at("2014-07-10 05:30:00")]  # 00:30 and 01:30, in summer
+    made = shop.features(
+        lines=[line("a", f"o{i}", moment) for i, moment in enumerate(two_days + one_day)]
+    )
+    assert made["active_days"].to_pylist() == [3]

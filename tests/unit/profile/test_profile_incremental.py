@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from tests.unit.profile.growing_shop import GrowingShop, moment
+
+DAY = date(2017, 3, 10)
+NEXT = DAY + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def computed() -> GrowingShop:
+    """Ten customers with one old order each, and the features of a day."""
+    made = GrowingShop()
+    made.products(moment(date(2016, 1, 1), 0), p1="tea", p2="milk")
+    long_ago = moment(DAY - timedelta(days=500), 12)
+    made.add("order_lines", *(made.line(who, f"o{who}", long_ago) for who in "abcdefghij"))
+    made.run(DAY)
+    return made
+
+
+@pytest.fixture
+def shop(computed) -> GrowingShop:
+    return computed.copy()
+
+
+def test_only_who_bought_is_computed_again(shop):
+    shop.add("order_lines", shop.line("a", "new", moment(DAY, 12)))
+    figures = shop.run(NEXT).figures
+    assert figures["made_from"] == {"2017-03-11": "2017-03-10"}
+    assert figures["touched"] == {"2017-03-11": 1}
+    recency = {row["customer_id"]: row["recency_days"] for row in shop.features(NEXT)}
+    assert recency["a"] == 0
+    assert recency["b"] == 500
+
+
+def test_a_late_row_touches_its_customer(shop):
+    shop.add("order_lines", shop.line("c", "late", moment(DAY - timedelta(days=40), 12)))
+    shop.run(NEXT)
+    orders = {row["customer_id"]: row["orders_90d"] for row in shop.features(NEXT)}
+    assert (orders["c"], orders["d"]) == (1, 0)
+
+
+def test_a_state_too_old_is_not_built_upon(shop):
+    assert shop.roll(DAY + timedelta(days=8)).reason == "no day shortly before is remembered"
+
+
+def test_a_merge_of_customers_computes_everyone_anew(shop):
+    shop.add("merges", {"party_id": "a", "into": "b", "at": moment(DAY, 5), "rule": "email"})
+    assert shop.run(NEXT).figures["computed_anew"] == {"2017-03-11": "customers were merged"}
+    assert len(shop.features(NEXT)) == 9
+
+
+def test_rewritten_rows_compute_everyone_anew(shop):
+    rows = shop.store.read("touches").drop("customer_id").to_pyarrow()
+    shop.store.replace("touches", rows, scope={})
+    assert shop.roll(NEXT).reason == "rows of touches were rewritten"
+
+
+def test_another_order_of_the_departments_computes_everyone_anew(shop):
+    shop.add("order_lines", shop.line("a", "x", moment(DAY, 3), product_id="p2"))
+    shop.add(
+        "order_lines", shop.line("a", "y", moment(DAY, 4), amount_base_minor=10**9, product_id="p2")
+    )
+    assert shop.roll(NEXT).reason == "the shop's first departments changed"
+
+
+def test_with_many_touched_everyone_is_computed_anew(shop):
+    shop.add("order_lines", *(shop.line(who, f"n{who}", moment(DAY, 5)) for who in "abcd"))
+    assert shop.roll(NEXT).reason == "4 of 10 customers are touched"
+
+
+def test_the_first_event_ever_computes_everyone_anew(shop):
+    shop.add("events", shop.step("a", moment(DAY, 5)))
+    assert shop.roll(NEXT, tracked=True).reason == "events are tracked since"
+
+
+def test_turned_off_no_day_is_made_from_another(shop):
+    figures = shop.run(NEXT, incremental=False).figures
+    assert figures["made_from"] == figures["computed_anew"] == {}
+    assert shop.store.read("feature_states").count().to_pyarrow().as_py() == 1
