@@ -23,6 +23,9 @@ FILE_NAME = "zhiyin.toml"
 FORMAT = 1
 
 
+Candidate = Literal["logistic", "tree", "svm", "linear_svm", "forest", "boosting", "network"]
+
+
 class Section(BaseModel):
     """A frozen part of the settings that refuses unknown keys."""
 
@@ -99,9 +102,11 @@ class UnderstandSettings(Section):
     affinity_categories: int = Field(
         default=2, ge=0, le=50, description="how many top categories get an affinity"
     )
-    candidates: tuple[
-        Literal["logistic", "tree", "svm", "linear_svm", "forest", "boosting", "network"], ...
-    ] = Field(
+    response_candidates: tuple[Candidate, ...] = Field(
+        default=(),
+        description="models compared for the response to a campaign; empty: all, blends too",
+    )
+    candidates: tuple[Candidate, ...] = Field(
         default=("logistic", "tree", "boosting"),
         min_length=1,
         description="models compared for these predictions; more cost time",

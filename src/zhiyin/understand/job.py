@@ -102,7 +102,7 @@ def _respond(
         scored = response.score_response(
             rows, of_campaigns, campaigns=campaigns, labels=known, campaign_id=campaign,
             as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
-            min_positives=config.min_positives,
+            min_positives=config.min_positives, compared=config.response_candidates,
         )  # fmt: skip
         _keep(ctx, scored, found)
 

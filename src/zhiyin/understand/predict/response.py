@@ -16,7 +16,7 @@ from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.calibration import anchor_level
-from zhiyin.understand.predict.candidates import candidates
+from zhiyin.understand.predict.candidates import candidates, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
 from zhiyin.understand.predict.selection import Group, recent_rate
@@ -56,6 +56,7 @@ def score_response(
     streams: Streams,
     margin_rate: float,
     min_positives: int = 100,
+    compared: Sequence[str] = (),
 ) -> Scored:
     """Train on ended campaigns and score the recipients of one campaign.
 
@@ -80,6 +81,8 @@ def score_response(
         Margin as a share of revenue, (0, 1].
     min_positives
         With fewer responders in all training campaigns there is no model.
+    compared
+        Names of the candidates (`candidates.NAMES`); empty: all, and their blends.
 
     Returns
     -------
@@ -112,7 +115,8 @@ def score_response(
     task = describe(campaign_id)
     if checked.missing:
         return no_model(task=task, as_of=as_of, check=checked)
-    kind, makers = known[campaign_id].get(c.KIND) or "", candidates()
+    kind = known[campaign_id].get(c.KIND) or ""
+    makers = pick_candidates(compared) if compared else candidates()
     fitted, choice = train(groups, kind=kind, names=names, streams=streams, makers=makers)
     x = target[names].to_numpy(float)
     calibrator = anchor_level(
