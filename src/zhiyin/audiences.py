@@ -23,7 +23,7 @@ from zhiyin.audience import (
     next_change,
     overlaps,
 )
-from zhiyin.audience.check import check, resolve
+from zhiyin.audience.check import check, check_lists, resolve
 from zhiyin.audience.fields import PRODUCTS
 from zhiyin.audience.formula import SNAPSHOTS
 from zhiyin.audience.ledger import (
@@ -35,6 +35,7 @@ from zhiyin.audience.ledger import (
     remove_audience,
 )
 from zhiyin.audience.read import last_snapshot, tables_for
+from zhiyin.audience.rule import LOOK_ALIKE
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
@@ -97,6 +98,7 @@ class Audiences:
         """
         rules = self.rules() | {name: rule}
         check(rule, vocabulary=self.vocabulary())
+        check_lists(rule, rules)
         resolve(rule, rules, name=name)
         check_tags(self.store, name, rules)
         with transaction(self.store.ledger) as connection:
@@ -140,7 +142,7 @@ class Audiences:
         return Vocabulary(
             tags={*tags, *kept, *(tag.name for tag in TAGS)},
             segments={(row[c.SCHEME], row[c.SEGMENT]) for row in groups.to_pyarrow().to_pylist()},
-            tasks=set(tasks.to_pylist()),
+            tasks={*tasks.to_pylist(), LOOK_ALIKE},
         )
 
     def preview(self, rule: Rule, *, n: int = 10) -> Preview:

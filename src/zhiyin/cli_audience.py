@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -104,6 +104,32 @@ def explain(
         typer.echo(f"若无新行为，{change} 会改变" if change else "若无新行为，不会改变")
     else:
         typer.echo(f"changes on {change} if nothing happens" if change else "time changes nothing")
+
+
+@app.command("look-alike")
+def look_alike(
+    seed: Annotated[str, typer.Argument(help="Name of the audience of good customers.")],
+    size: Annotated[int | None, typer.Option(help="How many are wanted.")] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Which share of the other customers; none: 0.05.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Keep them as an audience of this name.")] = "",
+    sample: Annotated[int, typer.Option(min=0, help="How many ids to show.")] = 5,
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="en or zh.")] = "en",
+    as_of: AsOf = None,
+    workspace: Folder = HERE,
+) -> None:
+    """More people like those of an audience: who, how well that can be said, and why."""
+    from zhiyin.lookalikes import look_alike
+
+    with _open(workspace, write=bool(name)) as shop:
+        found = look_alike(
+            _audiences(shop, as_of), shop.settings, seed, size=size, share=share, name=name,
+            by="command line", sample=sample, language=lang,
+        )  # fmt: skip
+    typer.echo(found["text"])
+    if kept := found["kept"]:
+        typer.echo(f"{kept['name']}: version {kept['version']}, {kept['kind']}")
 
 
 @app.command()
