@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, timedelta
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from zhiyin.app import Workspace
+from zhiyin.audiences import Audiences
 from zhiyin.cli import app
 from zhiyin.core import columns as c
-from zhiyin.core.config import validate_settings
+from zhiyin.core.config import UnderstandSettings, validate_settings
+from zhiyin.lookalikes import look_alike
 from zhiyin.person.find import find_person
 
 MAPPING = """
@@ -61,6 +64,16 @@ def folder(tmp_path_factory):
     return here / "shop", ids
 
 
+def ask_models(shop, day):
+    """Let a turn of the day make its models; the model cards of look-alikes by seed audience."""
+    with Workspace.open(shop, write=True) as opened:
+        opened.run(as_of=day, only="understand.models")
+        insights = opened.table("insights")
+        mine = insights.filter(insights[c.KEY].startswith("look_alike:"))
+        rows = mine.filter(mine[c.AS_OF_ON] == day).to_pyarrow().to_pylist()
+    return {row[c.KEY].partition(":")[2]: json.loads(row[c.BODY]) for row in rows}
+
+
 def run(folder, *arguments):
     done = CliRunner().invoke(app, ["audience", *map(str, arguments), "-w", str(folder)])
     return done.exit_code, done.stdout, done
@@ -87,25 +100,55 @@ def test_more_people_like_those_of_a_list_are_found_and_kept(folder):
 def test_a_turn_writes_the_scores_and_the_audience_counts_as_promised(folder):
     shop, ids = folder
     run(shop, "look-alike", "good", "--size", 60, "--name", "more")
+    card = ask_models(shop, DAY)["good"]
     with Workspace.open(shop, write=True) as opened:
-        report = opened.run(as_of=DAY, only="understand.models").report("understand.models")
         figures = opened.run(as_of=DAY, only="audience").report("audience").figures
         scores = opened.table("scores")
         mine = scores.filter(scores[c.TASK] == "look_alike").to_pyarrow().to_pylist()
-        insights = opened.table("insights")
-        cards = insights.filter(insights[c.KEY] == "look_alike:good").to_pyarrow().to_pylist()
     assert figures["size of more"] == 60
     assert {row[c.SUBJECT] for row in mine} == {"good"}
     assert sorted(row[c.RANK] for row in mine) == list(range(1, 321))
     assert not {row[c.CUSTOMER_ID] for row in mine} & set(ids[:80])
-    card = json.loads(cards[0][c.BODY])
     assert card["seeds"] == {"listed": 80, "known": 80, "snapshot_on": "2024-06-01"}
     assert card["quality"]["auc"]["low"] > 0.5
-    assert [one["task"] for one in report.figures["models"]].count("look_alike") == 1
     first = next(row[c.CUSTOMER_ID] for row in mine if row[c.RANK] == 1)
     text = run(shop, "explain", "more", first)[1]
     assert "rank of look_alike:good is 1, asked: at most 60" in text
     assert "与受众 good 相似 的排名为 1" in run(shop, "explain", "more", first, "--lang", "zh")[1]
+
+
+def test_a_list_made_of_tags_waits_for_them_and_a_turn_takes_those_of_a_day_before(
+    folder, tmp_path
+):
+    copied = tmp_path / "shop"
+    shutil.copytree(folder[0], copied)
+    score = {"type": "score", "task": "look_alike", "op": "le", "value": 9, "column": "rank"}
+    (tmp_path / "like.json").write_text(json.dumps(score | {"subject": "tagged"}))
+    assert run(copied, "add", tmp_path / "like.json")[0] == 0
+    assert ask_models(copied, DAY)["tagged"]["status"] == "no_snapshot"
+    with Workspace.open(copied, write=True) as opened:
+        opened.run(as_of=DAY, only="profile.tags")
+    again = ask_models(copied, DAY)  # the tags of the day itself are not there when a turn asks
+    assert again["tagged"]["status"] == "no_snapshot"
+    later = DAY + timedelta(days=1)
+    with Workspace.open(copied, write=True) as opened:
+        opened.run(as_of=later, only="profile.features")
+    card = ask_models(copied, later)["tagged"]
+    assert card["seeds"]["snapshot_on"] == DAY.isoformat()
+    assert card["seeds"]["known"] >= 80
+    assert run(copied, "look-alike", "tagged", "--as-of", DAY)[0] == 0
+
+
+def test_protected_features_are_not_learned_from(folder):
+    with Workspace.open(folder[0]) as opened:
+        asked = Audiences(opened.store, opened.vault, opened.clock, DAY)
+        found = look_alike(asked, opened.settings, "good")
+        first = found["apart"][0]["feature"]
+        careful = UnderstandSettings(protected=(first,))
+        settings = opened.settings.model_copy(update={"understand": careful})
+        without = look_alike(asked, settings, "good")
+    assert first not in {one["feature"] for one in without["apart"]}
+    assert without["quality"] != found["quality"]
 
 
 @pytest.mark.parametrize(
