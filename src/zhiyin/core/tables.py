@@ -383,7 +383,7 @@ INSIGHTS = Table(
     "insights", "derived", "What a day's models say in words and numbers, about groups only.",
     "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
     (
-        _DAY, req(c.KIND, "string", "segment, movement, model_card, value, recommender or warning"),
+        _DAY, req(c.KIND, "string", "segment, movement, searches, model_card, value …"),
         req(c.KEY, "string", "which one"), req(c.BODY, "json", "content"),
     ),
     scope=(c.AS_OF_ON,),

@@ -27,6 +27,7 @@ from zhiyin.understand.predict.lookalike_job import score_alike
 from zhiyin.understand.predict.training import Scored
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.searches import find_terms, searches_body
 from zhiyin.understand.segment import rfm, rows
 from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
 from zhiyin.understand.segment.clusters import find_clusters
@@ -71,6 +72,7 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
             _keep(ctx, scored, found)
         _value(ctx, config, days, found)
         _segment(ctx, config, found)
+        _search(ctx, facts["order_lines"], found)
         _recommend(ctx, config, facts["order_lines"], found)
         written = _write_check(ctx, config)
     for name in WRITTEN:
@@ -218,6 +220,16 @@ def _move(ctx: Context, found: Findings) -> None:
         return
     body = rows.movement_body(before.to_pyarrow(), today, start=day, end=ctx.as_of)
     found.add_insight(ctx.as_of, "movement", rows.RFM, body)
+
+
+def _search(ctx: Context, order_lines: ir.Table, found: Findings) -> None:
+    """What customers searched for."""
+    events = ctx.store.read("events", as_of=ctx.as_of)
+    terms = find_terms(
+        events, order_lines, as_of=ctx.as_of, zone=ctx.settings.zone, load=ctx.store.to_ibis
+    )
+    if terms:
+        found.add_insight(ctx.as_of, "searches", "terms", searches_body(terms))
 
 
 def _recommend(

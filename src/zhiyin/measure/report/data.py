@@ -105,13 +105,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentsPart:
-    """RFM segments and clusters, each largest first; how customers moved between the former."""
+    """RFM segments and clusters, each largest first; how customers moved between the former;
+    what they searched for."""
 
     rfm: tuple[Segment, ...] = ()
     clusters: tuple[Segment, ...] = ()
     silhouette: float | None = None
     stability: float | None = None
     movement: Both = Both()
+    searches: Both = Both()
 
 
 @dataclass(frozen=True)

@@ -229,11 +229,11 @@ def _read_segments(
         for row in insights
         if row[c.KIND] == "segment"
     }
-    moved = [
-        adapt.read_both(adapt.mapping(adapt.parse(row[c.BODY])), "words")
+    words = {
+        row[c.KIND]: adapt.read_both(adapt.mapping(adapt.parse(row[c.BODY])), "words")
         for row in insights
-        if (row[c.KIND], row[c.KEY]) == ("movement", "rfm")
-    ]
+        if row[c.KIND] in ("movement", "searches")
+    }
     figures = adapt.mapping(turn.get("understand.models", {}).get("figures"))
     figures = adapt.mapping(figures.get("segments"))
     whole = said.get("clusters", {})
@@ -242,7 +242,7 @@ def _read_segments(
         list_segments(rows, "clusters", said),
         adapt.number(figures.get("silhouette", whole.get("silhouette"))),
         adapt.number(figures.get("stability", whole.get("stability"))),
-        *moved,
+        **words,
     )
 
 

@@ -161,9 +161,11 @@ def test_segments_take_their_numbers_from_features_and_words_from_insights(colle
     ]  # fmt: skip
     words = insight("segment", "rfm:champions", {"name": {"en": "Best", "zh": "最佳"}})
     moved = insight("movement", "rfm", {"words": {"en": "1 left", "zh": "1 位转出"}})
-    told = [words, moved]
+    searched = insight("searches", "terms", {"words": {"en": "searched tea", "zh": "搜索了茶"}})
+    told = [words, moved, searched]
     parts = collect({"memberships": members, "features": features, "insights": told}).segments
     assert (parts.movement.en, parts.movement.zh) == ("1 left", "1 位转出")
+    assert (parts.searches.en, parts.searches.zh) == ("searched tea", "搜索了茶")
     best, lost = parts.rfm
     assert (best.name.zh, best.customers, best.revenue_minor, best.recency_days) == (
         "最佳", 2, 1000, 3.0,
