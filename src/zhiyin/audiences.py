@@ -35,12 +35,12 @@ from zhiyin.audience.ledger import (
     remove_audience,
 )
 from zhiyin.audience.read import last_snapshot, tables_for
-from zhiyin.audience.rule import LOOK_ALIKE
+from zhiyin.audience.rule import LOOK_ALIKE, Upload
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
 from zhiyin.core.protocols import Vault
-from zhiyin.person.find import find_person
+from zhiyin.person.find import find_people, find_person
 from zhiyin.person.rows import last_day
 from zhiyin.profile.ledger import ACTIVE, list_tags
 from zhiyin.profile.lineage import Source, in_order, made_from
@@ -75,6 +75,22 @@ def check_tags(store: WorkspaceStore, name: str, audiences: Mapping[str, Rule]) 
     tags = {one.name: one.definition for one in held}
     check_values(audiences[name], tags)
     in_order(tags, audiences)
+
+
+def list_of(store: WorkspaceStore, vault: Vault, customers: Sequence[str]) -> Upload:
+    """The list of those whom the identifiers name: the source's ids, e-mails, phones or ours.
+
+    Only our ids are kept. Who is named by nobody's identifier, or by several people's, is left out.
+
+    Raises
+    ------
+    NotFound
+        If no identifier names one customer.
+    """
+    known = sorted({one for one in find_people(store, vault, customers) if one is not None})
+    if not known:
+        raise NotFound("the list names no customer", hint="give the source's ids or ours")
+    return Upload(tuple(known))
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,19 @@ def test_a_list_made_of_tags_waits_for_them_and_a_turn_takes_those_of_a_day_befo
     assert run(copied, "look-alike", "tagged", "--as-of", DAY)[0] == 0
 
 
+def test_a_list_of_identifiers_becomes_an_audience_of_our_ids(folder, tmp_path):
+    shop, ids = folder
+    (tmp_path / "best.txt").write_text("u003\n\nnobody\nu001\n" + f"{ids[2]}\nu001\n")
+    code, said, done = run(shop, "add", tmp_path / "best.txt")
+    assert (code, said) == (0, "best: version 1, scheduled\n")
+    assert "5 lines name 3 customers" in done.output
+    kept = json.loads(run(shop, "show", "best")[1])["rule"]
+    assert kept == {"type": "upload", "customers": sorted(ids[1:4])}
+    (tmp_path / "strangers.txt").write_text("nobody\n")
+    code, _, done = run(shop, "add", tmp_path / "strangers.txt")
+    assert (code, done.exception.message) == (1, "the list names no customer")
+
+
 def test_protected_features_are_not_learned_from(folder):
     with Workspace.open(folder[0]) as opened:
         asked = Audiences(opened.store, opened.vault, opened.clock, DAY)
