@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,58 @@ def rollback(task: Task, by: By, subject: Subject = "", workspace: Folder = HERE
     with _open(workspace, write=True) as shop:
         version = _models(shop).rollback(task, subject, by=by)
     typer.echo(f"{version} speaks from the next turn on")
+
+
+@app.command("import")
+def bring_in(
+    file: Annotated[Path, typer.Argument(help="ONNX file: one table of floats to probabilities.")],
+    task: Annotated[str, typer.Option(help="churn, next_purchase or category_affinity.")],
+    features: Annotated[str, typer.Option(help="Names of its inputs in order, by commas.")],
+    learned_until: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Day until which it saw outcomes.")
+    ],
+    by: By,
+    name: Annotated[str, typer.Option(help="Its name; none: the file's.")] = "",
+    subject: Subject = "",
+    workspace: Folder = HERE,
+) -> None:
+    """Let a model made elsewhere compete in its task (extra onnx)."""
+    from zhiyin.core.errors import InputError
+    from zhiyin.understand.predict.guests import Guest
+
+    if not file.is_file():
+        raise InputError(f"there is no file {file}", hint="give the path of an ONNX file")
+    names = tuple(one.strip() for one in features.split(",") if one.strip())
+    guest = Guest(name or file.stem.lower(), file.read_bytes(), names, learned_until.date())
+    with _open(workspace, write=True) as shop:
+        _models(shop).bring_in(guest, task, subject, by=by)
+    typer.echo(f"{guest.name} takes part in {task} from the next turn on")
+
+
+@app.command()
+def guests(workspace: Folder = HERE) -> None:
+    """The models that were brought in."""
+    with _open(workspace) as shop:
+        rows = _models(shop).guests()
+    for one in rows:
+        told = f"{len(one['features'])} features, learned until {one['learned_until']}"
+        typer.echo(f"{one['task']} {one['subject']} {one['name']}: {told}".replace("  ", " "))
+    if not rows:
+        typer.echo("No model was brought in: zhiyin models import", err=True)
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of a model that was brought in.")],
+    task: Annotated[str, typer.Option(help="Its task.")],
+    by: By,
+    subject: Subject = "",
+    workspace: Folder = HERE,
+) -> None:
+    """Let a model that was brought in take part no more."""
+    with _open(workspace, write=True) as shop:
+        _models(shop).take_out(name, task, subject, by=by)
+    typer.echo(f"{name} takes part no more")
 
 
 def _open(workspace: Path, *, write: bool = False) -> Workspace:

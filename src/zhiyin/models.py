@@ -15,7 +15,15 @@ from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.values import Estimate
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
-from zhiyin.understand.ledger import add_entry, read_entries, read_versions
+from zhiyin.understand.ledger import (
+    add_entry,
+    drop_guest,
+    keep_guest,
+    read_entries,
+    read_guests,
+    read_versions,
+)
+from zhiyin.understand.predict.guests import Guest, check_guest
 from zhiyin.understand.predict.registry import (
     REQUESTED,
     ROLLED_BACK,
@@ -131,6 +139,49 @@ class Models:
                 instead_of=champion_now(log),
             )  # fmt: skip
         return one.version
+
+    def bring_in(self, guest: Guest, task: str, subject: str = "", *, by: str) -> None:
+        """Let a model made elsewhere take part in its task from the next turn on.
+
+        Raises
+        ------
+        InvalidParameter, InputError, MissingExtra
+            As `guests.check_guest` says.
+        """
+        who = _named(by)
+        check_guest(guest, task=task, subject=subject)
+        with transaction(self.store.ledger) as connection:
+            keep_guest(
+                connection, guest, task=task, subject=subject, by=who,
+                now=naive_utc(self.clock.now()),
+            )  # fmt: skip
+
+    def take_out(self, name: str, task: str, subject: str = "", *, by: str) -> None:
+        """Let a model that was brought in take part no more.
+
+        Raises
+        ------
+        NotFound
+            If there is none of this name.
+        """
+        with transaction(self.store.ledger) as connection:
+            drop_guest(
+                connection, name, task=task, subject=subject, by=_named(by),
+                now=naive_utc(self.clock.now()),
+            )  # fmt: skip
+
+    def guests(self) -> list[Row]:
+        """The models that were brought in."""
+        with reading(self.store.ledger) as connection:
+            held = read_guests(connection)
+        return [
+            {
+                "task": task, "subject": subject, "name": one.name, "bytes": len(one.content),
+                "features": list(one.features), "learned_until": one.learned_until.isoformat(),
+            }
+            for (task, subject), guests in sorted(held.items())
+            for one in guests
+        ]  # fmt: skip
 
     def _held(self, task: str | None) -> tuple[list[Version], list[Entry]]:
         with reading(self.store.ledger) as connection:

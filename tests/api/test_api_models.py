@@ -25,3 +25,14 @@ def test_a_marketer_sees_models_and_promotes_none(as_role):
     assert as_role("marketer", "GET", LIST).status_code == 200
     wanted = {"version": "feedfeedfeed"}
     assert as_role("marketer", "POST", f"{LIST}/churn/promote", json=wanted).status_code == 403
+
+
+def test_a_model_that_is_no_onnx_is_refused_and_none_is_listed(as_role):
+    guests = "/v1/admin/model-guests"
+    assert as_role("analyst", "GET", guests).json() == []
+    body = {"content": "bm8=", "features": ["recency_days"], "learned_until": "2024-01-01"}
+    answer = as_role("approver", "PUT", f"{guests}/churn/mine", json=body)
+    assert answer.status_code in (400, 422), answer.text
+    assert "ONNX" in answer.text
+    assert as_role("marketer", "PUT", f"{guests}/churn/mine", json=body).status_code == 403
+    assert as_role("approver", "DELETE", f"{guests}/churn/mine").status_code == 404

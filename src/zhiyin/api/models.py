@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.models import Models
+from zhiyin.understand.predict.guests import Guest
 
 
 class Wanted(BaseModel):
@@ -25,6 +27,19 @@ class Back(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    subject: str = Field("", max_length=200, description="category, where the task has one")
+
+
+class Brought(BaseModel):
+    """A model in ONNX."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    content: Base64Bytes = Field(max_length=12_000_000, description="the file, in base64")
+    features: tuple[str, ...] = Field(
+        min_length=1, max_length=200, description="names of its inputs, in order"
+    )
+    learned_until: date = Field(description="day until which it saw outcomes")
     subject: str = Field("", max_length=200, description="category, where the task has one")
 
 
@@ -62,7 +77,30 @@ def _models(request: Request) -> Models:
     return Models(shop.store, shop.clock, shop.settings.understand.promotion)
 
 
+def list_guests(request: Request) -> list[dict[str, Any]]:
+    """The models that were brought in as ONNX."""
+    return _models(request).guests()
+
+
+def bring_in(request: Request, task: str, name: str, guest: Brought) -> dict[str, Any]:
+    """Let a model made elsewhere compete in its task from the next turn on."""
+    made = Guest(name, guest.content, guest.features, guest.learned_until)
+    _models(request).bring_in(made, task, guest.subject, by=caller_of(request).name)
+    return {"task": task, "subject": guest.subject, "name": name}
+
+
+def take_out(
+    request: Request, task: str, name: str, subject: Annotated[str, Query(max_length=200)] = ""
+) -> dict[str, Any]:
+    """Let a model that was brought in take part no more."""
+    _models(request).take_out(name, task, subject, by=caller_of(request).name)
+    return {"task": task, "subject": subject, "name": name}
+
+
 ROUTES = (
+    Route("GET", "/v1/admin/model-guests", "model:read", list_guests),
+    Route("PUT", "/v1/admin/model-guests/{task}/{name}", "model:promote", bring_in),
+    Route("DELETE", "/v1/admin/model-guests/{task}/{name}", "model:promote", take_out),
     Route("GET", "/v1/admin/models", "model:read", list_all),
     Route("GET", "/v1/admin/models/{task}", "model:read", show),
     Route("POST", "/v1/admin/models/{task}/promote", "model:promote", promote),

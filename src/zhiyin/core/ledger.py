@@ -237,6 +237,18 @@ model_promotions = sa.Table(
     sa.Column("at", sa.DateTime, nullable=False),
 )  # fmt: skip
 
+guest_models = sa.Table(
+    "guest_models", metadata,
+    sa.Column("task", sa.String(32), primary_key=True, comment="churn, next_purchase …"),
+    sa.Column("subject", sa.String(200), primary_key=True, comment="category, or empty"),
+    sa.Column("name", sa.String(24), primary_key=True, comment="given by who brought it"),
+    sa.Column("content", sa.LargeBinary, nullable=False, comment="ONNX file"),
+    sa.Column("features", sa.JSON, nullable=False, comment="names of its inputs, in order"),
+    sa.Column("learned_until", sa.Date, nullable=False, comment="only later days can judge it"),
+    sa.Column("created_by", sa.String(80), nullable=False),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+)  # fmt: skip
+
 tag_definitions = sa.Table(
     "tag_definitions", metadata,
     sa.Column("name", sa.String(80), primary_key=True),

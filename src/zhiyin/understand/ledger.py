@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.core.ledger import audit, model_promotions, model_versions
+from zhiyin.core.errors import NotFound
+from zhiyin.core.ledger import audit, guest_models, model_promotions, model_versions
+from zhiyin.understand.predict.guests import Guest
 from zhiyin.understand.predict.registry import PROMOTED, TURN, Entry
 from zhiyin.understand.predict.training import Version
 
-_V, _P = model_versions.c, model_promotions.c
+_V, _P, _G = model_versions.c, model_promotions.c, guest_models.c
 
 
 def read_versions(connection: sa.Connection, task: str | None = None) -> list[Version]:
@@ -88,3 +91,57 @@ def add_entry(
     connection.execute(
         audit.insert().values(at=now, actor=by[:80], action=f"model.{kind}", detail=detail)
     )
+
+
+def read_guests(connection: sa.Connection) -> dict[tuple[str, str], tuple[Guest, ...]]:
+    """Models that were brought in, by task and subject, in the order of their names."""
+    made: dict[tuple[str, str], tuple[Guest, ...]] = {}
+    for row in connection.execute(sa.select(guest_models).order_by(_G.name)):
+        guest = Guest(row.name, row.content, tuple(row.features), row.learned_until)
+        made[row.task, row.subject] = (*made.get((row.task, row.subject), ()), guest)
+    return made
+
+
+def keep_guest(
+    connection: sa.Connection, guest: Guest, *, task: str, subject: str, by: str, now: datetime
+) -> None:
+    """Keep a model that was brought in, in the place of one of the same name; audited."""
+    connection.execute(guest_models.delete().where(_named(task, subject, guest.name)))
+    connection.execute(
+        guest_models.insert().values(
+            task=task, subject=subject, name=guest.name, content=guest.content,
+            features=list(guest.features), learned_until=guest.learned_until, created_by=by[:80],
+            created_at=now,
+        )
+    )  # fmt: skip
+    detail = {
+        "task": task, "subject": subject, "name": guest.name,
+        "hash": sha256(guest.content).hexdigest()[:12], "features": list(guest.features),
+        "learned_until": guest.learned_until.isoformat(),
+    }  # fmt: skip
+    connection.execute(
+        audit.insert().values(at=now, actor=by[:80], action="model.brought_in", detail=detail)
+    )
+
+
+def drop_guest(
+    connection: sa.Connection, name: str, *, task: str, subject: str, by: str, now: datetime
+) -> None:
+    """Let a model that was brought in take part no more; versions made of it stay. Audited.
+
+    Raises
+    ------
+    NotFound
+        If there is none of this name.
+    """
+    gone = connection.execute(guest_models.delete().where(_named(task, subject, name)))
+    if not gone.rowcount:
+        raise NotFound(f"no model {name!r} was brought in for {task}", hint="zhiyin models guests")
+    detail = {"task": task, "subject": subject, "name": name}
+    connection.execute(
+        audit.insert().values(at=now, actor=by[:80], action="model.taken_out", detail=detail)
+    )
+
+
+def _named(task: str, subject: str, name: str) -> sa.ColumnElement[bool]:
+    return (_G.task == task) & (_G.subject == subject) & (_G.name == name)

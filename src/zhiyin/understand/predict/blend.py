@@ -12,6 +12,7 @@ from zhiyin.core.protocols import Model
 from zhiyin.understand.predict.forest import Forest
 from zhiyin.understand.predict.linear import KernelSvm, LinearSvm, Logistic
 from zhiyin.understand.predict.network import Network
+from zhiyin.understand.predict.onnx_model import OnnxModel
 from zhiyin.understand.predict.scaling import logit, sigmoid
 from zhiyin.understand.predict.trees import Boosting, LightGbm, Tree
 
@@ -24,6 +25,7 @@ _SINGLE: dict[str, Callable[[Mapping[str, Any]], Model]] = {
     "forest": Forest.from_artifact,
     "lightgbm": LightGbm.from_artifact,
     "boosting": Boosting.from_artifact,
+    "onnx": OnnxModel.from_artifact,
 }
 
 

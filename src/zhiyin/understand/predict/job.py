@@ -25,7 +25,13 @@ from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.features import FEATURES
-from zhiyin.understand.ledger import forget_day, keep_version, read_entries, read_versions
+from zhiyin.understand.ledger import (
+    forget_day,
+    keep_version,
+    read_entries,
+    read_guests,
+    read_versions,
+)
 from zhiyin.understand.predict import artifact, labels
 from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps
 from zhiyin.understand.predict.registry import Incumbent, champion_on
@@ -84,6 +90,7 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
     )
     with ctx.store.begin() as connection:
         entries, versions = read_entries(connection), read_versions(connection)
+        guests = read_guests(connection)
     made = []
     for number, task in enumerate(tasks):
         ctx.progress(f"prediction: {task.name} {task.subject}".rstrip(), number / len(tasks))
@@ -92,6 +99,7 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
             task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms,
             incumbent=_incumbent(ctx, task, champion_on(log, ctx.as_of), versions),
             put_aside=[e.instead_of for e in log if e.instead_of],
+            guests=guests.get((task.name, task.subject), ()),
         )  # fmt: skip
         scored.card["proposed_horizon"] = asdict(proposed)
         made.append(scored)

@@ -18,6 +18,7 @@ from zhiyin.understand.predict import registry
 from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.candidates import CHEAP, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
+from zhiyin.understand.predict.guests import Guest, Seats, seat_guests
 from zhiyin.understand.predict.samples import build_groups, find_eligible, find_leaks, thin_out
 from zhiyin.understand.predict.selection import Choice, Group
 from zhiyin.understand.predict.shortage import MIN_POSITIVES, DataCheck, check_data
@@ -72,6 +73,7 @@ def score_snapshot(
     holders: pd.DataFrame | None = None,
     incumbent: registry.Incumbent | None = None,
     put_aside: Collection[str] = (),
+    guests: Sequence[Guest] = (),
 ) -> Scored:
     """Learn at the task's past days and score who is eligible on the day.
 
@@ -95,6 +97,8 @@ def score_snapshot(
         The champion so far: it goes on speaking unless the new model is better (`registry.judge`).
     put_aside
         Versions that a rollback put aside.
+    guests
+        Models that were brought in: candidates beside those of `terms`.
 
     Returns
     -------
@@ -119,7 +123,8 @@ def score_snapshot(
         used = [feature for feature in used if feature.name not in leaks]
         groups = sample.groups([feature.name for feature in used])
     most = max(1, terms.training_rows // len(groups))
-    learned = _Learned(task, sample, groups, used, most, terms, leaks)
+    seats = seat_guests(guests, groups, [feature.name for feature in used])
+    learned = _Learned(task, sample, groups, used, most, terms, leaks, seats)
     challenger = learned.fit(streams)
     comparison = learned.compare(challenger, incumbent)
     verdict = registry.judge(
@@ -178,6 +183,7 @@ class _Learned:
     most: int
     terms: Terms
     leaks: Mapping[str, float]
+    seats: Seats
 
     @property
     def names(self) -> list[str]:
@@ -190,7 +196,8 @@ class _Learned:
         """Compare the candidates on later days, fit and calibrate the best."""
         name = f"{self.task.name}/{self.task.subject}"
         own = Streams(int(streams.generator(name).integers(2**31 - 1)))
-        learned, makers = self.thinned(self.groups), pick_candidates(self.terms.candidates)
+        learned = self.thinned(self.groups)
+        makers = pick_candidates(self.terms.candidates) | dict(self.seats.makers)
         fitted, choice = train(
             learned, kind=self.task.name, names=self.names, streams=own, makers=makers
         )
@@ -257,6 +264,7 @@ class _Learned:
                 "protected": sorted({*self.terms.protected, *self.terms.attributes}),
                 "allowed": list(self.terms.allowed),
             },
+            "guests": list(self.seats.said),
             "warnings": _warnings(challenger.validation, self.leaks),
         }
 
