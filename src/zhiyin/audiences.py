@@ -23,7 +23,7 @@ from zhiyin.audience import (
     next_change,
     overlaps,
 )
-from zhiyin.audience.check import check, resolve
+from zhiyin.audience.check import check, check_lists, resolve
 from zhiyin.audience.fields import PRODUCTS
 from zhiyin.audience.formula import SNAPSHOTS
 from zhiyin.audience.ledger import (
@@ -35,11 +35,12 @@ from zhiyin.audience.ledger import (
     remove_audience,
 )
 from zhiyin.audience.read import last_snapshot, tables_for
+from zhiyin.audience.rule import LOOK_ALIKE, Upload
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
 from zhiyin.core.protocols import Vault
-from zhiyin.person.find import find_person
+from zhiyin.person.find import find_people, find_person
 from zhiyin.person.rows import last_day
 from zhiyin.profile.ledger import ACTIVE, list_tags
 from zhiyin.profile.lineage import Source, in_order, made_from
@@ -76,6 +77,22 @@ def check_tags(store: WorkspaceStore, name: str, audiences: Mapping[str, Rule]) 
     in_order(tags, audiences)
 
 
+def list_of(store: WorkspaceStore, vault: Vault, customers: Sequence[str]) -> Upload:
+    """The list of those whom the identifiers name: the source's ids, e-mails, phones or ours.
+
+    Only our ids are kept. Who is named by nobody's identifier, or by several people's, is left out.
+
+    Raises
+    ------
+    NotFound
+        If no identifier names one customer.
+    """
+    known = sorted({one for one in find_people(store, vault, customers) if one is not None})
+    if not known:
+        raise NotFound("the list names no customer", hint="give the source's ids or ours")
+    return Upload(tuple(known))
+
+
 @dataclass(frozen=True)
 class Audiences:
     """The audiences of a workspace, as of a day."""
@@ -97,6 +114,7 @@ class Audiences:
         """
         rules = self.rules() | {name: rule}
         check(rule, vocabulary=self.vocabulary())
+        check_lists(rule, rules)
         resolve(rule, rules, name=name)
         check_tags(self.store, name, rules)
         with transaction(self.store.ledger) as connection:
@@ -140,7 +158,7 @@ class Audiences:
         return Vocabulary(
             tags={*tags, *kept, *(tag.name for tag in TAGS)},
             segments={(row[c.SCHEME], row[c.SEGMENT]) for row in groups.to_pyarrow().to_pylist()},
-            tasks=set(tasks.to_pylist()),
+            tasks={*tasks.to_pylist(), LOOK_ALIKE},
         )
 
     def preview(self, rule: Rule, *, n: int = 10) -> Preview:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -31,18 +31,19 @@ HERE = Path()
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="File with the rule, JSON.")],
+    file: Annotated[
+        Path, typer.Argument(help="File with the rule, JSON; or .txt: a customer a line.")
+    ],
     name: Annotated[str, typer.Option(help="Its name; none: the file's.")] = "",
     kind: Annotated[
         str, typer.Option(help="scheduled (every turn), static (once) or live (each event).")
     ] = "scheduled",
     workspace: Folder = HERE,
 ) -> None:
-    """Check a rule and keep it; the next turn asks it."""
+    """Check a rule, or a list of customers, and keep it; the next turn asks it."""
     with _open(workspace, write=True) as shop:
-        made = _audiences(shop, None).add(
-            name or file.stem, _read_rule(file), kind=kind, by="command line"
-        )
+        rule = _read_list(shop, file) if file.suffix == ".txt" else _read_rule(file)
+        made = _audiences(shop, None).add(name or file.stem, rule, kind=kind, by="command line")
     typer.echo(f"{made.name}: version {made.version}, {made.kind}")
 
 
@@ -104,6 +105,32 @@ def explain(
         typer.echo(f"若无新行为，{change} 会改变" if change else "若无新行为，不会改变")
     else:
         typer.echo(f"changes on {change} if nothing happens" if change else "time changes nothing")
+
+
+@app.command("look-alike")
+def look_alike(
+    seed: Annotated[str, typer.Argument(help="Name of the audience of good customers.")],
+    size: Annotated[int | None, typer.Option(help="How many are wanted.")] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Which share of the other customers; none: 0.05.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Keep them as an audience of this name.")] = "",
+    sample: Annotated[int, typer.Option(min=0, help="How many ids to show.")] = 5,
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="en or zh.")] = "en",
+    as_of: AsOf = None,
+    workspace: Folder = HERE,
+) -> None:
+    """More people like those of an audience: who, how well that can be said, and why."""
+    from zhiyin.lookalikes import look_alike
+
+    with _open(workspace, write=bool(name)) as shop:
+        found = look_alike(
+            _audiences(shop, as_of), shop.settings, seed, size=size, share=share, name=name,
+            by="command line", sample=sample, language=lang,
+        )  # fmt: skip
+    typer.echo(found["text"])
+    if kept := found["kept"]:
+        typer.echo(f"{kept['name']}: version {kept['version']}, {kept['kind']}")
 
 
 @app.command()
@@ -180,12 +207,26 @@ def _audiences(shop: Workspace, as_of: datetime | None) -> Audiences:
 def _read_rule(file: Path) -> Rule:
     from zhiyin.audience import parse
 
+    return parse(_read(file))
+
+
+def _read_list(shop: Workspace, file: Path) -> Rule:
+    from zhiyin.audiences import list_of
+
+    text = _read(file).decode("utf-8-sig", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = list_of(shop.store, shop.vault, lines)
+    typer.echo(f"{len(lines)} lines name {len(found.customers)} customers", err=True)
+    return found
+
+
+def _read(file: Path) -> bytes:
     try:
-        return parse(file.read_bytes())
+        return file.read_bytes()
     except OSError as error:
         raise InputError(
             f"{file.name} cannot be read: {error.strerror}",
-            hint="give a file that holds the rule as JSON",
+            hint="give a file that holds the rule as JSON, or a list as .txt",
         ) from error
 
 

@@ -12,6 +12,7 @@ from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.audience import parse
 from zhiyin.audience.rule import schema
 from zhiyin.audiences import Audiences, usual_day
+from zhiyin.lookalikes import look_alike
 
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -47,6 +48,21 @@ class OnePerson(BaseModel):
     as_of: date | None = Field(None, description="day; none: the last that was computed")
 
 
+class Alike(BaseModel):
+    """How many people like those of an audience are wanted, and whether to keep them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int | None = Field(None, ge=1, le=2**53, description="how many are wanted")
+    share: float | None = Field(
+        None, gt=0, le=1, description="which share of the other customers; none: 0.05"
+    )
+    name: str = Field("", max_length=80, description="keep them as an audience of this name")
+    sample: int = Field(10, ge=0, le=1000, description="how many ids to show")
+    language: Literal["en", "zh"] = "en"
+    as_of: date | None = Field(None, description="day; none: the last that was computed")
+
+
 def list_all(request: Request) -> list[dict[str, Any]]:
     """The audiences that hold, with the size of their last evaluation."""
     return _audiences(request).listed()
@@ -75,6 +91,15 @@ def explain(request: Request, name: str, person: OnePerson) -> dict[str, Any]:
     """Whether a customer is in, why, and until when if nothing happens."""
     asked = _audiences(request, person.as_of)
     return asked.explain(name, person.customer, language=person.language)
+
+
+def alike(request: Request, name: str, asked: Alike) -> dict[str, Any]:
+    """More people like those of an audience: who, how well that can be said, and why."""
+    return look_alike(
+        _audiences(request, asked.as_of), workspace_of(request).settings, name, size=asked.size,
+        share=asked.share, name=asked.name, by=caller_of(request).name, sample=asked.sample,
+        language=asked.language,
+    )  # fmt: skip
 
 
 def changes(
@@ -106,4 +131,5 @@ ROUTES = (
     Route("GET", "/v1/admin/audiences/{name}", "audience:read", show),
     Route("PUT", "/v1/admin/audiences/{name}", "audience:write", put),
     Route("POST", "/v1/admin/audiences/{name}/explain", "people:read", explain),
+    Route("POST", "/v1/admin/audiences/{name}/look-alike", "audience:write", alike),
 )

@@ -217,6 +217,27 @@ def _wrong(where: str, said: str, reason: str, hint: str) -> InvalidRule:
     return InvalidRule(f"{where}: {said}", reason=reason, where=where, hint=hint)
 
 
+def lists_of(rule: r.Rule) -> set[str]:
+    """The audiences whose look-alikes the rule asks for."""
+    return {
+        leaf.subject
+        for _, leaf in r.leaves(rule)
+        if isinstance(leaf, r.Score) and leaf.task == r.LOOK_ALIKE
+    }
+
+
+def check_lists(rule: r.Rule, audiences: Collection[str]) -> None:
+    """Refuse a rule that asks for the look-alikes of an audience that does not exist.
+
+    Raises
+    ------
+    InvalidRule
+        With the audiences that there are.
+    """
+    for name in sorted(lists_of(rule)):
+        _known(name, audiences, "$", "audience", "unknown_audience")
+
+
 def resolve(rule: r.Rule, audiences: Mapping[str, r.Rule], *, name: str | None = None) -> r.Rule:
     """The rule with the rules of the audiences it names, and of those that they name.
 
@@ -225,7 +246,8 @@ def resolve(rule: r.Rule, audiences: Mapping[str, r.Rule], *, name: str | None =
     Raises
     ------
     InvalidRule
-        If an audience does not exist, or audiences name each other in a circle.
+        If an audience does not exist, or audiences name each other in a circle. Asking for the
+        look-alikes of an audience names it too.
     """
     return _resolve(rule, audiences, (name,) if name else ())
 
@@ -237,6 +259,8 @@ def _resolve(rule: r.Rule, audiences: Mapping[str, r.Rule], above: tuple[str, ..
         return r.Or(tuple(_resolve(inner, audiences, above) for inner in rule.rules))
     if isinstance(rule, r.Not):
         return r.Not(_resolve(rule.rule, audiences, above))
+    if isinstance(rule, r.Score) and rule.task == r.LOOK_ALIKE and rule.subject in audiences:
+        _resolve(r.Audience(rule.subject), audiences, above)  # refuses a circle
     if not isinstance(rule, r.Audience):
         return rule
     if rule.name in above:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.audience.check import lists_of
 from zhiyin.audience.rule import Audience, Rule, dump, leaves, parse
 from zhiyin.core.columns import CUSTOMER_ID
 from zhiyin.core.errors import InvalidParameter, NotFound
@@ -70,13 +71,14 @@ def remove_audience(connection: sa.Connection, name: str, *, by: str, now: datet
     NotFound
         If there is none of this name.
     InvalidParameter
-        If another audience names it.
+        If another audience names it, or asks for its look-alikes.
     """
     held = find_audience(connection, name)
     users = [
         one.name
         for one in list_audiences(connection)
-        if any(isinstance(leaf, Audience) and leaf.name == name for _, leaf in leaves(one.rule))
+        if name in lists_of(one.rule)
+        or any(isinstance(leaf, Audience) and leaf.name == name for _, leaf in leaves(one.rule))
     ]
     if users:
         raise InvalidParameter(

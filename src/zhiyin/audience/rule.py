@@ -25,6 +25,8 @@ Scalar = str | int | float | bool
 Value = str | int | float | bool | tuple[str | int | float | bool, ...] | None
 Fact = Literal["order_lines", "orders", "events", "item_events", "touches", "texts"]
 
+LOOK_ALIKE = "look_alike"
+"""Task of scores that say how like the people of an audience, their subject, somebody is."""
 MAX_DAYS = 36_500
 MAX_DEPTH = 40
 

@@ -53,9 +53,10 @@ def sentence(leaf: r.Leaf, answers: Answers) -> Words:
         got = answers(f.Scored(leaf.task, leaf.subject, leaf.column))
         en, zh = _OPS[leaf.op]
         task = f"{leaf.task}:{leaf.subject}" if leaf.subject else leaf.task
+        zh_task = f"与受众 {leaf.subject} 相似" if leaf.task == r.LOOK_ALIKE else task
         return (
             f"{leaf.column} of {task} is {_shown(got, 'none')}, asked: {en} {leaf.value}",
-            f"{task} 的{_zh(leaf.column)}为 {_shown(got, '无')}，要求{zh} {leaf.value}",
+            f"{zh_task} 的{_zh(leaf.column)}为 {_shown(got, '无')}，要求{zh} {leaf.value}",
         )
     if isinstance(leaf, r.Tag):
         asked = f" = {', '.join(leaf.values)}" if leaf.values else ""

@@ -342,9 +342,9 @@ SCORES = Table(
     (c.AS_OF_ON, c.TASK, c.SUBJECT, c.CUSTOMER_ID),
     (
         _DAY, CUSTOMER,
-        req(c.TASK, "string", "response, next_purchase, churn, category_affinity, p_alive, "
-            "expected_purchases or value"),
-        req(c.SUBJECT, "string", "campaign or category, or empty"),
+        req(c.TASK, "string", "response, next_purchase, churn, category_affinity, look_alike, "
+            "p_alive, expected_purchases or value"),
+        req(c.SUBJECT, "string", "campaign, category or seed audience, or empty"),
         req(c.SCORE, "float64", "a probability; purchase days expected; value in minor units"),
         req(c.RANK, "int64", "1 = highest; ties by id"),
         col(c.EXPECTED_PROFIT_MINOR, "float64", "expected margin if she responds", "minor units"),
@@ -370,8 +370,8 @@ MODELS = Table(
     "models", "derived", "Fitted models of a day: what restores them, and their cards.",
     "understand.models", (c.AS_OF_ON, c.TASK, c.SUBJECT),
     (
-        _DAY, req(c.TASK, "string", "response, next_purchase, churn, category_affinity or value"),
-        req(c.SUBJECT, "string", "campaign or category, or empty"),
+        _DAY, req(c.TASK, "string", "as in scores; value stands for all that it gives"),
+        req(c.SUBJECT, "string", "campaign, category or seed audience, or empty"),
         req(c.MODEL, "string", "kind of model"), req(c.MODEL_VERSION, "string", "artifact hash"),
         req(c.ARTIFACT, "binary", "JSON and arrays; never a pickle"),
         req(c.CARD, "json", "model card: data, validation, effects, warnings"),

@@ -23,6 +23,7 @@ from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
 from zhiyin.understand.predict import artifact, labels, response
 from zhiyin.understand.predict.job import Facts, register, score_tasks
+from zhiyin.understand.predict.lookalike_job import score_alike
 from zhiyin.understand.predict.training import Scored
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
@@ -67,6 +68,8 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         days = _purchase_days(ctx, facts["order_lines"])
         _respond(ctx, config, facts, found)
         _predict(ctx, config, facts["order_lines"], days, found)
+        for scored in score_alike(ctx, config):
+            _keep(ctx, scored, found)
         _value(ctx, config, days, found)
         _segment(ctx, config, found)
         _search(ctx, facts["order_lines"], found)

@@ -8,6 +8,7 @@ from zhiyin.core.values import Estimate
 from zhiyin.understand.predict.scaling import sigmoid
 
 BINS = 10
+Z95 = 1.959964
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -80,27 +81,30 @@ def best_first(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return np.lexsort((ids, -scores))
 
 
-def auc_delong(labels: np.ndarray, scores: np.ndarray, *, value: float | None = None) -> Estimate:
+def auc_delong(
+    labels: np.ndarray, scores: np.ndarray, *, value: float | None = None, z: float = Z95
+) -> Estimate:
     """AUC with its 95 % interval after DeLong, DeLong and Clarke-Pearson (1988), in log-odds.
 
     The placements are read from ranks (Sun and Xu 2014), so a million rows take a second. A `value`
-    (the mean of folds) takes the interval of all rows together around itself.
+    (the mean of folds) takes the interval of all rows together around itself. `z` is the normal
+    quantile; a larger one makes the intervals of many columns hold together.
     """
     value = auc(labels, scores) if value is None else value
     if np.isnan(value):
         return Estimate(0.5, 0.0, 1.0, len(labels), "one_class")
     high, low = scores[labels == 1], scores[labels == 0]
-    below, above = _placements(high, low), 1 - _placements(low, high)
+    below, above = placements(high, low), 1 - placements(low, high)
     variance = sum(float(part.var(ddof=1)) / len(part) for part in (below, above) if len(part) > 1)
     if variance == 0 or min(value, 1 - value) < 1e-9:
         return Estimate(value, value, value, len(labels), "zero_variance")
     middle = np.log(value / (1 - value))
-    reach = 1.959964 * np.sqrt(variance) / (value * (1 - value))
+    reach = z * np.sqrt(variance) / (value * (1 - value))
     ends = sigmoid(middle + np.array([-reach, reach]))
     return Estimate(value, float(ends[0]), float(ends[1]), len(labels))
 
 
-def _placements(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+def placements(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Share of `others` that each score is above, ties counted half."""
     ordered = np.sort(others)
     left = np.searchsorted(ordered, scores, side="left")
