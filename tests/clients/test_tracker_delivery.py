@@ -112,8 +112,10 @@ def test_signing_out_in_one_tab_holds_in_the_other(visitor, gate):
     first = visitor.open(**QUIET)
     second = visitor.open(**QUIET)
     first.evaluate("zhiyin('identify', 'u-1')")
+    second.wait_for_function("localStorage['zhiyin.user'] === 'u-1'")  # in the browser's own time
     track(second, "Signed in")
     first.evaluate("zhiyin('reset')")
+    second.wait_for_function("!localStorage['zhiyin.user']")
     track(second, "Signed out")
     events = acknowledged(gate.wait_for_events(3)).values()
     users = {event.get("event"): event.get("userId") for event in events}
