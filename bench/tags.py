@@ -198,7 +198,7 @@ def main() -> None:
         rows={"customers": people, "tags": tagged},
         figures=figures,
         goals={
-            "persona_cpu_s": at_most(30.0),
+            "persona_cpu_s": at_most(20.0),
             "coverage_cpu_s": at_most(20.0),
             "random_told_ranks_n10": at_most(0.1),
             "random_told_ranks_n30": at_most(0.1),

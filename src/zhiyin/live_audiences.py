@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from zhiyin.audience import Rule, compile_many, dump
 from zhiyin.audience.check import resolve
+from zhiyin.audience.due import due
 from zhiyin.audience.fields import PRODUCTS
 from zhiyin.audience.formula import SNAPSHOTS
 from zhiyin.audience.ledger import LIVE, Stored, list_audiences, tell_changes
-from zhiyin.audience.live import due
 from zhiyin.audience.moment import moment_of
 from zhiyin.audience.read import last_snapshot, table_names, tables_for
 from zhiyin.core import columns as c
