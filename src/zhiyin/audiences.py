@@ -27,12 +27,14 @@ from zhiyin.audience.check import check, check_lists, resolve
 from zhiyin.audience.fields import PRODUCTS
 from zhiyin.audience.formula import SNAPSHOTS
 from zhiyin.audience.ledger import (
+    LIVE,
     Stored,
     add_audience,
     find_audience,
     list_audiences,
     read_changes,
     remove_audience,
+    told_members,
 )
 from zhiyin.audience.read import last_snapshot, tables_for
 from zhiyin.audience.rule import LOOK_ALIKE, Upload
@@ -224,12 +226,18 @@ class Audiences:
         }
 
     def listed(self) -> list[dict[str, Any]]:
-        """The audiences that hold, with the size of the last evaluation."""
+        """The audiences that hold, with the size of the last evaluation; of live ones who was told
+        to be in."""
         with reading(self.store.ledger) as connection:
             stored = list_audiences(connection)
+            told = {
+                (one.name, one.evaluated_on): len(told_members(connection, one.name))
+                for one in stored
+                if one.kind == LIVE
+            }
         members = self.store.read("audience_members")
         counted = members.group_by([c.AS_OF_ON, c.AUDIENCE]).agg(n=members.count()).to_pyarrow()
-        sizes = {(row[c.AUDIENCE], row[c.AS_OF_ON]): row["n"] for row in counted.to_pylist()}
+        sizes = {(row[c.AUDIENCE], row[c.AS_OF_ON]): row["n"] for row in counted.to_pylist()} | told
         return [
             {
                 "name": one.name, "version": one.version, "kind": one.kind,

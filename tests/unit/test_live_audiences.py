@@ -10,6 +10,7 @@ import pytest
 from zhiyin.app import Workspace
 from zhiyin.audience import parse
 from zhiyin.audience.ledger import add_audience, read_changes, remove_audience
+from zhiyin.audiences import Audiences
 from zhiyin.collect.received import Received, pack
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
@@ -78,6 +79,8 @@ def test_who_does_something_enters_and_leaves_when_it_leaves_the_window(shop):
     (done,) = refresh(shop)
     assert (done.name, done.asked, done.entered, done.left) == ("seen", 1, 1, 0)
     assert refresh(shop) == []  # nothing new, and no time has passed
+    (listed,) = Audiences(shop.store, shop.vault, shop.clock, NOW.date()).listed()
+    assert (listed["kind"], listed["size"]) == ("live", 1)
     shop.clock.at = datetime(2026, 3, 3, 23, 59, tzinfo=UTC)
     (done,) = refresh(shop)
     assert (done.entered, done.left) == (0, 0)
