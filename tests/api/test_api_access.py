@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -118,3 +120,10 @@ def test_only_the_hash_of_a_key_is_kept(served):
 def test_a_key_needs_a_name_and_a_known_role(served, name, role):
     with pytest.raises(InvalidParameter):
         make_key(served[0].store, name, role, clock=served[0].clock)
+
+
+def test_a_server_that_only_collects_loads_no_learning_library():
+    heavy = {"sklearn", "lightgbm", "onnxruntime"}
+    asked = f"import sys, zhiyin.api.server; print(*({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -12,7 +12,6 @@ from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.audience import parse
 from zhiyin.audience.rule import schema
 from zhiyin.audiences import Audiences, usual_day
-from zhiyin.lookalikes import look_alike
 
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -95,6 +94,8 @@ def explain(request: Request, name: str, person: OnePerson) -> dict[str, Any]:
 
 def alike(request: Request, name: str, asked: Alike) -> dict[str, Any]:
     """More people like those of an audience: who, how well that can be said, and why."""
+    from zhiyin.lookalikes import look_alike
+
     return look_alike(
         _audiences(request, asked.as_of), workspace_of(request).settings, name, size=asked.size,
         share=asked.share, name=asked.name, by=caller_of(request).name, sample=asked.sample,

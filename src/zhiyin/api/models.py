@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from zhiyin.api.access import Route, caller_of, workspace_of
-from zhiyin.models import Models
-from zhiyin.understand.predict.guests import Guest
+
+if TYPE_CHECKING:
+    from zhiyin.models import Models
 
 
 class Wanted(BaseModel):
@@ -73,6 +74,8 @@ def rollback(request: Request, task: str, back: Back) -> dict[str, Any]:
 
 
 def _models(request: Request) -> Models:
+    from zhiyin.models import Models
+
     shop = workspace_of(request)
     return Models(shop.store, shop.clock, shop.settings.understand.promotion)
 
@@ -84,6 +87,8 @@ def list_guests(request: Request) -> list[dict[str, Any]]:
 
 def bring_in(request: Request, task: str, name: str, guest: Brought) -> dict[str, Any]:
     """Let a model made elsewhere compete in its task from the next turn on."""
+    from zhiyin.understand.predict.guests import Guest
+
     made = Guest(name, guest.content, guest.features, guest.learned_until)
     _models(request).bring_in(made, task, guest.subject, by=caller_of(request).name)
     return {"task": task, "subject": guest.subject, "name": name}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from zhiyin.api.access import Route, workspace_of
 from zhiyin.audiences import usual_day
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.personas import Personas, group_of, parse_group
+
+if TYPE_CHECKING:
+    from zhiyin.personas import Personas
 
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -44,6 +46,8 @@ class OfCustomer(BaseModel):
 
 def of_group(request: Request, asked: OfGroup) -> dict[str, Any]:
     """What sets a group apart from everyone else, or from another group."""
+    from zhiyin.personas import group_of, parse_group
+
     group = group_of(asked.audience, asked.segment, asked.tag, asked.customers)
     if group is None:
         raise InvalidParameter("no group is named", hint="audience, segment, tag or customers")
@@ -58,6 +62,8 @@ def of_customer(request: Request, asked: OfCustomer) -> dict[str, Any]:
 
 
 def _personas(request: Request, as_of: date | None) -> Personas:
+    from zhiyin.personas import Personas
+
     shop = workspace_of(request)
     store = shop.store.pinned(shop.store.versions())
     return Personas(store, shop.vault, as_of or usual_day(store, shop.clock, shop.default_day))
