@@ -26,6 +26,7 @@ _line = st.fixed_dictionaries(
         "amount": st.integers(-500, 5000),
         "product": st.sampled_from(["p1", "p2", "p3", None]),
         "coupon": st.sampled_from([0, 50]),
+        "discount": st.sampled_from([0, 70]),
     }
 )
 _touch = st.tuples(
@@ -57,7 +58,7 @@ def rows_of(shop: GrowingShop, day: date, made: dict) -> dict[str, list[dict]]:
         shop.line(
             one["who"], one["order"], at(one["when"]), kind=one["kind"],
             amount_base_minor=one["amount"], product_id=one["product"],
-            coupon_base_minor=one["coupon"],
+            coupon_base_minor=one["coupon"], discount_base_minor=one["discount"],
         )
         for one in made["lines"]
     ]  # fmt: skip
@@ -74,8 +75,13 @@ def base(shop: GrowingShop) -> dict[str, list[dict]]:
     lines, touches, steps = [], [], []
     for place, who in enumerate(PEOPLE):
         for days in BACK[place::3]:
-            when = moment(FIRST - timedelta(days=days + 1), 12)
-            lines.append(shop.line(who, f"{who}{days}", when, product_id=f"p{1 + days % 2}"))
+            when = moment(FIRST - timedelta(days=days + 1), (1.5, 2.5, 12, 22.99)[place % 4])
+            lines.append(
+                shop.line(
+                    who, f"{who}{days}", when, product_id=f"p{1 + days % 2}",
+                    discount_base_minor=days * place,
+                )
+            )  # fmt: skip
         touches.append(shop.touch(who, "planned", moment(FIRST - timedelta(days=91), 9)))
         steps.append(shop.step(who, moment(FIRST - timedelta(days=30 + place), 9)))
     return {"order_lines": lines, "touches": touches, "events": steps}

@@ -374,7 +374,7 @@ CAMPAIGN_FEATURES: tuple[Feature, ...] = (
 
 @dataclass(frozen=True)
 class Moment:
-    """What a feature that changes with every day is finished from; kept beside the features."""
+    """What features that change as days go by are finished from; kept beside the features."""
 
     name: str
     type: Literal["timestamp", "int64"]
@@ -392,4 +392,13 @@ MOMENTS: tuple[Moment, ...] = (
     Moment("visited_at", "timestamp", "last step of a visit"),
     Moment("viewed_at", "timestamp", "last product viewed"),
     Moment("added_at", "timestamp", "last product put into the cart"),
+    Moment("orders_60d", "int64", "orders, last 60 days"),
+    Moment("revenue_60d", "int64", "revenue, net, last 60 days"),
+    Moment("gross_90d", "int64", "list price of what she bought, last 90 days"),
+    Moment("discount_90d", "int64", "shop discounts on it, last 90 days"),
+    Moment("mornings", "int64", "orders from 5 to 11, last 365 days"),
+    Moment("afternoons", "int64", "orders from 11 to 17, last 365 days"),
+    Moment("evenings", "int64", "orders from 17 to 22, last 365 days"),
+    Moment("weekends", "int64", "orders on Saturday or Sunday, last 365 days"),
+    Moment("scattered", "int64", "orders with lines of several local days"),
 )

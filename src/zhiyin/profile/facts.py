@@ -38,7 +38,7 @@ class Facts:
     products: ibis.Table  # what `_products` gives
     items: ibis.Table  # lines of kind `item` by `customer_id`, of the columns of `visible.COLUMNS`
     bought: ibis.Table  # what `_bought` gives
-    receipts: ibis.Table  # what `_receipts` gives
+    receipts: ibis.Table  # what `receipts` gives, by `who`
     places: ibis.Table | None  # departments of the whole shop: name, `place` from 0; None: find
     variety: ibis.Table  # `who`, `since`, `products` bought for the first time, `lines`
     browsing: Browsing | None  # None where no events are given
@@ -92,31 +92,38 @@ def gather(
         products=products,
         items=items,
         bought=bought,
-        receipts=keep(_receipts(known, customers, days)),
+        receipts=keep(receipts(_numbered(known, customers), "who", days=days)),
         places=places,
         variety=_variety(bought, days),
         browsing=gather_browsing(tables, days, customers),
     )
 
 
-def _receipts(known: ibis.Table, customers: ibis.Table, days: Days) -> ibis.Table:
+def receipts(known: ibis.Table, key: str, *, days: Days) -> ibis.Table:
     """One row per order of a customer and first day that sees the lines, returns apart.
 
     Money is counted on `item` and `return` lines; coupons also on lines of quantity 0, where some
     tills book them.
 
+    Parameters
+    ----------
+    known
+        Order lines of known customers, of the columns of `visible.COLUMNS`, and `since`.
+    key
+        Column that tells customers apart.
+
     Returns
     -------
-    `who`, `order_id`, `returned` (bool), `since`, `at` (first moment), `local` (the same on the
-    shop's clocks), `amount`, `gross`, `discount`, `coupon` (minor units), `units`, `lines` (of
-    items), `store_id`.
+    `key`, `order_id`, `returned` (bool), `since`, `at` (first moment), `local` (the same on the
+    shop's clocks), `scattered` (whether its last line is of a later local day), `amount`, `gross`,
+    `discount`, `coupon` (minor units), `units`, `lines` (of items), `store_id`.
     """
     item = _[c.KIND] == "item"
     product = _[c.KIND].isin(["item", "return"])
-    known = known.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
     known = known.mutate(returned=known[c.KIND] == "return")
-    made = group_by_since(known, "who", c.ORDER_ID, "returned", days=days)(
+    made = group_by_since(known, key, c.ORDER_ID, "returned", days=days)(
         at=_[c.SOLD_AT].min(),
+        last=_[c.SOLD_AT].max(),
         amount=_[c.AMOUNT_BASE_MINOR].sum(where=product),
         gross=_[c.GROSS_BASE_MINOR].sum(where=item),
         discount=_[c.DISCOUNT_BASE_MINOR].sum(where=item),
@@ -126,11 +133,19 @@ def _receipts(known: ibis.Table, customers: ibis.Table, days: Days) -> ibis.Tabl
         store_id=_[c.STORE_ID].min(),
     )
     money = ("amount", "gross", "discount", "coupon")
+    clock = {"zone": days.zone, "first": _CLOCK_FROM, "last": days.as_of[-1]}
+    local = local_time(made["at"], **clock)
+    later = local_time(made["last"], **clock).date() > local.date()
     return made.mutate(
         **{name: made[name].fill_null(0).cast("int64") for name in money},
         lines=made.lines.cast("int64"),
-        local=local_time(made["at"], zone=days.zone, first=_CLOCK_FROM, last=days.as_of[-1]),
-    )
+        local=local,
+        scattered=ibis.ifelse(made["last"] > made["at"], later, ibis.literal(value=False)),
+    ).drop("last")
+
+
+def _numbered(rows: ibis.Table, customers: ibis.Table) -> ibis.Table:
+    return rows.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
 
 
 def group_by_since(rows: ibis.Table, *keys: str, days: Days) -> Callable[..., ibis.Table]:
@@ -182,7 +197,7 @@ def _bought(
     """
     bought = items.filter(items[c.PRODUCT_ID].notnull())
     # numbered before they are grouped: what is compared and kept is then short
-    bought = bought.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
+    bought = _numbered(bought, customers)
     numbers = products.select(c.PRODUCT_ID, "what").distinct()
     bought = bought.left_join(numbers, c.PRODUCT_ID)
     other = ibis.ifelse(bought.what.isnull(), bought[c.PRODUCT_ID], ibis.null("string"))
@@ -192,8 +207,7 @@ def _bought(
 
 
 def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
-    numbered = touches.inner_join(customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)
-    return numbered.select(*touches.columns, "who")
+    return _numbered(touches, customers).select(*touches.columns, "who")
 
 
 def _variety(bought: ibis.Table, days: Days) -> ibis.Table:

@@ -1,7 +1,7 @@
 """The features of a day from those of a day before: equal to computing them anew, in less time.
 
-Between two days most customers do nothing, and nothing of theirs leaves a window. Their features
-are those of the day before, but for the days since something happened, which are finished from
+Between two days most customers do nothing. Their features are those of the day before, less what
+left a window (`leaving`), and but for the days since something happened: both are finished from
 moments kept beside the features. Everyone else is *touched* and computed in full, from her own rows
 alone.
 """
@@ -14,12 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import ibis
+from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import FEATURES, MOMENTS
 from zhiyin.core.tables import table as table_of
+from zhiyin.profile.browsing import TABLES
 from zhiyin.profile.facts import Keep, gather
 from zhiyin.profile.features import DECIMALS, build_days
+from zhiyin.profile.leaving import BROWSING_DAYS, rows_leaving, take_away
 from zhiyin.profile.purchases import recencies
 from zhiyin.profile.response import rate_of
 from zhiyin.profile.visible import BACK_DAYS, COLUMNS, Days, days_since
@@ -41,7 +44,10 @@ def newly_seen(rows: ibis.Table, name: str, days: Days) -> ibis.Table:
 
 
 def touched(
-    tables: Mapping[str, ibis.Table], added: Mapping[str, ibis.Table], days: Days
+    tables: Mapping[str, ibis.Table],
+    added: Mapping[str, ibis.Table],
+    before: ibis.Table,
+    days: Days,
 ) -> ibis.Table:
     """Customers whose features may change otherwise than by the passing of days.
 
@@ -52,13 +58,16 @@ def touched(
     added
         Of the same tables the rows that were added since the first day's features were made, as
         the second day sees them.
+    before
+        Features and moments of the first day.
     days
         The day whose features are known, and the one to compute.
 
     Returns
     -------
-    `customer_id`, one row each: who has a row that was added or is newly seen, a row in a local day
-    that leaves a window, or a purchase of a product that is described anew.
+    `customer_id`, one row each: who has a row that was added or is newly seen, an event that leaves
+    a window, a purchase that does and receipts scattered over days, or a purchase of a product that
+    is described anew.
     """
     found = []
     for name in _ROWS:
@@ -66,9 +75,12 @@ def touched(
             continue
         rows = tables[name]
         found += [newly_seen(rows, name, days), added[name]]
-        if name != "customers":
-            found += _leaving(rows, table_of(name).time, days)
+        if name in TABLES:
+            found.append(rows_leaving(rows, name, days, windows=BROWSING_DAYS))
     lines = tables["order_lines"]
+    scattered = before.filter(before.scattered > 0)
+    gone = rows_leaving(lines, "order_lines", days, windows=BACK_DAYS)
+    found.append(scattered.semi_join(gone, c.CUSTOMER_ID))
     described = newly_described(tables, added, days)
     found.append(lines.semi_join(described, c.PRODUCT_ID))
     ids = ibis.union(*(rows.select(c.CUSTOMER_ID) for rows in found), distinct=True)
@@ -141,41 +153,60 @@ def build_touched(
     theirs = dict(tables)
     for name in _ROWS:
         if name in tables:
-            rows = tables[name]
-            wanted = dict.fromkeys((*COLUMNS[name], *_times(rows, name)))
             # read once, not for everything that is made of them
-            theirs[name] = keep(rows.semi_join(people, c.CUSTOMER_ID).select(*wanted))
+            rows = tables[name].semi_join(people, c.CUSTOMER_ID)
+            theirs[name] = keep(rows.select(*COLUMNS[name]))
     facts = gather(theirs, days, starts=starts, keep=keep, places=places)
     return build_days(facts, moments=True)
 
 
-def next_day(before: ibis.Table, made: ibis.Table, people: ibis.Table, *, days: Days) -> ibis.Table:
+def next_day(
+    before: ibis.Table,
+    made: ibis.Table,
+    people: ibis.Table,
+    *,
+    gone: Sequence[ibis.Table],
+    mean: float,
+    days: Days,
+) -> ibis.Table:
     """Features and moments of everyone on the second day of `days`.
 
     Parameters
     ----------
     before
         Features and moments of the first day.
+    gone
+        Sums by customer of what leaves the windows; see `leaving`.
+    mean
+        The shop's response rate: what `response_sums` gives.
     made
         Those of the touched on the second day: what `build_touched` gives.
     people
         `customer_id` of the touched.
     """
-    rest = _pass_days(before.anti_join(people, c.CUSTOMER_ID), days=days)
+    rest = take_away(before.anti_join(people, c.CUSTOMER_ID), *gone)
+    rest = _pass_days(rest, days=days)
     everyone = rest.union(made.select(*rest.columns))
-    sums = everyone.agg(
-        responded=everyone.campaigns_responded.sum(), campaigns=everyone.campaigns_count.sum()
+    rate = rate_of(everyone.campaigns_responded, everyone.campaigns_count, mean)
+    known = everyone.campaigns_count > 0
+    rate = ibis.ifelse(known, rate.cast("float64").round(DECIMALS), ibis.null("float64"))
+    return everyone.mutate(response_rate=rate).select(*everyone.columns)
+
+
+def response_sums(before: ibis.Table, made: ibis.Table, people: ibis.Table) -> ibis.Table:
+    """Responses of everyone to campaigns and contacts by campaigns, as one row: their ratio is
+    the shop's mean.
+    """
+    names = ("campaigns_responded", "campaigns_count")
+    rest = before.anti_join(people, c.CUSTOMER_ID).select(*names)
+    return rest.union(made.select(*names)).agg(
+        responded=_.campaigns_responded.sum().cast("int64"),
+        campaigns=_.campaigns_count.sum().cast("int64"),
     )
-    together = everyone.cross_join(sums)
-    mean = together.responded / together.campaigns.nullif(0)
-    rate = rate_of(together.campaigns_responded, together.campaigns_count, mean)
-    rate = rate.round(DECIMALS)
-    rate = ibis.ifelse(together.campaigns_count > 0, rate, ibis.null("float64"))
-    return together.mutate(response_rate=rate).select(*everyone.columns)
 
 
 def _pass_days(before: ibis.Table, *, days: Days) -> ibis.Table:
-    """The same customers on the second day, if nothing but the days went by."""
+    """The same customers on the second day: days went by."""
     t = before.mutate(start=ibis.literal(days.start(1)))
     changed = recencies(t) | {
         "contact_recency_days": days_since(t.contacted_at, t.start),
@@ -189,17 +220,6 @@ def _pass_days(before: ibis.Table, *, days: Days) -> ibis.Table:
     kept = {m.name: t[m.name] for m in MOMENTS}
     day = ibis.literal(days.as_of[1])
     return t.select(**{c.AS_OF_ON: day, c.CUSTOMER_ID: t[c.CUSTOMER_ID]}, **columns, **kept)
-
-
-def _leaving(rows: ibis.Table, time: str, days: Days) -> list[ibis.Table]:
-    """Rows in a window of the first day that are in that of the second no more, by window."""
-    return [
-        rows.filter(
-            rows[time] >= ibis.literal(days.start(0, days_before=n)),
-            rows[time] < ibis.literal(days.start(1, days_before=n)),
-        )
-        for n in BACK_DAYS
-    ]
 
 
 def _times(rows: ibis.Table, name: str) -> Sequence[str]:

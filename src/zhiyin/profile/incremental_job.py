@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from zhiyin.core import columns as c
 from zhiyin.core.context import Context
 from zhiyin.core.features import FEATURES, MOMENTS
-from zhiyin.profile import browsing, features, incremental
+from zhiyin.profile import browsing, features, incremental, leaving
 from zhiyin.profile.facts import Keep
 from zhiyin.profile.visible import Days
 
-FORMAT = 1  # raised when features are computed otherwise: states made before are not trusted
+FORMAT = 2  # raised when features are computed otherwise: states made before are not trusted
 MOST_DAYS = 7  # between a state and the day made from it
 MOST_TOUCHED = 0.3  # of the customers; with more, computing everyone anew takes hardly longer
 _MERGES = "merges"
@@ -155,9 +155,9 @@ def _compute(
     if first != incremental.first_departments(body["departments"]):
         return None, Rolled("the shop's first departments changed")
     before = _known(ctx, known)
-    if _number(before) != body["rows"]:
+    if any(_number(rows) != body["rows"] for rows in _stored(ctx, known)):
         return None, Rolled(f"the features of {known} are not those remembered")
-    people = keep(incremental.touched(tables, added, days))
+    people = keep(incremental.touched(tables, added, before, days))
     touched = _number(people)
     if touched > MOST_TOUCHED * max(int(body["rows"]), 1):
         return None, Rolled(f"{touched} of {body['rows']} customers are touched")
@@ -170,8 +170,15 @@ def _compute(
         places=keep(ctx.store.to_ibis(_places(first))),
         keep=keep,
     )
-    rows = incremental.next_day(before, keep(made), people, days=days)
-    made_rows = rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow()
+    gone = (
+        keep(leaving.purchases_leaving(tables, days)),
+        keep(leaving.redemptions_leaving(tables, days)),
+    )
+    made = keep(made)
+    mean = _mean(incremental.response_sums(before, made, people).to_pyarrow())
+    rows = incremental.next_day(before, made, people, gone=gone, mean=mean, days=days)
+    # sorted here: the engine copies every column for it
+    made_rows = rows.to_pyarrow().sort_by(c.CUSTOMER_ID)
     return made_rows, Rolled(
         known=known, count=made_rows.num_rows, touched=touched, departments=sizes
     )
@@ -196,6 +203,11 @@ def sums_of(rows: pa.Table) -> dict[str, int]:
     return dict(zip(rows[c.DEPARTMENT].to_pylist(), rows["size"].to_pylist(), strict=True))
 
 
+def _mean(sums: pa.Table) -> float:
+    row = sums.to_pylist()[0]
+    return (row["responded"] or 0) / (row["campaigns"] or 1)
+
+
 def _places(first: list[str]) -> pa.Table:
     return pa.table(
         {
@@ -205,10 +217,14 @@ def _places(first: list[str]) -> pa.Table:
     )
 
 
+def _stored(ctx: Context, day: date) -> list[ibis.Table]:
+    tables = (ctx.store.read(name) for name in ("features", "feature_moments"))
+    return [rows.filter(rows[c.AS_OF_ON] == day) for rows in tables]
+
+
 def _known(ctx: Context, day: date) -> ibis.Table:
-    rows, moments = (ctx.store.read(name) for name in ("features", "feature_moments"))
-    moments = moments.filter(moments[c.AS_OF_ON] == day).drop(c.AS_OF_ON)
-    return rows.filter(rows[c.AS_OF_ON] == day).inner_join(moments, c.CUSTOMER_ID)
+    rows, moments = _stored(ctx, day)
+    return rows.inner_join(moments.drop(c.AS_OF_ON), c.CUSTOMER_ID)
 
 
 def _latest_state(ctx: Context, day: date) -> tuple[date, dict] | None:

@@ -140,7 +140,7 @@ def _write_day(
 
 
 def _lines(ctx: Context) -> int:
-    return ctx.store.read("order_lines", as_of=ctx.as_of).count().to_pyarrow().as_py()
+    return ctx.store.read("order_lines").count().to_pyarrow().as_py()  # no column is read for it
 
 
 def _paths(rolled: Mapping[date, incremental_job.Rolled]) -> dict[str, object]:
@@ -205,10 +205,12 @@ def count_recipients(touches: ibis.Table) -> dict[str, int]:
 
 def _first_day(ctx: Context) -> date | None:
     lines = ctx.store.read("order_lines", as_of=ctx.as_of)
-    first = lines.filter(lines[c.KIND] == "item").agg(first=lines[c.SOLD_AT].min())
-    moment = first.to_pyarrow()["first"][0].as_py()
-    if moment is None:
+    items = lines.filter(lines[c.KIND] == "item").select(c.SOLD_AT)
+    # not the minimum: the engine leaves out what is later than the first it found
+    found = items.order_by(c.SOLD_AT).limit(1).to_pyarrow()[c.SOLD_AT].to_pylist()
+    if not found:
         return None
+    moment = found[0]
     offset = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(ctx.settings.zone))
     return offset.date()
 

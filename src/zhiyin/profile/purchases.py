@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ibis
 from ibis import _
 
@@ -20,7 +22,11 @@ _AS_SUMMED = (
     *(f"orders_{days}d" for days in WINDOWS),
     *(f"revenue_{days}d_minor" for days in WINDOWS),
 )  # features that are sums as they are
-_MOMENTS = ("first_order_at", "last_order_at", "coupon_order_at", "gap_minutes", "gaps_count")
+_MOMENTS = (
+    *("first_order_at", "last_order_at", "coupon_order_at", "gap_minutes", "gaps_count"),
+    *("orders_60d", "revenue_60d", "gross_90d", "discount_90d", "scattered"),
+    *("mornings", "afternoons", "evenings", "weekends"),
+)
 
 
 def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
@@ -45,6 +51,7 @@ def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
             at=_["at"].min(),
             units=_.units.sum(),
             store_id=_.store_id.min(),
+            scattered=_.scattered.any(),
             **{name: _[name].sum().cast("int64") for name in sums},
         )
     return made.filter(made.returned | (made.lines > 0))
@@ -74,24 +81,28 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     """
     of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
     before = orders.at.lag().over(**of_one)
-    rows = orders.select(
-        *("k", "who", "at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
-        sold=~orders.returned,
-        gap=(orders.at.epoch_seconds() - before.epoch_seconds()) // 60,
-        hour=orders.local.hour(),
-        weekday=orders.local.date().day_of_week.index(),
-        local_on=orders.local.date(),
-    )
-    rows = rows.inner_join(facts.starts, "k")
-    rows = rows.mutate(recent=rows["at"] >= rows[f"start_{_HABIT_DAYS}"])
+    gap = (orders.at.epoch_seconds() - before.epoch_seconds()) // 60
+    rows = on_clocks(orders, "k", "who", "scattered", gap=gap).inner_join(facts.starts, "k")
     totals = rows.group_by("k", "who").agg(
         start=_.start.max(),
         **_timing_totals(),
         **_money_totals(),
-        **_habit_totals(),
-        **_trend_totals(),
+        **window_totals(_since),
     )
     return _finish(totals)
+
+
+def on_clocks(orders: ibis.Table, *keys: str, **more: ibis.Value) -> ibis.Table:
+    """What is summed of receipts: `keys`, their sums, and when it was on the shop's clocks."""
+    return orders.select(
+        *keys,
+        *("at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
+        sold=~orders.returned,
+        hour=orders.local.hour(),
+        weekday=orders.local.date().day_of_week.index(),
+        local_on=orders.local.date(),
+        **more,
+    )
 
 
 def _timing_totals() -> dict[str, ibis.Deferred]:
@@ -105,12 +116,13 @@ def _timing_totals() -> dict[str, ibis.Deferred]:
         "gap_minutes": _.gap.sum(where=sold),
         "gap_squares": (_.gap * _.gap).sum(where=sold),
         "gaps_count": _.gap.count(where=sold),
+        "scattered": _.count(where=_.scattered),
     }
 
 
 def _money_totals() -> dict[str, ibis.Deferred]:
     sold = _.sold
-    made = {
+    return {
         "revenue_minor": _.amount.sum(),
         "sold_minor": _.amount.sum(where=sold),
         "squares": (_.amount.cast("float64") * _.amount).sum(where=sold),
@@ -124,32 +136,26 @@ def _money_totals() -> dict[str, ibis.Deferred]:
         "returns_count": _.count(where=_.returned),
         "returned_minor": _.amount.sum(where=_.returned),
     }
+
+
+def window_totals(inside: Callable[[int], ibis.Deferred]) -> dict[str, ibis.Deferred]:
+    """Sums of what `on_clocks` gives over the windows; `inside` tells by days who lies in one."""
+    sold, recent, year = _.sold, inside(90), _.sold & inside(_HABIT_DAYS)
+    made = {}
     for days in WINDOWS:
-        made[f"orders_{days}d"] = _.count(where=sold & _since(days))
-        made[f"revenue_{days}d_minor"] = _.amount.sum(where=_since(days))
-    recent = _since(90)
-    made["gross_90d"] = _.gross.sum(where=sold & recent)
-    made["discount_90d"] = _.discount.sum(where=sold & recent)
-    made["coupon_90d_minor"] = _.coupon.sum(where=recent)
-    made["coupon_orders_90d"] = _.count(where=sold & recent & (_.coupon > 0))
-    return made
-
-
-def _habit_totals() -> dict[str, ibis.Deferred]:
-    recent = _.sold & _.recent
-    return {
-        "recent_orders": _.count(where=recent),
-        "mornings": _.count(where=recent & (_.hour >= 5) & (_.hour < 11)),
-        "afternoons": _.count(where=recent & (_.hour >= 11) & (_.hour < 17)),
-        "evenings": _.count(where=recent & (_.hour >= 17) & (_.hour < 22)),
-        "weekends": _.count(where=recent & (_.weekday >= 5)),
-    }
-
-
-def _trend_totals() -> dict[str, ibis.Deferred]:
-    return {
-        "orders_60d": _.count(where=_.sold & _since(60)),
-        "revenue_60d": _.amount.sum(where=_since(60)),
+        made[f"orders_{days}d"] = _.count(where=sold & inside(days))
+        made[f"revenue_{days}d_minor"] = _.amount.sum(where=inside(days))
+    return made | {
+        "orders_60d": _.count(where=sold & inside(60)),
+        "revenue_60d": _.amount.sum(where=inside(60)),
+        "gross_90d": _.gross.sum(where=sold & recent),
+        "discount_90d": _.discount.sum(where=sold & recent),
+        "coupon_90d_minor": _.coupon.sum(where=recent),
+        "coupon_orders_90d": _.count(where=sold & recent & (_.coupon > 0)),
+        "mornings": _.count(where=year & (_.hour >= 5) & (_.hour < 11)),
+        "afternoons": _.count(where=year & (_.hour >= 11) & (_.hour < 17)),
+        "evenings": _.count(where=year & (_.hour >= 17) & (_.hour < 22)),
+        "weekends": _.count(where=year & (_.weekday >= 5)),
     }
 
 
@@ -168,6 +174,21 @@ def recencies(t: ibis.Table) -> dict[str, ibis.Value]:
     }
 
 
+def shares_of_windows(t: ibis.Table) -> dict[str, ibis.Value]:
+    """What is finished from the sums of `window_totals`."""
+    year = t[f"orders_{_HABIT_DAYS}d"].nullif(0)
+    return {
+        "discount_90d_share": t.discount_90d / t.gross_90d.nullif(0),
+        "morning_share": t.mornings / year,
+        "afternoon_share": t.afternoons / year,
+        "evening_share": t.evenings / year,
+        "weekend_share": t.weekends / year,
+        "orders_trend_30d": _trend(t.orders_30d, t.orders_60d),
+        "revenue_trend_30d": _trend(t.revenue_30d_minor, t.revenue_60d),
+        "revenue_trend_90d": _trend(t.revenue_90d_minor, t.revenue_180d_minor),
+    }
+
+
 def _gap_mean(t: ibis.Table) -> ibis.Value:
     return t.gap_minutes / t.gaps_count.nullif(0) / (DAY_SECONDS / 60)
 
@@ -178,7 +199,6 @@ def _finish(t: ibis.Table) -> ibis.Table:
     gap_mean_square = t.gap_squares / t.gaps_count.nullif(0) / (DAY_SECONDS / 60) ** 2
     gap_std = at_least_zero(gap_mean_square - gap_mean * gap_mean).sqrt()
     mean = t.sold_minor / orders
-    recent = t.recent_orders.nullif(0)
     return t.select(
         "k",
         "who",
@@ -194,16 +214,9 @@ def _finish(t: ibis.Table) -> ibis.Table:
         units_per_order=t.units / orders,
         return_share=-t.returned_minor.fill_null(0) / t.sold_minor.nullif(0),
         discount_share=t.discount / t.gross.nullif(0),
-        discount_90d_share=t.discount_90d / t.gross_90d.nullif(0),
         coupon_share=t.coupon_minor / t.gross.nullif(0),
         coupon_order_share=t.coupon_orders_count / orders,
-        morning_share=t.mornings / recent,
-        afternoon_share=t.afternoons / recent,
-        evening_share=t.evenings / recent,
-        weekend_share=t.weekends / recent,
-        orders_trend_30d=_trend(t.orders_30d, t.orders_60d),
-        revenue_trend_30d=_trend(t.revenue_30d_minor, t.revenue_60d),
-        revenue_trend_90d=_trend(t.revenue_90d_minor, t.revenue_180d_minor),
+        **shares_of_windows(t),
     )
 
 

@@ -26,6 +26,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import ConcurrentWrite, InvalidParameter, SchemaTooNew, WorkspaceError
+from zhiyin.core.features import FEATURES
 from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
@@ -43,9 +44,12 @@ KEEP_HOURS = 7 * 24
 ABSENT = -1  # the version of a table that was not there yet
 _STATISTICS = (c.VALID_AT, c.REVISION, c.OP, c.AS_OF_ON, c.CAMPAIGN_ID, c.KIND)
 _UNLIKE = (c.PERSONAL, c.EVENT_ID, c.ITEM_EVENT_ID)  # no value twice: a dictionary only costs
+_REAL = tuple(feature.name for feature in FEATURES if feature.type == "float64")  # hardly any twice
 _WRITER = WriterProperties(
     compression="ZSTD",
-    column_properties={name: ColumnProperties(dictionary_enabled=False) for name in _UNLIKE},
+    column_properties={
+        name: ColumnProperties(dictionary_enabled=False) for name in (*_UNLIKE, *_REAL)
+    },
 )
 
 

@@ -81,3 +81,27 @@ def test_turned_off_no_day_is_made_from_another(shop):
     figures = shop.run(NEXT, incremental=False).figures
     assert figures["made_from"] == figures["computed_anew"] == {}
     assert shop.store.read("feature_states").count().to_pyarrow().as_py() == 1
+
+
+def test_what_leaves_a_window_is_taken_away_without_computing_her_anew(shop):
+    leaves = moment(DAY - timedelta(days=90), 9)
+    more = {"gross_base_minor": 4000, "discount_base_minor": 500, "amount_base_minor": 3500}
+    shop.add("order_lines", shop.line("a", "old", leaves, **more))
+    shop.add("order_lines", shop.line("a", "young", moment(DAY - timedelta(days=50), 9)))
+    shop.run(DAY)
+    (before,) = (row for row in shop.features(DAY) if row["customer_id"] == "a")
+    assert (before["orders_90d"], before["discount_90d_share"]) == (2, 0.1)
+    assert shop.run(NEXT).figures["touched"] == {"2017-03-11": 0}
+    (after,) = (row for row in shop.features(NEXT) if row["customer_id"] == "a")
+    assert (after["orders_90d"], after["revenue_90d_minor"]) == (1, 1000)
+    assert (after["discount_90d_share"], after["revenue_trend_90d"]) == (0.0, -0.555555556)
+
+
+def test_an_order_of_several_days_that_leaves_a_window_computes_its_customer_anew(shop):
+    first = moment(DAY - timedelta(days=90), 9)
+    shop.add("order_lines", shop.line("b", "long", first))
+    shop.add("order_lines", shop.line("b", "long", first + timedelta(days=3)))
+    shop.run(DAY)
+    assert shop.run(NEXT).figures["touched"] == {"2017-03-11": 1}
+    (after,) = (row for row in shop.features(NEXT) if row["customer_id"] == "b")
+    assert (after["orders_90d"], after["revenue_90d_minor"]) == (0, 0)
