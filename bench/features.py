@@ -27,18 +27,19 @@ SQL = Path(__file__).with_suffix(".sql")
 ROUNDS = 5
 
 
-def by_expressions(store: WorkspaceStore, day: date, names: list[str]) -> pa.Table:
-    """The named features of a day, as the job computes them."""
+def by_expressions(
+    store: WorkspaceStore, day: date, names: list[str], *, lines: int = 0
+) -> pa.Table:
+    """The named features of a day, as the job computes them in a shop of so many order lines."""
     days = Days((day,), store.zone)
     tables = {name: store.read(name, as_of=day) for name in features.TABLES}
     with ExitStack() as held:
-        facts = gather(
-            tables,
-            days,
-            starts=store.to_ibis(days.rows()),
-            keep=lambda table: held.enter_context(table.cache()),
-        )
-        made = features.build_days(facts)
+
+        def keep(table: ibis.Table) -> ibis.Table:
+            return held.enter_context(table.cache())
+
+        facts = gather(tables, days, starts=store.to_ibis(days.rows()), keep=keep)
+        made = features.build_days(facts, keep=features.keep_parts(keep, lines=lines))
         return made.order_by(c.CUSTOMER_ID).select(c.CUSTOMER_ID, *names).to_pyarrow()
 
 

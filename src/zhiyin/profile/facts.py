@@ -118,16 +118,15 @@ def receipts(known: ibis.Table, key: str, *, days: Days) -> ibis.Table:
     shop's clocks), `scattered` (whether its last line is of a later local day), `amount`, `gross`,
     `discount`, `coupon` (minor units), `units`, `lines` (of items), `store_id`.
     """
-    item = _[c.KIND] == "item"
-    product = _[c.KIND].isin(["item", "return"])
-    known = known.mutate(returned=known[c.KIND] == "return")
+    known = known.mutate(item=known[c.KIND] == "item", returned=known[c.KIND] == "return")
+    item, product = _["item"], _["item"] | _.returned  # compared once, not for every sum
     made = group_by_since(known, key, c.ORDER_ID, "returned", days=days)(
         at=_[c.SOLD_AT].min(),
         last=_[c.SOLD_AT].max(),
         amount=_[c.AMOUNT_BASE_MINOR].sum(where=product),
         gross=_[c.GROSS_BASE_MINOR].sum(where=item),
         discount=_[c.DISCOUNT_BASE_MINOR].sum(where=item),
-        coupon=_[c.COUPON_BASE_MINOR].sum(where=_[c.KIND] != "return"),
+        coupon=_[c.COUPON_BASE_MINOR].sum(where=~_.returned),
         units=_[c.QUANTITY].sum(where=item),
         lines=item.sum(),
         store_id=_[c.STORE_ID].min(),

@@ -14,7 +14,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.features import FEATURES, MOMENTS, Feature
 from zhiyin.profile import browsing
 from zhiyin.profile.assortment import summarise_assortment
-from zhiyin.profile.facts import Facts, gather
+from zhiyin.profile.facts import Facts, Keep, as_it_is, gather
 from zhiyin.profile.purchases import (
     baskets,
     last_purchases,
@@ -25,6 +25,7 @@ from zhiyin.profile.response import summarise_response
 from zhiyin.profile.visible import Days
 
 TABLES = ("order_lines", "products", "touches", "customers")
+MANY_LINES = 5_000_000
 DECIMALS = 9  # floats are rounded so that the order of a parallel sum cannot show (law 6)
 
 # Without a purchase or a campaign these are 0; all other features are then missing.
@@ -84,7 +85,11 @@ def build(
 
 
 def build_days(
-    facts: Facts, *, people: ibis.Table | None = None, moments: bool = False
+    facts: Facts,
+    *,
+    people: ibis.Table | None = None,
+    moments: bool = False,
+    keep: Keep = as_it_is,
 ) -> ibis.Table:
     """Compute the features of customers as of several days at once; see `build`.
 
@@ -97,6 +102,8 @@ def build_days(
         None: `everyone` on every day, which spares the search for their rows.
     moments
         Also give the columns of `core.features.MOMENTS`, after the features.
+    keep
+        Computes each part by itself: what `keep_parts` gives.
     """
     rows = everyone(facts) if people is None else people
     orders = baskets(facts, people)
@@ -109,12 +116,21 @@ def build_days(
     if facts.browsing is not None:
         bought = last_purchases(orders)
         parts += browsing.summarise_browsing(facts.browsing, facts.starts, rows, bought)
+    parts = [keep(part) for part in parts]
     days = facts.starts.select("k", c.AS_OF_ON)
     made = join_all(rows.inner_join(days, "k"), parts, on=("k", "who"))
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
     known = {name: made[name] for name in made.columns}
     more = {m.name: known.get(m.name, ibis.null(m.type)).cast(m.type) for m in MOMENTS}
     return select_features(made, keys, FEATURES, counts=COUNTS, more=more if moments else {})
+
+
+def keep_parts(keep: Keep, *, lines: int) -> Keep:
+    """How parts of the features over so many order lines are computed: at once while they are few.
+
+    Of many, the groups of one part need the memory that those of the others would take from it.
+    """
+    return keep if lines >= MANY_LINES else as_it_is
 
 
 def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:

@@ -40,7 +40,8 @@ def run(ctx: Context, config: ProfileSettings) -> JobReport:
     """
     plan, tracked = _plan(ctx, config), _tracked(ctx)
     written = {"features": 0, "campaign_features": 0}
-    daily = config.incremental and _lines(ctx) >= config.incremental_from_lines
+    lines = _lines(ctx)
+    daily = config.incremental and lines >= config.incremental_from_lines
     rolled = _roll_days(ctx, plan, tracked) if daily else {}
     written["features"] += sum(one.count for one in rolled.values())
     left = tuple(day for day in plan.days if day not in rolled or rolled[day].reason)
@@ -48,7 +49,7 @@ def run(ctx: Context, config: ProfileSettings) -> JobReport:
     for days in [left] if at_once else [(day,) for day in left]:
         ctx.progress(f"features {days[-1]}", plan.days.index(days[-1]) / len(plan.days))
         read = _versions(ctx, tracked)
-        built = compute(ctx, plan, days, tracked=tracked)
+        built = compute(ctx, plan, days, tracked=tracked, lines=lines)
         for k, day in enumerate(days):
             rows = built.people.filter(pc.equal(built.people[c.AS_OF_ON], pa.scalar(day)))
             written["features"] += rows.num_rows
@@ -71,7 +72,9 @@ class Built:
     departments: pa.Table  # `k`, `department`, `size`: revenue of the shop as each day saw it
 
 
-def compute(ctx: Context, plan: Plan, days: Sequence[date], *, tracked: Sequence[str]) -> Built:
+def compute(
+    ctx: Context, plan: Plan, days: Sequence[date], *, tracked: Sequence[str], lines: int
+) -> Built:
     """`features` and `campaign_features` of some of the plan's days, from one reading.
 
     On days that are not whole only recipients of the day's campaigns get a row: all that training
@@ -97,7 +100,8 @@ def compute(ctx: Context, plan: Plan, days: Sequence[date], *, tracked: Sequence
             tied = built.order_by(keys).to_pyarrow()
         everyone = len(whole) == len(days)  # recipients are among them
         wanted = None if everyone else ibis.union(*people, distinct=True)
-        rows = features.build_days(facts, people=wanted, moments=True)
+        parts = features.keep_parts(keep, lines=lines)
+        rows = features.build_days(facts, people=wanted, moments=True, keep=parts)
         ordered = rows.order_by([c.AS_OF_ON, c.CUSTOMER_ID]).to_pyarrow()
         sums = department_sums(facts).select("k", c.DEPARTMENT, "size").to_pyarrow()
         return Built(ordered, tied, sums)

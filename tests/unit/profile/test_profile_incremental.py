@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.unit.profile.growing_shop import GrowingShop, moment
+from zhiyin.profile import features
 
 DAY = date(2017, 3, 10)
 NEXT = DAY + timedelta(days=1)
@@ -105,3 +106,10 @@ def test_an_order_of_several_days_that_leaves_a_window_computes_its_customer_ane
     assert shop.run(NEXT).figures["touched"] == {"2017-03-11": 1}
     (after,) = (row for row in shop.features(NEXT) if row["customer_id"] == "b")
     assert (after["orders_90d"], after["revenue_90d_minor"]) == (0, 0)
+
+
+def test_a_large_shop_whose_parts_are_computed_one_by_one_gets_the_same_features(shop, monkeypatch):
+    at_once = shop.features(DAY)
+    monkeypatch.setattr(features, "MANY_LINES", 0)
+    shop.run(DAY, incremental=False)
+    assert shop.features(DAY) == at_once
