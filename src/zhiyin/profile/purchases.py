@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import WINDOWS
 from zhiyin.profile.facts import Facts
-from zhiyin.profile.visible import DAY_SECONDS, at_least_zero, days_since
+from zhiyin.profile.visible import BACK_DAYS, DAY_SECONDS, at_least_zero, days_since
 
 _HABIT_DAYS = 365  # clock habits are read from the last year
 _AS_SUMMED = (
@@ -35,12 +37,12 @@ def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
 
     Returns
     -------
-    `k` and the columns of `facts.receipts`, orders without items left out.
+    `facts.days.keys` and the columns of `facts.receipts`, orders without items left out.
     """
     made = seen_by(facts.receipts, facts, people)
-    if len(facts.days.as_of) > 1:  # an order may be seen in part
+    if not facts.days.single:  # an order may be seen in part
         sums = ("amount", "gross", "discount", "coupon", "lines")
-        made = made.group_by("k", "who", c.ORDER_ID, "returned").agg(
+        made = made.group_by(*facts.days.keys, "order", "returned").agg(
             local=_.local.argmin(_["at"]),
             at=_["at"].min(),
             units=_.units.sum(),
@@ -51,12 +53,14 @@ def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
 
 
 def seen_by(rows: ibis.Table, facts: Facts, people: ibis.Table | None) -> ibis.Table:
-    """The rows of each customer of `people` (None: all) that her day sees, with the day's `k`."""
-    if people is None and len(facts.days.as_of) == 1:
-        return rows.drop("since").mutate(k=ibis.literal(0).cast("int8"))
+    """The rows of each customer of `people` (None: all) that her day sees, by `Days.keys`."""
+    if people is None and facts.days.single:
+        return rows.drop("since")
     if people is None:
         days = facts.starts.select("k")
         return rows.inner_join(days, rows.since <= days.k).drop("since")
+    if facts.days.single:
+        return rows.semi_join(people, "who").drop("since")
     wanted = people.select("k", who_of="who")
     joined = rows.inner_join(wanted, [rows.who == wanted.who_of, rows.since <= wanted.k])
     return joined.drop("who_of", "since")
@@ -72,26 +76,28 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     facts
         What they were made from; each row is before its day.
     """
-    of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
+    of_one = {"group_by": [*facts.days.keys, "returned"], "order_by": "at"}
     before = orders.at.lag().over(**of_one)
     rows = orders.select(
-        *("k", "who", "at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
+        *facts.days.keys,
+        *("at", "returned", "amount", "gross", "discount", "coupon", "units", "lines"),
         sold=~orders.returned,
         gap=(orders.at.epoch_seconds() - before.epoch_seconds()) // 60,
         hour=orders.local.hour(),
         weekday=orders.local.date().day_of_week.index(),
         local_on=orders.local.date(),
     )
-    rows = rows.inner_join(facts.starts, "k")
-    rows = rows.mutate(recent=rows["at"] >= rows[f"start_{_HABIT_DAYS}"])
-    totals = rows.group_by("k", "who").agg(
-        start=_.start.max(),
+    if not facts.days.single:
+        rows = rows.inner_join(facts.starts, "k")
+    within = {days: _["at"] >= facts.days.moment(f"start_{days}") for days in BACK_DAYS}
+    totals = rows.group_by(*facts.days.keys).agg(
+        **facts.days.start_sum(),
         **_timing_totals(),
-        **_money_totals(),
-        **_habit_totals(),
-        **_trend_totals(),
+        **_money_totals(within),
+        **_habit_totals(within[_HABIT_DAYS]),
+        **_trend_totals(within[60]),
     )
-    return _finish(totals)
+    return _finish(totals, facts)
 
 
 def _timing_totals() -> dict[str, ibis.Deferred]:
@@ -108,7 +114,7 @@ def _timing_totals() -> dict[str, ibis.Deferred]:
     }
 
 
-def _money_totals() -> dict[str, ibis.Deferred]:
+def _money_totals(within: Mapping[int, ibis.Deferred]) -> dict[str, ibis.Deferred]:
     sold = _.sold
     made = {
         "revenue_minor": _.amount.sum(),
@@ -125,9 +131,9 @@ def _money_totals() -> dict[str, ibis.Deferred]:
         "returned_minor": _.amount.sum(where=_.returned),
     }
     for days in WINDOWS:
-        made[f"orders_{days}d"] = _.count(where=sold & _since(days))
-        made[f"revenue_{days}d_minor"] = _.amount.sum(where=_since(days))
-    recent = _since(90)
+        made[f"orders_{days}d"] = _.count(where=sold & within[days])
+        made[f"revenue_{days}d_minor"] = _.amount.sum(where=within[days])
+    recent = within[90]
     made["gross_90d"] = _.gross.sum(where=sold & recent)
     made["discount_90d"] = _.discount.sum(where=sold & recent)
     made["coupon_90d_minor"] = _.coupon.sum(where=recent)
@@ -135,8 +141,8 @@ def _money_totals() -> dict[str, ibis.Deferred]:
     return made
 
 
-def _habit_totals() -> dict[str, ibis.Deferred]:
-    recent = _.sold & _.recent
+def _habit_totals(recent: ibis.Deferred) -> dict[str, ibis.Deferred]:
+    recent = _.sold & recent
     return {
         "recent_orders": _.count(where=recent),
         "mornings": _.count(where=recent & (_.hour >= 5) & (_.hour < 11)),
@@ -146,24 +152,20 @@ def _habit_totals() -> dict[str, ibis.Deferred]:
     }
 
 
-def _trend_totals() -> dict[str, ibis.Deferred]:
+def _trend_totals(within: ibis.Deferred) -> dict[str, ibis.Deferred]:
     return {
-        "orders_60d": _.count(where=_.sold & _since(60)),
-        "revenue_60d": _.amount.sum(where=_since(60)),
+        "orders_60d": _.count(where=_.sold & within),
+        "revenue_60d": _.amount.sum(where=within),
     }
 
 
-def _since(days: int) -> ibis.Deferred:
-    return _["at"] >= _[f"start_{days}"]
-
-
-def recencies(t: ibis.Table) -> dict[str, ibis.Value]:
+def recencies(t: ibis.Table, start: ibis.Value) -> dict[str, ibis.Value]:
     """What changes with the day alone, from the moments of orders and the day's `start`."""
-    since_last = (t.start.epoch_seconds() - t.last_order_at.epoch_seconds()) / DAY_SECONDS
+    since_last = (start.epoch_seconds() - t.last_order_at.epoch_seconds()) / DAY_SECONDS
     return {
-        "recency_days": days_since(t.last_order_at, t.start),
-        "tenure_days": days_since(t.first_order_at, t.start),
-        "coupon_recency_days": days_since(t.coupon_order_at, t.start),
+        "recency_days": days_since(t.last_order_at, start),
+        "tenure_days": days_since(t.first_order_at, start),
+        "coupon_recency_days": days_since(t.coupon_order_at, start),
         "overdue_ratio": since_last / _gap_mean(t).nullif(0),
     }
 
@@ -172,7 +174,7 @@ def _gap_mean(t: ibis.Table) -> ibis.Value:
     return t.gap_minutes / t.gaps_count.nullif(0) / (DAY_SECONDS / 60)
 
 
-def _finish(t: ibis.Table) -> ibis.Table:
+def _finish(t: ibis.Table, facts: Facts) -> ibis.Table:
     orders = t.orders_count.nullif(0)
     gap_mean = _gap_mean(t)
     gap_mean_square = t.gap_squares / t.gaps_count.nullif(0) / (DAY_SECONDS / 60) ** 2
@@ -180,11 +182,10 @@ def _finish(t: ibis.Table) -> ibis.Table:
     mean = t.sold_minor / orders
     recent = t.recent_orders.nullif(0)
     return t.select(
-        "k",
-        "who",
+        *facts.days.keys,
         *_AS_SUMMED,
         *_MOMENTS,
-        **recencies(t),
+        **recencies(t, facts.days.start_of(t)),
         gap_mean_days=gap_mean,
         gap_std_days=gap_std,
         gap_cv=gap_std / gap_mean.nullif(0),
@@ -216,18 +217,17 @@ def _trend(window: ibis.Value, twice: ibis.Value) -> ibis.Value:
     return ibis.cases((both <= 0, 0.0), (more > both, 1.0), (more < -both, -1.0), else_=more / both)
 
 
-def last_purchases(orders: ibis.Table) -> ibis.Table:
-    """When each customer last bought, as each day saw it: `k`, `who`, `last_at`."""
-    return orders.filter(~orders.returned).group_by("k", "who").agg(last_at=_["at"].max())
+def last_purchases(orders: ibis.Table, facts: Facts) -> ibis.Table:
+    """When each customer last bought, as each day saw it: `facts.days.keys`, `last_at`."""
+    return orders.filter(~orders.returned).group_by(*facts.days.keys).agg(last_at=_["at"].max())
 
 
-def summarise_stores(orders: ibis.Table) -> ibis.Table:
+def summarise_stores(orders: ibis.Table, facts: Facts) -> ibis.Table:
     """Stores used and the share of the first one: one row per day and customer."""
     sold = orders.filter(~orders.returned & orders.store_id.notnull())
-    by_store = sold.group_by("k", "who", c.STORE_ID).agg(n=_.count())
-    made = by_store.group_by("k", "who").agg(
+    by_store = sold.group_by(*facts.days.keys, c.STORE_ID).agg(n=_.count())
+    made = by_store.group_by(*facts.days.keys).agg(
         stores_count=_.count(), top=_.n.max(), orders=_.n.sum()
     )
-    return made.select(
-        "k", "who", made.stores_count, top_store_share=made.top / made.orders.nullif(0)
-    )
+    share = made.top / made.orders.nullif(0)
+    return made.select(*facts.days.keys, made.stores_count, top_store_share=share)
