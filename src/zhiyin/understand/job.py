@@ -24,7 +24,7 @@ from zhiyin.core.values import JobReport
 from zhiyin.understand.predict import artifact, labels, response
 from zhiyin.understand.predict.job import Facts, register, score_tasks
 from zhiyin.understand.predict.lookalike_job import score_alike
-from zhiyin.understand.predict.training import Scored
+from zhiyin.understand.predict.training import Scored, prediction_figures
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
 from zhiyin.understand.searches import find_terms, searches_body
@@ -60,7 +60,8 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     """Fit and score for `ctx.as_of`; writes `scores`, `memberships`, `recommendations`,
     `models` and `insights` of the day.
 
-    Figures: `models` (task and status of each), `value`, `segments`, `recommend`.
+    Figures: `models` (task and status of each), `predictions` (churn and next purchase), `value`,
+    `segments`, `recommend`.
     """
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
@@ -118,6 +119,9 @@ def _predict(
     for scored in score_tasks(ctx, config, Facts(lines, products, days)):
         _keep(ctx, scored, found)
         found.learned.append(scored)
+        if not scored.card[c.SUBJECT]:
+            told = found.figures.setdefault("predictions", {})
+            told[scored.card[c.TASK]] = prediction_figures(scored)
 
 
 def _keep(ctx: Context, scored: Scored, found: Findings) -> None:

@@ -302,15 +302,20 @@ def _check(task: Task, groups: list, to_score: int, terms: Terms) -> DataCheck:
 
 def _warnings(validation: dict[str, Any], leaks: Mapping[str, float]) -> list[dict[str, str]]:
     made = [
-        {"code": "leak", "message": f"{name} alone knows the outcome (AUC {value:.3f}): left out"}
+        (
+            "leak", f"{name} alone knows the outcome (AUC {value:.3f}): left out",
+            f"{name} 单独即可预知结果（AUC {value:.3f}），已排除",
+        )
         for name, value in sorted(leaks.items())
-    ]
+    ]  # fmt: skip
     if len(validation["folds"]) < 2:
-        made.append({"code": "few_folds", "message": "fewer than two snapshots could judge"})
+        made.append(
+            ("few_folds", "fewer than two snapshots could judge", "可用于评判的历史快照不足两个")
+        )
     if (validation.get("last_fold", {}).get("auc") or 0) > TOO_GOOD:
         message = f"an AUC above {TOO_GOOD} points to a feature that knows the future"
-        made.append({"code": "too_good", "message": message})
-    return made
+        made.append(("too_good", message, f"AUC 高于 {TOO_GOOD}：可能有特征泄露了未来信息"))
+    return [{"code": code, "message": en, "message_zh": zh} for code, en, zh in made]
 
 
 def _usual_spend(target: pd.DataFrame, horizon_days: int) -> np.ndarray:

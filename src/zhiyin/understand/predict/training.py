@@ -209,3 +209,24 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
         }
         for g in groups
     ]
+
+
+def prediction_figures(scored: Scored) -> dict[str, Any]:
+    """What `summary.json` says of a prediction; null where there is no such figure.
+
+    `expected` is the sum of the probabilities: of so many customers it is expected. `missing` has
+    the codes of the data check.
+    """
+    card = scored.card
+    fold = card.get("validation", {}).get("last_fold", {})
+    rows = scored.scores.num_rows
+    return {
+        "status": scored.status,
+        "horizon_days": card.get("horizon_days"),
+        "customers": rows,
+        "expected": round(float(np.sum(scored.scores[c.SCORE])), 2) if rows else None,
+        **{name: fold.get(name) for name in ("auc", "auc_low", "auc_high", "ece", "ece_floor")},
+        "judged_on": fold.get("group"),
+        "drift": card.get("drift", {}).get("status"),
+        "missing": [] if card.get("model") else [one["code"] for one in card["warnings"]],
+    }

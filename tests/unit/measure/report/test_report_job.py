@@ -266,6 +266,30 @@ def test_model_card_is_read_with_reasons_and_the_way_effects_lean(collect):
     assert model.calibration == "platt"
 
 
+def test_scores_are_read_from_the_lake_by_segment(collect):
+    def score(customer: str, value: float, rank: int, effect: float) -> dict:
+        reasons = [{"feature": "recency_days", "value": 10 * rank, "effect": effect}]
+        return {
+            c.AS_OF_ON: DAY, c.CUSTOMER_ID: customer, c.TASK: "churn", c.SUBJECT: "",
+            c.SCORE: value, c.RANK: rank, c.REASONS: json.dumps(reasons),
+        }  # fmt: skip
+
+    card = {"task": "churn", "model": "logistic", "status": "ok",
+            "top_effects": [{"feature": "recency_days", "mean_abs_effect": 0.4}]}  # fmt: skip
+    rows = {
+        "insights": [insight("model_card", "churn:", card)],
+        "memberships": [{c.AS_OF_ON: DAY, c.CUSTOMER_ID: "p_a", c.SCHEME: "rfm",
+                         c.SEGMENT: "lost"}],
+        "scores": [score("p_a", 0.75, 1, 0.5), score("p_b", 0.25, 2, -0.5)],
+    }  # fmt: skip
+    (churn,) = collect(rows).predictions
+    assert [(s.key, s.customers, s.expected) for s in churn.segments] == [
+        ("lost", 1, 0.75),
+        ("", 1, 0.25),
+    ]
+    assert churn.effects[0].effect == -0.4  # a longer recency goes with a lower score
+
+
 def test_card_without_a_model_says_why(collect):
     body = {"task": "response", "subject": "s", "status": "too_few_positives",
             "warnings": [{"code": "too_few_positives", "message": "9 responses"}]}  # fmt: skip
