@@ -21,9 +21,11 @@ from zhiyin.core.features import FEATURES
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
+from zhiyin.understand import valuing
 from zhiyin.understand.predict import artifact, labels, response
-from zhiyin.understand.predict.job import Facts, register, score_tasks
+from zhiyin.understand.predict.job import Facts, Held, read_held, register, score_tasks
 from zhiyin.understand.predict.lookalike_job import score_alike
+from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.training import Scored, prediction_figures
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
@@ -33,6 +35,7 @@ from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
 from zhiyin.understand.segment.clusters import find_clusters
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 from zhiyin.understand.value import scoring
+from zhiyin.understand.value.forecast import ValueModel
 from zhiyin.understand.value.purchases import PurchaseDays, read_purchases
 
 JOB = "understand.models"
@@ -48,7 +51,7 @@ class Findings:
     rows: dict[str, list[pa.Table]] = field(default_factory=lambda: {name: [] for name in WRITTEN})
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    learned: list[Scored] = field(default_factory=list)  # for the registry
+    learned: list[Scored | valuing.Spoken] = field(default_factory=list)  # for the registry
 
     def add_insight(self, day: date, kind: str, key: str, body: Mapping[str, Any]) -> None:
         """One row of table `insights`."""
@@ -67,11 +70,12 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     found = Findings()
     with threadpool_limits(1):  # thousands of rows: a second BLAS thread only waits for the first
         days = _purchase_days(ctx, facts["order_lines"])
-        _respond(ctx, config, facts, found)
-        _predict(ctx, config, facts["order_lines"], days, found)
+        held = read_held(ctx)
+        _respond(ctx, config, facts, held, found)
+        _predict(ctx, config, facts["order_lines"], days, held, found)
         for scored in score_alike(ctx, config):
             _keep(ctx, scored, found)
-        _value(ctx, config, days, found)
+        _value(ctx, config, days, held, found)
         _segment(ctx, config, found)
         _search(ctx, facts["order_lines"], found)
         _recommend(ctx, config, facts["order_lines"], found)
@@ -86,8 +90,9 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
 
 
 def _respond(
-    ctx: Context, config: UnderstandSettings, facts: Mapping[str, ir.Table], found: Findings
-) -> None:
+    ctx: Context, config: UnderstandSettings, facts: Mapping[str, ir.Table], held: Held,
+    found: Findings,
+) -> None:  # fmt: skip
     """Response to each campaign that has features today."""
     of_campaigns = ctx.store.read("campaign_features")
     of_campaigns = of_campaigns.filter(of_campaigns[c.AS_OF_ON] <= ctx.as_of).to_pyarrow()
@@ -101,22 +106,28 @@ def _respond(
     campaigns = facts["campaigns"].select(c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON).to_pyarrow()
     windows = labels.campaign_windows(campaigns, as_of=ctx.as_of, zone=ctx.settings.zone)
     known = labels.response_labels(facts, ctx.store.to_ibis(windows)).to_pyarrow()
+    kinds = {row[c.CAMPAIGN_ID]: row[c.KIND] or "" for row in campaigns.to_pylist()}
     for number, campaign in enumerate(targets):
+        key = (response.RESPONSE, kinds.get(campaign, ""))
         ctx.progress(f"response model: {campaign}", number / len(targets))
         scored = response.score_response(
             rows, of_campaigns, campaigns=campaigns, labels=known, campaign_id=campaign,
             as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
             min_positives=config.min_positives, compared=config.response_candidates,
+            promotion=config.promotion, put_aside=held.put_aside(*key),
+            incumbent=held.incumbent(ctx, *key, features=response.USED),
         )  # fmt: skip
         _keep(ctx, scored, found)
+        found.learned.append(scored)
 
 
 def _predict(
-    ctx: Context, config: UnderstandSettings, lines: ir.Table, days: PurchaseDays, found: Findings
-) -> None:
+    ctx: Context, config: UnderstandSettings, lines: ir.Table, days: PurchaseDays, held: Held,
+    found: Findings,
+) -> None:  # fmt: skip
     """Next purchase, churn and category affinity of every customer."""
     products = ctx.store.read("products", as_of=ctx.as_of)
-    for scored in score_tasks(ctx, config, Facts(lines, products, days)):
+    for scored in score_tasks(ctx, config, Facts(lines, products, days), held):
         _keep(ctx, scored, found)
         found.learned.append(scored)
         if not scored.card[c.SUBJECT]:
@@ -150,32 +161,42 @@ def _purchase_days(ctx: Context, order_lines: ir.Table) -> PurchaseDays:
     return read_purchases(lines, ctx.as_of, zone=ctx.settings.zone, ordered=c.SOLD_AT)
 
 
-def _value(ctx: Context, config: UnderstandSettings, days: PurchaseDays, found: Findings) -> None:
+def _value(
+    ctx: Context, config: UnderstandSettings, days: PurchaseDays, held: Held, found: Findings
+) -> None:
     """P(still a customer), expected purchases and value of each customer."""
     ctx.progress("customer value", 0.5)
-    valued = scoring.score_value(
-        days, months=config.value_months, monthly_discount=config.value_discount,
-        margin_rate=ctx.settings.decide.margin_rate, rng=ctx.rng.generator("value"),
+    terms = valuing.Terms(
+        config.value_months, config.value_discount, ctx.settings.decide.margin_rate,
+        config.promotion,
     )  # fmt: skip
+    champion = held.champion(ctx, scoring.TASK, "")
+    made = valuing.value_customers(
+        days, terms, rng=ctx.rng.generator("value"), put_aside=held.put_aside(scoring.TASK, ""),
+        incumbent=None if champion is None
+        else Incumbent(
+            champion.version, champion.as_of_on, ValueModel.from_artifact(champion.fitted)
+        ),
+    )  # fmt: skip
+    valued = made.valued
     found.figures["value"] = {"status": valued.status}
-    card = dict(valued.card)
-    if valued.columns is None:
+    found.add_insight(ctx.as_of, "value", "card", made.card)
+    if valued.columns is None or made.speaks is None:
         found.notes.append(f"customer value: no score, {valued.missing}")
-        found.add_insight(ctx.as_of, "value", "card", card)
+    else:
+        schema = arrow_schema(TABLES["scores"])
+        found.rows["scores"].append(
+            scoring.value_scores(valued, version=made.speaks, schema=schema, as_of=ctx.as_of)
+        )
+    if made.artifact is None:
         return
-    version = artifact.version_of(card)
-    card[c.MODEL_VERSION] = version
-    schema = arrow_schema(TABLES["scores"])
-    found.rows["scores"].append(
-        scoring.value_scores(valued, version=version, schema=schema, as_of=ctx.as_of)
-    )
-    found.add_insight(ctx.as_of, "value", "card", card)
     row = {
         c.AS_OF_ON: [ctx.as_of], c.TASK: [scoring.TASK], c.SUBJECT: [""],
-        c.MODEL: [scoring.MODEL], c.MODEL_VERSION: [version],
-        c.ARTIFACT: [artifact.pack(card["models"])], c.CARD: [to_json(card)],
+        c.MODEL: [scoring.MODEL], c.MODEL_VERSION: [made.card[c.MODEL_VERSION]],
+        c.ARTIFACT: [artifact.pack(made.artifact)], c.CARD: [to_json(made.card)],
     }  # fmt: skip
     found.rows["models"].append(pa.table(row))
+    found.learned.append(made)
 
 
 def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -24,7 +24,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
-from zhiyin.core.features import FEATURES
+from zhiyin.core.features import FEATURES, Feature
 from zhiyin.understand.ledger import (
     forget_day,
     keep_version,
@@ -33,8 +33,9 @@ from zhiyin.understand.ledger import (
     read_versions,
 )
 from zhiyin.understand.predict import artifact, labels
+from zhiyin.understand.predict.guests import Guest
 from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps
-from zhiyin.understand.predict.registry import Incumbent, champion_on
+from zhiyin.understand.predict.registry import Entry, Incumbent, champion_on
 from zhiyin.understand.predict.snapshot import Terms, score_snapshot
 from zhiyin.understand.predict.task import (
     CATEGORY_AFFINITY,
@@ -46,11 +47,12 @@ from zhiyin.understand.predict.task import (
     next_purchase,
     pick_days,
 )
-from zhiyin.understand.predict.training import Fitted, Scored, Version
+from zhiyin.understand.predict.training import Fitted, Scored, Version, kept_rows
 from zhiyin.understand.value.purchases import PurchaseDays
 
 WHOLE_SHARE = 0.95  # of the customers who had ordered by a day: fewer rows are recipients only
 _ORDERED = "ordered"
+Artifact = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,66 @@ class Facts:
     purchases: PurchaseDays
 
 
-def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[Scored]:
+class Learned(Protocol):
+    """What a turn learned, for the registry."""
+
+    @property
+    def record(self) -> Version | None: ...
+    @property
+    def promoted(self) -> bool: ...
+    @property
+    def card(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """The registry as it stands when the turn begins."""
+
+    as_of: date
+    entries: Sequence[Entry]
+    versions: Sequence[Version]
+    guests: Mapping[tuple[str, str], tuple[Guest, ...]]
+
+    def champion(self, ctx: Context, task: str, subject: str) -> Incumbent[Artifact] | None:
+        """The champion's artifact from the lake; None where there is none, or it is gone."""
+        speaks = champion_on(self._log(task, subject), self.as_of)
+        known = [v for v in self.versions if (v.task, v.subject) == (task, subject)]
+        for one in known:
+            if one.version == speaks:
+                rows = kept_rows(ctx.store.read("models"), one).select(c.ARTIFACT).to_pyarrow()
+                for content in rows[c.ARTIFACT].to_pylist():
+                    return Incumbent(one.version, one.as_of_on, artifact.unpack(content))
+        return None
+
+    def incumbent(
+        self, ctx: Context, task: str, subject: str, *, features: Sequence[Feature]
+    ) -> Incumbent[Fitted] | None:
+        """The champion, restored; None where there is none or it asks for unknown features."""
+        found = self.champion(ctx, task, subject)
+        if found is None:
+            return None
+        fitted = Fitted.from_artifact(found.fitted)
+        if not set(fitted.names) <= {feature.name for feature in features}:
+            return None
+        return Incumbent(found.version, found.as_of_on, fitted)
+
+    def put_aside(self, task: str, subject: str) -> list[str]:
+        """Versions that a rollback put aside."""
+        return [e.instead_of for e in self._log(task, subject) if e.instead_of]
+
+    def _log(self, task: str, subject: str) -> list[Entry]:
+        return [e for e in self.entries if (e.task, e.subject) == (task, subject)]
+
+
+def read_held(ctx: Context) -> Held:
+    """The registry of the workspace."""
+    with ctx.store.begin() as connection:
+        return Held(
+            ctx.as_of, read_entries(connection), read_versions(connection), read_guests(connection)
+        )
+
+
+def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: Held) -> list[Scored]:
     """Score the tasks that the workspace asks for, each at days of its own horizon.
 
     Returns
@@ -88,18 +149,14 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
         attributes=_attributes(ctx, config.protected),
         allowed=allowed,
     )
-    with ctx.store.begin() as connection:
-        entries, versions = read_entries(connection), read_versions(connection)
-        guests = read_guests(connection)
     made = []
     for number, task in enumerate(tasks):
         ctx.progress(f"prediction: {task.name} {task.subject}".rstrip(), number / len(tasks))
-        log = [e for e in entries if (e.task, e.subject) == (task.name, task.subject)]
+        key = (task.name, task.subject)
         scored = score_snapshot(
             task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms,
-            incumbent=_incumbent(ctx, task, champion_on(log, ctx.as_of), versions),
-            put_aside=[e.instead_of for e in log if e.instead_of],
-            guests=guests.get((task.name, task.subject), ()),
+            incumbent=held.incumbent(ctx, *key, features=FEATURES),
+            put_aside=held.put_aside(*key), guests=held.guests.get(key, ()),
         )  # fmt: skip
         scored.card["proposed_horizon"] = asdict(proposed)
         made.append(scored)
@@ -123,38 +180,20 @@ def _attributes(ctx: Context, protected: Sequence[str]) -> dict[str, dict[str, s
     return made
 
 
-def register(ctx: Context, made: Sequence[Scored]) -> None:
-    """Keep the versions that the turn made, and which of them speak; a rerun replaces them."""
+def register(ctx: Context, made: Sequence[Learned]) -> None:
+    """Keep the versions that the turn made, and which of them speak; a rerun replaces them.
+
+    Two campaigns of one kind give one version: it is kept once.
+    """
     now = naive_utc(ctx.clock.now())
+    records = {(s.record.task, s.record.subject): s for s in made if s.record is not None}
     with ctx.store.begin() as connection:
         forget_day(connection, ctx.as_of)
-        for scored in made:
+        for scored in records.values():
             if scored.record is not None:
                 keep_version(
                     connection, scored.record, promote=scored.promoted, card=scored.card, now=now
                 )
-
-
-def _incumbent(
-    ctx: Context, task: Task, version: str | None, versions: Sequence[Version]
-) -> Incumbent | None:
-    """The champion, restored from the lake; None where it is gone or asks for unknown features."""
-    known = [v for v in versions if (v.task, v.subject) == (task.name, task.subject)]
-    found = [v for v in known if v.version == version]
-    if not found:
-        return None
-    models = ctx.store.read("models")
-    kept = models.filter(
-        models[c.TASK] == task.name, models[c.SUBJECT] == task.subject,
-        models[c.MODEL_VERSION] == version, models[c.AS_OF_ON] == found[0].as_of_on,
-    ).select(c.ARTIFACT)  # fmt: skip
-    rows = kept.to_pyarrow()[c.ARTIFACT].to_pylist()
-    if not rows:
-        return None
-    fitted = Fitted.from_artifact(artifact.unpack(rows[0]))
-    if not set(fitted.names) <= {feature.name for feature in FEATURES}:
-        return None
-    return Incumbent(found[0].version, found[0].as_of_on, fitted)
 
 
 def _plan(

@@ -71,7 +71,7 @@ def score_snapshot(
     streams: Streams,
     terms: Terms,
     holders: pd.DataFrame | None = None,
-    incumbent: registry.Incumbent | None = None,
+    incumbent: registry.Incumbent[Fitted] | None = None,
     put_aside: Collection[str] = (),
     guests: Sequence[Guest] = (),
 ) -> Scored:
@@ -130,16 +130,16 @@ def score_snapshot(
     verdict = registry.judge(
         comparison, policy=terms.promotion, put_aside=challenger.version in put_aside
     )
-    speaking = challenger.fitted if verdict.promote or incumbent is None else incumbent.fitted
-    scores, top = _speak(speaking, task, target, as_of=as_of, terms=terms)
+    speaking, version = challenger.fitted, challenger.version
+    if incumbent is not None and not verdict.promote:
+        speaking, version = incumbent.fitted, incumbent.version
+    scores, top = _speak(speaking, task, target, as_of=as_of, terms=terms, version=version)
     if not verdict.promote and incumbent is None:
         scores = scores.slice(0, 0)  # it waits for approval
     card = learned.describe(challenger, target, as_of) | {"top_effects": top}
-    card["registry"] = {
-        "speaks": scores[c.MODEL_VERSION][0].as_py() if scores.num_rows else None,
-        "promoted": verdict.promote, "reason": verdict.reason, "en": verdict.en, "zh": verdict.zh,
-        "comparison": comparison.to_card(),
-    }  # fmt: skip
+    card["registry"] = registry.registry_card(
+        verdict, comparison, version if scores.num_rows else None
+    )
     record = registry.Version(
         task.name, task.subject, challenger.version, as_of, challenger.fitted.name,
         str(card["data_hash"]), comparison.to_card(), registry.TURN,
@@ -208,24 +208,18 @@ class _Learned:
         return _Challenger(fitted, choice, version_of(fitted.to_artifact()), validation)
 
     def compare(
-        self, challenger: _Challenger, incumbent: registry.Incumbent | None
+        self, challenger: _Challenger, incumbent: registry.Incumbent[Fitted] | None
     ) -> registry.Comparison:
         """Both on the latest day that neither learned from."""
-        if incumbent is None:
-            return registry.Comparison("no_champion")
-        if incumbent.version == challenger.version:
-            return registry.Comparison("same_version")
-        if not challenger.choice.folds:
-            return registry.Comparison("no_later_day")
-        day = self.groups[challenger.choice.folds[-1].test].start_on
-        if day < incumbent.as_of_on:
-            return registry.Comparison("champion_saw_the_day", day.isoformat())
-        group = self.thinned(self.sample.groups(incumbent.fitted.names, (day,)))[0]
-        new = challenger.choice.predicted[-len(group.labels) :]
         rng = self.sample.streams.generator(f"registry/{self.task.name}/{self.task.subject}")
-        return registry.compare(
-            group.labels, incumbent.fitted.predict(group.features), new, group=group.name, rng=rng
-        )
+        return registry.compete(
+            challenger.version, challenger.choice, self.groups, incumbent,
+            same_rows=self._same_rows, rng=rng,
+        )  # fmt: skip
+
+    def _same_rows(self, champion: registry.Incumbent[Fitted], place: int) -> Group:
+        day = self.groups[place].start_on
+        return self.thinned(self.sample.groups(champion.fitted.names, (day,)))[0]
 
     def describe(
         self, challenger: _Challenger, target: pd.DataFrame, as_of: date
@@ -270,7 +264,7 @@ class _Learned:
 
 
 def _speak(
-    fitted: Fitted, task: Task, target: pd.DataFrame, *, as_of: date, terms: Terms
+    fitted: Fitted, task: Task, target: pd.DataFrame, *, as_of: date, terms: Terms, version: str
 ) -> tuple[pa.Table, list[dict]]:
     """Rows of table `scores` by one model, and its global effects."""
     spend = _usual_spend(target, task.horizon_days or 0)
@@ -282,6 +276,7 @@ def _speak(
         as_of=as_of,
         task=task.name,
         subject=task.subject,
+        version=version,
         expected_profit=terms.margin_rate * spend if task.name == NEXT_PURCHASE else None,
     )
 
