@@ -91,7 +91,10 @@ def value_customers(
         return Spoken(made, None, dict(made.card))
     artifact = made.model.to_artifact()
     version = version_of(artifact)
-    comparison = compete(days, version, incumbent, horizon_days=horizon_of(terms.months), seed=seed)
+    comparison = compete(
+        days, version, incumbent, horizon_days=horizon_of(terms.months),
+        seed=int(rng.integers(2**31 - 1)),
+    )  # fmt: skip
     verdict = registry.judge(comparison, policy=terms.promotion, put_aside=version in put_aside)
     speaks: str | None = version
     spoken = made
