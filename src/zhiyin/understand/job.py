@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
+import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
@@ -32,7 +33,8 @@ from zhiyin.understand.recommend.lists import rank_all
 from zhiyin.understand.searches import find_terms, searches_body
 from zhiyin.understand.segment import rfm, rows
 from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
-from zhiyin.understand.segment.clusters import find_clusters
+from zhiyin.understand.segment.clusters import Clusters, find_clusters
+from zhiyin.understand.segment.lasting import keep_names, match_clusters, say_changes
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 from zhiyin.understand.value import scoring
 from zhiyin.understand.value.forecast import ValueModel
@@ -205,9 +207,27 @@ def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:
     orders = ctx.store.read("orders", as_of=ctx.as_of)
     scored = rfm.score_rfm(orders, as_of=ctx.as_of, zone=ctx.settings.zone)
     named = rfm.name_segments(scored).to_pyarrow()
-    found.rows["memberships"].append(rows.rfm_memberships(named, as_of=ctx.as_of))
+    today = rows.rfm_memberships(named, as_of=ctx.as_of)
+    found.rows["memberships"].append(today)
     told = list(rows.rfm_insights(named))
-    _move(ctx, found)
+    start, before = _before(ctx, rows.RFM)
+    if start and today.num_rows:
+        body = rows.movement_body(before, today.select(rows.MEMBER), start=start, end=ctx.as_of)
+        found.add_insight(ctx.as_of, "movement", rows.RFM, body)
+    clusters = _cluster(ctx, config, found, told)
+    for key, body in told:
+        found.add_insight(ctx.as_of, "segment", key, body)
+    sizes = Counter(named[c.SEGMENT].to_pylist())
+    found.figures["segments"] = {
+        "rfm": dict(sorted(sizes.items())),
+        **rows.cluster_figures(clusters),
+    }
+
+
+def _cluster(
+    ctx: Context, config: UnderstandSettings, found: Findings, told: rows.Insights
+) -> Clusters:
+    """Clusters over features, under the names they had on the last day."""
     features = ctx.store.read("features")
     today = features.filter(features[c.AS_OF_ON] == ctx.as_of).order_by(c.CUSTOMER_ID)
     names = [*CLUSTER_FEATURES]
@@ -219,32 +239,62 @@ def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:
     )  # fmt: skip
     meanings = {f.name: Meaning(f.meaning, f.meaning_zh, f.unit) for f in FEATURES}
     portraits = describe_clusters(clusters, values, names, meanings)
-    revenue = table[REVENUE].fillna(0).to_numpy(float)
     ids = table[c.CUSTOMER_ID].tolist()
-    found.rows["memberships"].append(rows.cluster_memberships(clusters, ids, as_of=ctx.as_of))
-    told += rows.cluster_insights(clusters, portraits, revenue)
-    for key, body in told:
-        found.add_insight(ctx.as_of, "segment", key, body)
-    sizes = Counter(named[c.SEGMENT].to_pylist())
-    found.figures["segments"] = {
-        "rfm": dict(sorted(sizes.items())),
-        **rows.cluster_figures(clusters),
-    }
+    start, before = _before(ctx, rows.CLUSTERS)
+    was = pd.Series(before[c.SEGMENT].to_pylist(), index=before[c.CUSTOMER_ID].to_pylist())
+    now = pd.Series(clusters.labels, index=ids if clusters.k else [])
+    lasting = match_clusters(was, now, k=clusters.k, used=_used_names(ctx))
+    called = _names_of(ctx, start)
+    portraits = keep_names(portraits, lasting, called)
+    members = rows.cluster_memberships(clusters, ids, names=lasting.names, as_of=ctx.as_of)
+    found.rows["memberships"].append(members)
+    revenue = table[REVENUE].fillna(0).to_numpy(float)
+    told += rows.cluster_insights(clusters, portraits, revenue, lasting=lasting)
+    if start and clusters.k:
+        mine = {n: (p.label, p.label_zh) for n, p in zip(lasting.names, portraits, strict=True)}
+        body = rows.movement_body(
+            before, members.select(rows.MEMBER), start=start, end=ctx.as_of, names=called | mine
+        )
+        english, chinese = say_changes(lasting, called, mine)
+        body |= {"born": list(lasting.born), "gone": list(lasting.gone)}
+        if english:
+            words = body["words"]
+            body["words"] = {
+                "en": f"{words['en']}; {english}", "zh": f"{words['zh']}；{chinese}"
+            }  # fmt: skip
+        found.add_insight(ctx.as_of, "movement", rows.CLUSTERS, body)
+    return clusters
 
 
-def _move(ctx: Context, found: Findings) -> None:
-    """How customers moved between RFM segments since the last earlier day that has them."""
+def _before(ctx: Context, scheme: str) -> tuple[date | None, pa.Table]:
+    """The last earlier day that has a scheme, with the customers and their segments of it."""
     kept = ctx.store.read("memberships")
-    mine = kept.filter((kept[c.SCHEME] == rows.RFM) & (kept[c.AS_OF_ON] < ctx.as_of))
+    mine = kept.filter((kept[c.SCHEME] == scheme) & (kept[c.AS_OF_ON] < ctx.as_of))
     day = mine[c.AS_OF_ON].max().to_pyarrow().as_py()
+    of_day = mine.filter(mine[c.AS_OF_ON] == day) if day else mine.limit(0)
+    return day, of_day.select(*rows.MEMBER).to_pyarrow()
+
+
+def _used_names(ctx: Context) -> list[str]:
+    """Names of clusters on all earlier days."""
+    kept = ctx.store.read("memberships")
+    mine = kept.filter((kept[c.SCHEME] == rows.CLUSTERS) & (kept[c.AS_OF_ON] < ctx.as_of))
+    return mine.select(c.SEGMENT).distinct().order_by(c.SEGMENT).to_pyarrow()[c.SEGMENT].to_pylist()
+
+
+def _names_of(ctx: Context, day: date | None) -> dict[str, tuple[str, str]]:
+    """English and Chinese name of each cluster of a day."""
     if day is None:
-        return
-    before = mine.filter(mine[c.AS_OF_ON] == day).select(*rows.MEMBER)
-    today = found.rows["memberships"][-1].select(rows.MEMBER)
-    if not today.num_rows:
-        return
-    body = rows.movement_body(before.to_pyarrow(), today, start=day, end=ctx.as_of)
-    found.add_insight(ctx.as_of, "movement", rows.RFM, body)
+        return {}
+    kept = ctx.store.read("insights")
+    mine = kept.filter((kept[c.AS_OF_ON] == day) & (kept[c.KIND] == "segment"))
+    start = f"{rows.CLUSTERS}:"
+    bodies = {
+        row[c.KEY].removeprefix(start): json.loads(row[c.BODY])[c.NAME]
+        for row in mine.select(c.KEY, c.BODY).to_pyarrow().to_pylist()
+        if row[c.KEY].startswith(start)
+    }
+    return {name: (both["en"], both["zh"]) for name, both in bodies.items()}
 
 
 def _search(ctx: Context, order_lines: ir.Table, found: Findings) -> None:

@@ -105,7 +105,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentsPart:
-    """RFM segments and clusters, each largest first; how customers moved between the former;
+    """RFM segments and clusters, each largest first; how customers moved in each;
     what they searched for."""
 
     rfm: tuple[Segment, ...] = ()
@@ -113,6 +113,7 @@ class SegmentsPart:
     silhouette: float | None = None
     stability: float | None = None
     movement: Both = Both()
+    cluster_movement: Both = Both()
     searches: Both = Both()
 
 

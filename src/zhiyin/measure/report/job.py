@@ -234,10 +234,14 @@ def _read_segments(
         for row in insights
         if row[c.KIND] == "segment"
     }
+    places = {
+        ("movement", "rfm"): "movement", ("movement", "clusters"): "cluster_movement",
+        ("searches", "terms"): "searches",
+    }  # fmt: skip
     words = {
-        row[c.KIND]: adapt.read_both(adapt.mapping(adapt.parse(row[c.BODY])), "words")
+        place: adapt.read_both(adapt.mapping(adapt.parse(row[c.BODY])), "words")
         for row in insights
-        if row[c.KIND] in ("movement", "searches")
+        if (place := places.get((row[c.KIND], row[c.KEY])))
     }
     figures = adapt.mapping(turn.get("understand.models", {}).get("figures"))
     figures = adapt.mapping(figures.get("segments"))

@@ -161,10 +161,14 @@ def test_segments_take_their_numbers_from_features_and_words_from_insights(colle
     ]  # fmt: skip
     words = insight("segment", "rfm:champions", {"name": {"en": "Best", "zh": "最佳"}})
     moved = insight("movement", "rfm", {"words": {"en": "1 left", "zh": "1 位转出"}})
+    regrouped = insight(
+        "movement", "clusters", {"words": {"en": "new group: A", "zh": "新客群：A"}}
+    )
     searched = insight("searches", "terms", {"words": {"en": "searched tea", "zh": "搜索了茶"}})
-    told = [words, moved, searched]
+    told = [words, moved, regrouped, searched]
     parts = collect({"memberships": members, "features": features, "insights": told}).segments
     assert (parts.movement.en, parts.movement.zh) == ("1 left", "1 位转出")
+    assert parts.cluster_movement.zh == "新客群：A"
     assert (parts.searches.en, parts.searches.zh) == ("searched tea", "搜索了茶")
     best, lost = parts.rfm
     assert (best.name.zh, best.customers, best.revenue_minor, best.recency_days) == (
