@@ -24,9 +24,11 @@ from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
 from zhiyin.understand import valuing
 from zhiyin.understand.predict import artifact, labels, response
+from zhiyin.understand.predict.contracts import NAMES
 from zhiyin.understand.predict.job import Facts, Held, read_held, register, score_tasks
 from zhiyin.understand.predict.lookalike_job import score_alike
 from zhiyin.understand.predict.registry import Incumbent
+from zhiyin.understand.predict.task import CHURN, NEXT_PURCHASE
 from zhiyin.understand.predict.training import Scored, prediction_figures
 from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
@@ -129,12 +131,22 @@ def _predict(
 ) -> None:  # fmt: skip
     """Next purchase, churn and category affinity of every customer."""
     products = ctx.store.read("products", as_of=ctx.as_of)
-    for scored in score_tasks(ctx, config, Facts(lines, products, days), held):
+    for scored in score_tasks(
+        ctx, config, Facts(lines, products, days, _contracts(ctx, config)), held
+    ):
         _keep(ctx, scored, found)
         found.learned.append(scored)
-        if not scored.card[c.SUBJECT]:
+        if scored.card[c.TASK] in (CHURN, NEXT_PURCHASE):
             told = found.figures.setdefault("predictions", {})
             told[scored.card[c.TASK]] = prediction_figures(scored)
+
+
+def _contracts(ctx: Context, config: UnderstandSettings) -> pa.Table | None:
+    """Contracts, where churn is one that ends."""
+    if config.churn_definition != "contractual":
+        return None
+    rows = ctx.store.read("contracts", as_of=ctx.as_of).select(*NAMES).order_by(*NAMES[:2])
+    return rows.to_pyarrow()
 
 
 def _keep(ctx: Context, scored: Scored, found: Findings) -> None:

@@ -45,7 +45,7 @@ def who(one: Prediction, t: Words, f: Format) -> str:
         )
     ]
     rated = [s for s in one.segments if s.customers >= FEW]
-    sign = 1 if one.task == "churn" else -1  # the risk: who leaves, who does not come back
+    sign = -1 if one.task == "next_purchase" else 1  # the risk: who leaves, who does not come back
     if rated:
         worst = max(rated, key=lambda s: (sign * share_of(s.expected, s.customers), s.key))
         said.append(
@@ -99,7 +99,7 @@ def expected_figure(one: Prediction, t: Words, f: Format) -> Figure | None:
     rows = [
         Row(
             segment_name(s, t),
-            (Bar(rate, 2 if one.task == "churn" else 1, f.fine_percent(rate)),),
+            (Bar(rate, 1 if one.task == "next_purchase" else 2, f.fine_percent(rate)),),
         )
         for s in one.segments
         if (rate := share_of(s.expected, s.customers)) is not None

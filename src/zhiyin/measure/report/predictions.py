@@ -15,6 +15,7 @@ from zhiyin.measure.report import adapt
 from zhiyin.measure.report.data import Both, Effect, ExpectedOf, Prediction, Reasons, Segment
 
 TASKS = ("churn", "next_purchase")
+CONTRACT = "contract"  # churn of contracts has words of its own
 SHOWN_EFFECTS = 5
 SAMPLED = 400  # customers whose reasons say which way a feature leans
 FIGURES = ("auc", "auc_low", "auc_high", "ece", "ece_floor", "base_rate", "n")
@@ -100,7 +101,7 @@ def make_prediction(
     days = adapt.number(card.get("horizon_days"))
     ranked = sorted(told, key=lambda s: (-s.expected, s.key))
     return Prediction(
-        str(card.get("task")),
+        CONTRACT if card.get("label") == "contract_ends" else str(card.get("task")),
         horizon_days=None if days is None else int(days),
         horizon_why=_why(card, days),
         customers=sum(one.customers for one in told),

@@ -17,7 +17,7 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
 from zhiyin.measure.report import figures, foresight, takeaways
 from zhiyin.measure.report.data import (
     LANGUAGES,
@@ -179,7 +179,10 @@ class View:
         """A feature's value in its unit."""
         if value is None:
             return ""
-        unit = next((x.unit for x in (*FEATURES, *CAMPAIGN_FEATURES) if x.name == name), "")
+        unit = next(
+            (x.unit for x in (*FEATURES, *CAMPAIGN_FEATURES, *CONTRACT_FEATURES) if x.name == name),
+            "",
+        )
         if unit == "minor units":
             return self.f.whole_money(value)
         return self.f.percent(value, 1) if unit == "[0, 1]" else self.f.number(value, 2)

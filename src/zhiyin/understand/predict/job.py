@@ -9,7 +9,7 @@ It is a part of the job `understand.models`, which writes what comes back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -33,17 +33,20 @@ from zhiyin.understand.ledger import (
     read_versions,
 )
 from zhiyin.understand.predict import artifact, labels
+from zhiyin.understand.predict.contracts import contract_features, known_contracts
 from zhiyin.understand.predict.guests import Guest
 from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps
 from zhiyin.understand.predict.registry import Entry, Incumbent, champion_on
-from zhiyin.understand.predict.snapshot import Terms, score_snapshot
+from zhiyin.understand.predict.snapshot import KNOWN, Terms, score_snapshot
 from zhiyin.understand.predict.task import (
     CATEGORY_AFFINITY,
     CHURN,
+    CONTRACT,
     NEXT_PURCHASE,
     Task,
     category_affinity,
     churn,
+    contract_churn,
     next_purchase,
     pick_days,
 )
@@ -51,6 +54,8 @@ from zhiyin.understand.predict.training import Fitted, Scored, Version, kept_row
 from zhiyin.understand.value.purchases import PurchaseDays
 
 WHOLE_SHARE = 0.95  # of the customers who had ordered by a day: fewer rows are recipients only
+CONTRACT_DAYS = 30
+_KEYS = [c.AS_OF_ON, c.CUSTOMER_ID]
 _ORDERED = "ordered"
 Artifact = dict[str, Any]
 
@@ -62,6 +67,7 @@ class Facts:
     order_lines: ir.Table
     products: ir.Table
     purchases: PurchaseDays
+    contracts: pa.Table | None = None  # columns of `contracts.NAMES`, where churn is contractual
 
 
 class Learned(Protocol):
@@ -136,6 +142,7 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: He
     features = ctx.store.read("features")
     rows = features.filter(features[c.AS_OF_ON].isin(days)).to_pyarrow().to_pandas()
     outcomes = _outcomes(ctx, facts, tasks)
+    contracts = facts.contracts
     back, allowed = facts.purchases.back, config.protected_allowed
     terms = Terms(
         history_days=facts.purchases.span_days,
@@ -153,9 +160,15 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: He
     for number, task in enumerate(tasks):
         ctx.progress(f"prediction: {task.name} {task.subject}".rstrip(), number / len(tasks))
         key = (task.name, task.subject)
+        seen, holders, own = rows, None, terms
+        if task.eligible == "contract_holders" and contracts is not None:
+            days = [*task.days, ctx.as_of]
+            seen = rows.merge(contract_features(contracts, days=days), on=_KEYS)
+            holders = seen[_KEYS]
+            own = replace(terms, **_contract_history(contracts, ctx.as_of))
         scored = score_snapshot(
-            task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms,
-            incumbent=held.incumbent(ctx, *key, features=FEATURES),
+            task, seen, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=own,
+            holders=holders, incumbent=held.incumbent(ctx, *key, features=KNOWN),
             put_aside=held.put_aside(*key), guests=held.guests.get(key, ()),
         )  # fmt: skip
         scored.card["proposed_horizon"] = asdict(proposed)
@@ -206,18 +219,50 @@ def _plan(
     if NEXT_PURCHASE in config.tasks:
         tasks.append(next_purchase(ahead))
     if CHURN in config.tasks:
-        tasks.append(churn(away))
+        tasks.append(churn(away) if facts.contracts is None else _contract_task(config))
     if CATEGORY_AFFINITY in config.tasks:
         named = top_categories(facts, most=config.affinity_categories)
         tasks += [category_affinity(name, ahead) for name in named]
     whole = _whole_days(ctx, facts.purchases)
     most = ctx.settings.profile.purchase_snapshots
+    held = [] if facts.contracts is None else _days_of_holders(ctx, facts.contracts)
     return tuple(
         task.at_days(
-            pick_days(whole, as_of=ctx.as_of, horizon_days=task.horizon_days or 1, most=most)
+            pick_days(
+                held if task.subject == CONTRACT else whole,
+                as_of=ctx.as_of,
+                horizon_days=task.horizon_days or 1,
+                most=most,
+            )
         )
         for task in tasks
     )
+
+
+def _contract_task(config: UnderstandSettings) -> Task:
+    return contract_churn(config.churn_horizon_days or CONTRACT_DAYS)
+
+
+def _contract_history(contracts: pa.Table, as_of: date) -> dict[str, int]:
+    """Days since the first contract began, and since the last that began or ended."""
+    seen = known_contracts(contracts, as_of=as_of).to_pydict()
+    days = [day for name in (c.START_ON, c.END_ON) for day in seen[name] if day and day < as_of]
+    if not days:
+        return {"history_days": 0, "silent_days": 0}
+    return {"history_days": (as_of - min(days)).days, "silent_days": (as_of - max(days)).days}
+
+
+def _days_of_holders(ctx: Context, contracts: pa.Table) -> list[date]:
+    """Days before this one with a snapshot of (nearly) everybody who held a contract then."""
+    features = ctx.store.read("features")
+    past = features.filter(features[c.AS_OF_ON] < ctx.as_of).select(*_KEYS).to_pyarrow()
+    there = past.to_pandas()
+    known = known_contracts(contracts, as_of=ctx.as_of)
+    days = sorted(set(there[c.AS_OF_ON]))
+    held = labels.contract_holders(known, days=days).to_pandas()
+    met = held.merge(there, on=_KEYS).groupby(c.AS_OF_ON).size()
+    everyone = held.groupby(c.AS_OF_ON).size()
+    return [day for day in everyone.index if met.get(day, 0) >= WHOLE_SHARE * everyone[day]]
 
 
 def _whole_days(ctx: Context, purchases: PurchaseDays) -> list[date]:
@@ -257,6 +302,12 @@ def _outcomes(ctx: Context, facts: Facts, tasks: Sequence[Task]) -> Mapping[Task
     orders: dict[tuple[Any, ...], pa.Table] = {}
     for task in tasks:
         key = (task.days, task.horizon_days)
+        if task.label == "contract_ends" and facts.contracts is not None:
+            known = known_contracts(facts.contracts, as_of=ctx.as_of)
+            made[task] = labels.contract_labels(
+                known, days=task.days, horizon_days=task.horizon_days or 1, as_of=ctx.as_of
+            )
+            continue
         if task.label != "orders_category" and key not in orders:
             windows = ctx.store.to_ibis(_windows(ctx, task))
             orders[key] = labels.purchase_labels(facts.order_lines, windows).to_pyarrow()

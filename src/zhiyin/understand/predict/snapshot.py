@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
-from zhiyin.core.features import FEATURES, Feature
+from zhiyin.core.features import CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict import registry
 from zhiyin.understand.predict.artifact import version_of
@@ -36,7 +36,8 @@ from zhiyin.understand.predict.validation import validation_report
 
 TRAINING_ROWS = 60_000
 TOO_GOOD = 0.98
-_WHOLE = frozenset(feature.name for feature in FEATURES if feature.type == "int64")
+KNOWN = (*FEATURES, *CONTRACT_FEATURES)
+_WHOLE = frozenset(feature.name for feature in KNOWN if feature.type == "int64")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def score_snapshot(
     task
         What to predict, with its training days.
     features
-        Rows of table `features` at `as_of` and at each of `task.days`; later ones are ignored.
+        Rows of table `features` (for contracts with `contract_features`) at `as_of` and at each
+        of `task.days`; later ones are ignored.
     outcomes
         What `labels.purchase_labels`, `category_labels` or `contract_labels` gives.
     as_of
@@ -110,7 +112,8 @@ def score_snapshot(
     rows = find_eligible(wanted, task, holders=holders)
     target = rows[rows[c.AS_OF_ON] == as_of].sort_values(c.CUSTOMER_ID, ignore_index=True)
     past = rows[rows[c.AS_OF_ON] < as_of]
-    open_to_use = [f for f in FEATURES if f.name not in terms.protected]
+    there = [f for f in KNOWN if f.name in rows.columns]
+    open_to_use = [f for f in there if f.name not in terms.protected]
     used = informative(past, open_to_use) if len(past) else []
     known = outcomes.to_pandas()
     sample = _Sample(task, past, known, as_of, streams)
