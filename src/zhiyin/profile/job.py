@@ -206,7 +206,10 @@ def count_recipients(touches: ibis.Table) -> dict[str, int]:
 def _first_day(ctx: Context) -> date | None:
     lines = ctx.store.read("order_lines", as_of=ctx.as_of)
     first = lines.filter(lines[c.KIND] == "item").agg(first=lines[c.SOLD_AT].min())
-    moment = first.to_pyarrow()["first"][0].as_py()
+    contracts = ctx.store.read("contracts", as_of=ctx.as_of)
+    begun = contracts.agg(first=contracts[c.OCCURRED_AT].min())
+    found = [rows.to_pyarrow()["first"][0].as_py() for rows in (first, begun)]
+    moment = min((one for one in found if one is not None), default=None)
     if moment is None:
         return None
     offset = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(ctx.settings.zone))
