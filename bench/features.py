@@ -47,7 +47,7 @@ def by_hand(store: WorkspaceStore, day: date) -> pa.Table:
     """What `features.sql` gives for the same day."""
     days = Days((day,), store.zone)
     connection = store.engine.backend.con
-    for name in ("order_lines", "products"):
+    for name in ("order_lines", "products", "touches"):
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {ibis.to_sql(store.read(name))}")
     starts = {f"w{n}": days.start(0, days_before=n) for n in BACK_DAYS}
     clocks = {  # when New York changes its clocks, in UTC

@@ -100,6 +100,23 @@ WITH lines AS (
     SELECT customer_id, max(spend) / nullif(sum(spend), 0) AS top_brand_share
     FROM (SELECT customer_id, brand, greatest(sum(amount), 0)::BIGINT AS spend FROM described
           WHERE brand IS NOT NULL GROUP BY ALL) GROUP BY ALL
+), touched AS (
+    SELECT customer_id, campaign_id, kind, occurred_at FROM touches
+    WHERE occurred_at < $start AND customer_id IS NOT NULL
+), asked AS (
+    SELECT customer_id, campaign_id, min(occurred_at) FILTER (kind = 'planned') AS planned_at,
+        (count(*) FILTER (kind = 'redemption') > 0)::INT AS responded
+    FROM touched WHERE campaign_id IS NOT NULL AND kind IN ('planned', 'redemption')
+    GROUP BY ALL HAVING planned_at IS NOT NULL
+), responses AS (
+    SELECT customer_id, count(*) AS campaigns_count, sum(responded) AS campaigns_responded,
+        max(planned_at) AS contacted_at, (SELECT avg(responded) FROM asked) AS mean
+    FROM asked GROUP BY ALL
+), redeemed AS (
+    SELECT customer_id, count(*) AS redemptions_count,
+        count(*) FILTER (occurred_at >= $w90) AS redemptions_90d,
+        count(DISTINCT occurred_at) AS redemption_days, max(occurred_at) AS redeemed_at
+    FROM touched WHERE kind = 'redemption' GROUP BY ALL
 )
 SELECT customer_id,
     (epoch($start::TIMESTAMP)::BIGINT - epoch(last_at)::BIGINT - 1) // 86400 AS recency_days,
@@ -136,8 +153,19 @@ SELECT customer_id,
         AS revenue_trend_30d,
     CASE WHEN revenue_180d_minor > 0 THEN greatest(least(
         (2 * revenue_90d_minor - revenue_180d_minor) / revenue_180d_minor, 1), -1) ELSE 0 END
-        AS revenue_trend_90d
+        AS revenue_trend_90d,
+    coalesce(campaigns_count, 0) AS campaigns_count,
+    coalesce(campaigns_responded, 0) AS campaigns_responded,
+    (campaigns_responded + 4 * mean) / (campaigns_count + 4) AS response_rate,
+    coalesce(redemptions_count, 0) AS redemptions_count,
+    coalesce(redemptions_90d, 0) AS redemptions_90d,
+    coalesce(redemption_days, 0) AS redemption_days,
+    (epoch($start::TIMESTAMP)::BIGINT - epoch(redeemed_at)::BIGINT - 1) // 86400
+        AS redemption_recency_days,
+    (epoch($start::TIMESTAMP)::BIGINT - epoch(contacted_at)::BIGINT - 1) // 86400
+        AS contact_recency_days
 FROM means LEFT JOIN stores USING (customer_id) LEFT JOIN variety USING (customer_id)
 LEFT JOIN departments USING (customer_id) LEFT JOIN categories USING (customer_id)
 LEFT JOIN brands USING (customer_id)
+LEFT JOIN responses USING (customer_id) LEFT JOIN redeemed USING (customer_id)
 ORDER BY customer_id

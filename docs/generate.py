@@ -13,7 +13,7 @@ from zhiyin.cli import app
 from zhiyin.collect.mapping import LOADABLE, Mapping, Rule, needs_of, targets
 from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
-from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.core.meanings import column_meaning, table_meaning
 from zhiyin.core.tables import TABLES
 from zhiyin.govern.gate import REASONS
@@ -66,6 +66,7 @@ def features_page() -> str:
 
     part("Of a customer", FEATURES)
     part("Of a customer and a campaign", CAMPAIGN_FEATURES)
+    part("Of who holds a contract", CONTRACT_FEATURES)
     return "\n".join(lines)
 
 

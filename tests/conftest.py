@@ -1,10 +1,44 @@
-"""For all tests: an example of a property may take as long as it takes; speed is for benches."""
+"""For all tests: an example of a property may take as long as it takes; speed is for benches.
+
+What no test is about is done once in a test run: the ledger's migrations, which a new workspace
+then has as statements, and reading the sixty commands from their functions.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+
+import sqlalchemy as sa
+import typer.testing
 from hypothesis import HealthCheck, settings
+
+from zhiyin.store import migrations_ledger
 
 settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("untimed")
+
+typer.testing._get_command = cache(typer.testing._get_command)
+_upgrade = migrations_ledger.upgrade
+
+
+@cache
+def _migrated() -> list[str]:
+    """The statements that give an empty SQLite database what all migrations give it."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    with engine.begin() as connection:
+        _upgrade(connection)
+        raw = connection.connection.driver_connection
+        return [line for line in raw.iterdump() if not line.startswith(("BEGIN", "COMMIT"))]
+
+
+def _upgrade_new_at_once(connection: sa.Connection) -> None:
+    if connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
+        _upgrade(connection)
+        return
+    for statement in _migrated():
+        connection.exec_driver_sql(statement)
+
+
+migrations_ledger.upgrade = _upgrade_new_at_once

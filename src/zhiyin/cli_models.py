@@ -18,8 +18,10 @@ Folder = Annotated[
     Path,
     typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
 ]
-Task = Annotated[str, typer.Argument(help="churn, next_purchase or category_affinity.")]
-Subject = Annotated[str, typer.Option(help="Category, where the task has one.")]
+Task = Annotated[
+    str, typer.Argument(help="churn, next_purchase, category_affinity, response or value.")
+]
+Subject = Annotated[str, typer.Option(help="Category, or kind of campaign; none without one.")]
 By = Annotated[str, typer.Option(help="Who does it; kept in the audit log.")]
 HERE = Path()
 
@@ -34,7 +36,10 @@ def list_all(workspace: Folder = HERE) -> None:
         beside = found["status"]
         if beside == "ok":
             low, high = found["difference_low"], found["difference_high"]
-            beside = f"AUC {found['difference']:+.4f} [{low:+.4f}, {high:+.4f}] on {found['group']}"
+            metric = "AUC" if found.get("metric", "auc") == "auc" else "gain"
+            beside = (
+                f"{metric} {found['difference']:+.4f} [{low:+.4f}, {high:+.4f}] on {found['group']}"
+            )
         name = f"{one['task']} {one['subject']}".rstrip()
         asked = f"  asked for by {one['asked_by']}" if one["asked_by"] else ""
         typer.echo(

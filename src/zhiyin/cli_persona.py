@@ -39,10 +39,14 @@ def persona(
     ] = HERE,
     lang: Annotated[Literal["en", "zh"], typer.Option("--lang", help="en or zh.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page in both languages to this file.")
+    ] = None,
 ) -> None:
     """What sets a group apart from everyone else or another group, or one customer apart."""
     from zhiyin.app import Workspace
     from zhiyin.audiences import usual_day
+    from zhiyin.measure.report.persona import render_persona
     from zhiyin.personas import Personas, group_of, parse_group
 
     listed = _lines(file) if file else []
@@ -55,13 +59,25 @@ def persona(
     with Workspace.open(workspace) as shop:
         day = as_of.date() if as_of else usual_day(shop.store, shop.clock, shop.default_day)
         made = Personas(shop.store, shop.vault, day)
-        found: dict[str, Any] = (
-            made.of_customer(customer, language=lang)
+        languages = ("en", "zh") if html else (lang,)
+        found: dict[str, dict[str, Any]] = (
+            {code: made.of_customer(customer, language=code) for code in languages}
             if group is None
-            else made.of_group(group, against=parse_group(against), language=lang)
+            else made.of_group_in(languages, group, against=parse_group(against))
         )
-    text = json.dumps(found, ensure_ascii=False, indent=2, default=str)
-    typer.echo(text if as_json else found["text"])
+    if html:
+        _write(html, render_persona(found, first=lang))
+    text = json.dumps(found[lang], ensure_ascii=False, indent=2, default=str)
+    typer.echo(text if as_json else found[lang]["text"])
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{path.name} cannot be written: {error.strerror}", hint="give another file"
+        ) from error
 
 
 def _lines(file: Path) -> list[str]:

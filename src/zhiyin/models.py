@@ -34,7 +34,8 @@ from zhiyin.understand.predict.registry import (
     previous,
     stages,
 )
-from zhiyin.understand.predict.training import Version
+from zhiyin.understand.predict.task import RESPONSE
+from zhiyin.understand.predict.training import Version, kept_rows
 
 Row = dict[str, Any]
 _Row = TypeVar("_Row", Version, Entry)
@@ -190,27 +191,22 @@ class Models:
     def _measured(self, one: Version) -> dict[date, Estimate]:
         """AUC on what then happened, of the days that the version's own scores are measured for."""
         scores, results = self.store.read("scores"), self.store.read("results")
-        days = scores.filter(
-            scores[c.TASK] == one.task, scores[c.SUBJECT] == one.subject,
-            scores[c.MODEL_VERSION] == one.version,
-        ).select(c.AS_OF_ON).distinct()  # fmt: skip
+        keys = [c.AS_OF_ON, c.SUBJECT]
+        told = scores.filter(scores[c.TASK] == one.task, scores[c.MODEL_VERSION] == one.version)
         known = results.filter(
-            results[c.KIND] == one.task, results[c.SUBJECT] == one.subject,
-            results[c.METRIC] == "auc", results[c.STATUS] == "ok",
-        ).semi_join(days, c.AS_OF_ON)  # fmt: skip
-        return {
+            results[c.KIND] == one.task, results[c.METRIC] == "auc", results[c.STATUS] == "ok"
+        ).semi_join(told.select(*keys).distinct(), keys)
+        if one.task != RESPONSE:
+            known = known.filter(known[c.SUBJECT] == one.subject)
+        return {  # of two campaigns on one day the one with more recipients
             row[c.AS_OF_ON]: Estimate(row[c.VALUE], row[c.LOW], row[c.HIGH], row[c.N])
-            for row in known.to_pyarrow().to_pylist()
+            for row in known.order_by(c.N, c.SUBJECT).to_pyarrow().to_pylist()
         }
 
     def _card(self, one: Version) -> Row:
-        models = self.store.read("models")
-        kept = models.filter(
-            models[c.TASK] == one.task, models[c.SUBJECT] == one.subject,
-            models[c.AS_OF_ON] == one.as_of_on, models[c.MODEL_VERSION] == one.version,
-        ).select(c.CARD)  # fmt: skip
-        rows = kept.to_pyarrow()[c.CARD].to_pylist()
-        return json.loads(rows[0]) if rows else {}
+        rows = kept_rows(self.store.read("models"), one).select(c.CARD).to_pyarrow()
+        cards = rows[c.CARD].to_pylist()
+        return json.loads(cards[0]) if cards else {}
 
 
 def _of(rows: list[_Row], key: tuple[str, str]) -> list[_Row]:

@@ -86,7 +86,12 @@ class Personas:
         NotEnoughData
             If the group or the base has fewer than 10 customers.
         """
-        words = Words(language)
+        return self.of_group_in((language,), group, against=against)[language]
+
+    def of_group_in(
+        self, languages: Sequence[str], group: Group, *, against: Group | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """The same in several languages, compared once: language to what `of_group` gives."""
         day = self._day()
         features = self.store.read("features")
         today = features.filter(features[c.AS_OF_ON] == day)
@@ -101,11 +106,18 @@ class Personas:
             else:
                 numbers, shares = [], []
         found = describe(numbers, shares, n=n, n_base=n_base)
-        label = self._label(day, words)
-        base = label_of(against, label) if other is not None else say("everyone", language)
+        rival = against if other is not None else None
+        return {code: self._told(found, group, rival, day, code) for code in languages}
+
+    def _told(
+        self, found: Persona, group: Group, against: Group | None, day: date, language: str
+    ) -> dict[str, Any]:
+        label = self._label(day, Words(language))
+        base = label_of(against, label) if against else say("everyone", language)
         said = sentences(found, label=label, base=base, language=language)
         head = {
-            "group": label_of(group, label), "n": n, "n_base": n_base, "base": base, "day": day,
+            "group": label_of(group, label), "n": found.n, "n_base": found.n_base, "base": base,
+            "day": day,
         }  # fmt: skip
         return _values(found, label) | {
             "as_of": day.isoformat(), "group": head["group"], "against": base, "language": language,

@@ -15,6 +15,7 @@ RESPONSE = (
     "redeemers", "profit_model_minor", "profit_all_minor", "profit_rfm_minor",
 )  # fmt: skip
 PURCHASE = ("auc", "auc_low", "auc_high", "lift_at_10", "brier", "ece", "customers", "buyers")
+PREDICTED = ("churn", "next_purchase")
 SEGMENTS = ("rfm", "k", "silhouette")
 RECOMMEND = (
     "ndcg_at_10_new", "popularity_ndcg_at_10_new", "ndcg_at_10_all", "frequency_ndcg_at_10_all",
@@ -32,6 +33,7 @@ def summarise(turn: Turn, store: WorkspaceStore) -> dict[str, Any]:
         "turn_id": turn.turn_id,
         "response": _figures(turn, "measure", "response", RESPONSE),
         "purchase": _figures(turn, "measure", "purchase", PURCHASE),
+        "predictions": _figures(turn, "understand.models", "predictions", PREDICTED),
         "segments": _figures(turn, "understand.models", "segments", SEGMENTS),
         "recommend": _figures(turn, "measure", "recommend", RECOMMEND),
         "messages": _figures(turn, "act", "messages", MESSAGES),

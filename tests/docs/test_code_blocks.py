@@ -41,7 +41,8 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-COMMANDS = typer.main.get_command(app).commands
+COMMAND = typer.main.get_command(app)
+COMMANDS = COMMAND.commands
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines", "…": "FILE"}
 """What stands in a sentence for a value that the command line reads more closely."""
@@ -132,7 +133,7 @@ def check_line(line: str) -> None:
 
 def parse_command(arguments: list[str]) -> None:
     """Let the real command line read the arguments; nothing is called."""
-    command = typer.main.get_command(app)
+    command = COMMAND
     words = [one.strip("[]") for one in arguments]
     words = [PLACES.get(one, one) for one in words]
     path = []

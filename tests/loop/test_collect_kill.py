@@ -16,9 +16,11 @@ import urllib.request
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from tests.commands import start_command
 from zhiyin.app import Workspace
 from zhiyin.collect.write_keys import make_write_key
 from zhiyin.core.config import validate_settings
@@ -78,10 +80,7 @@ def start_server(folder, address, port):
 
 
 def start_compactor(folder):
-    return subprocess.Popen(
-        [sys.executable, "-m", "zhiyin", "source", "compact", "-w", str(folder)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    return start_command("source", "compact", "-w", str(folder), said=Path(os.devnull))
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once(shop):
             server = start_server(folder, address, port)
         else:
             compactor.kill()
-        if compactor.poll() is not None:
+        if not compactor.is_alive():
             compactor = start_compactor(folder)
     stop.set()
     for one in senders:
@@ -126,7 +125,7 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once(shop):
     server.send_signal(signal.SIGTERM)
     server.wait()
     server.stderr.close()
-    compactor.wait()
+    compactor.join()
     with Workspace.open(folder, write=True) as made:
         made.compact()
         rows = made.table("events").to_pyarrow().to_pylist()

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import signal
 from pathlib import Path
 
+from tests.commands import PROCESSES
 from zhiyin.app import Workspace
+from zhiyin.collect import write
 from zhiyin.core.config import validate_settings
 
 ROWS, SLICE = 3_000, 250
 
-CHILD = f"""
-import os, signal, sys
-from pathlib import Path
-from zhiyin.app import Workspace
-from zhiyin.collect import write
-write.SLICE = {SLICE}
-left = [int(sys.argv[3])]
-with Workspace.open(sys.argv[1], write=True) as shop:
-    append = shop.store.append
-    def dying(table, rows, *, app, seq=0):
-        left[0] -= 1
-        if left[0] < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        print(table, seq, flush=True)
-        return append(table, rows, app=app, seq=seq)
-    shop.store.append = dying
-    report = shop.load("order_lines", Path(sys.argv[2]))
-print("done", report.loaded, report.quarantined, report.written["order_lines"], report.unchanged)
-"""
+
+def _load(folder: Path, file: Path, appends: int, said: Path) -> None:
+    """Load the file; the process dies before one more append than so many."""
+    write.SLICE = SLICE  # of this process alone
+    left = [appends]
+    with Workspace.open(folder, write=True) as shop, said.open("w", encoding="utf-8") as told:
+        append = shop.store.append
+
+        def dying(table, rows, *, app, seq=0):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            print(table, seq, file=told, flush=True)
+            return append(table, rows, app=app, seq=seq)
+
+        shop.store.append = dying
+        done = shop.load("order_lines", file)
+        counts = done.loaded, done.quarantined, done.written["order_lines"], done.unchanged
+        print("done", *counts, file=told)
 
 
-def start(folder: Path, file: Path, appends: int) -> tuple[int, list[str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder), str(file), str(appends)],
-        stdout=subprocess.PIPE, text=True, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout.splitlines()
+def start(folder: Path, file: Path, appends: int) -> tuple[int | None, list[str]]:
+    said = folder.with_name("said.txt")
+    process = PROCESSES.Process(target=_load, args=(folder, file, appends, said))
+    process.start()
+    process.join()
+    return process.exitcode, said.read_text(encoding="utf-8").splitlines()
 
 
 def test_a_killed_load_goes_on_behind_its_last_slice(tmp_path):

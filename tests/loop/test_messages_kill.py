@@ -1,6 +1,5 @@
 """kill -9 while messages go out: each arrives at most once, none to whom the gate stops (law 3)."""
 
-import multiprocessing
 import os
 import random
 import threading
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import PROCESSES
 from tests.unit.act.shop import CAMPAIGN, DAY, ZONE, Shop, opened, settings_of
 from zhiyin.act import job, ledger
 from zhiyin.act.channels import sink
@@ -90,9 +90,7 @@ def _turn(folder: str, port: int, kind: str) -> None:
 
 
 def _start(folder: Path, port: int, kind: str):
-    context = multiprocessing.get_context("forkserver")  # imports once, then starts at once
-    context.set_forkserver_preload([_turn.__module__])
-    process = context.Process(target=_turn, args=(str(folder), port, kind))
+    process = PROCESSES.Process(target=_turn, args=(str(folder), port, kind))
     process.start()
     return process
 

@@ -40,6 +40,9 @@ def test_load_and_run_give_a_purchase_model_and_a_report(tmp_path, monkeypatch):
     assert summary["rows"]["scores"] > 1_000
     assert summary["purchase"]["auc"] > 0.65  # the next 45 days really happened
     assert summary["purchase"]["customers"] > 1_000
+    predicted = summary["predictions"]["next_purchase"]
+    assert predicted["auc_low"] > 0.6
+    assert 0 < predicted["expected"] < predicted["customers"]
     page = (shop / "reports" / "report.html").read_text(encoding="utf-8")
     assert "UCI" in page
     again = zhiyin("load", "order_lines", FILE, "--map", MAPPING, "-w", shop, "--json")

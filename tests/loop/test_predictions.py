@@ -28,7 +28,7 @@ HORIZON = 28
 FIRST, SECOND = (CONFIG.opened_on + timedelta(days=n) for n in (200, 230))
 UNDERSTAND = {
     "purchase_horizon_days": HORIZON, "churn_horizon_days": HORIZON, "affinity_categories": 1,
-    "min_positives": 30,
+    "min_positives": 30, "candidates": ["logistic", "tree"],
 }  # fmt: skip
 LEAVING = {"type": "score", "task": "churn", "op": "ge", "value": 0.5}
 
@@ -109,7 +109,7 @@ def test_the_champion_stays_until_a_day_it_did_not_learn_from_and_can_be_put_asi
     assert versions == {speaking["version"]}
     other = second if speaking is first else first
     held.promote("churn", version=other["version"], by="ann")
-    workspace.run(as_of=SECOND, again=True)
+    workspace.run(as_of=SECOND, only="understand.models")
     versions = set(read(workspace, "scores", SECOND, task="churn")[c.MODEL_VERSION])
     assert versions == {other["version"]}
     assert held.rollback("churn", by="ben") == speaking["version"]

@@ -21,6 +21,7 @@ TURNS = 3
 DECIDE = {
     "max_share": 1.0, "explore_share": 0.1, "holdout_share": 0.5, "contact_cost_minor": 0,
 }  # fmt: skip
+UNDERSTAND = {"response_candidates": ["logistic", "tree"], "tasks": []}
 _connected: list[str] = []
 _watching: list[bool] = []
 
@@ -40,7 +41,7 @@ def turned(tmp_path_factory):
     shop = Shop(CONFIG, seed=3)
     coming = [one for one in shop.campaigns if one.start >= 240][: TURNS + 1]
     days = [CONFIG.opened_on + timedelta(one.start) for one in coming]
-    workspace = make_workspace(folder / "shop", CONFIG, decide=DECIDE)
+    workspace = make_workspace(folder / "shop", CONFIG, decide=DECIDE, understand=UNDERSTAND)
     load_tables(workspace, shop.history(days[0]), folder / "raw0", now=days[0])
     _watching.append(True)
     for turn, (day, following) in enumerate(pairwise(days)):

@@ -16,7 +16,6 @@ from zhiyin.cli import app
 from zhiyin.core import columns as c
 from zhiyin.core.config import UnderstandSettings, validate_settings
 from zhiyin.lookalikes import look_alike
-from zhiyin.person.find import find_person
 
 MAPPING = """
 source = "shop"
@@ -49,7 +48,7 @@ def folder(tmp_path_factory):
     values = {"name": "shop", "currency": "EUR", "zone": "Europe/Berlin", "as_of": str(DAY)}
     with Workspace.create(here / "shop", validate_settings(values, where="test")) as shop:
         shop.load("order_lines", here / "orders.csv", mapping=here / "mapping.toml")
-        ids = [find_person(shop.store, shop.vault, f"u{k:03d}").customer_id for k in range(400)]
+        ids = shop.vault.party_ids("user_id", [f"u{k:03d}" for k in range(400)])
         shop.run(as_of=DAY, only="profile.features")
     lists = {
         "good": {"type": "upload", "customers": ids[:80]},

@@ -11,8 +11,8 @@ from zhiyin.core.values import JobReport
 
 JOB = "collect.facts"
 COUNTED = (
-    "orders", "order_lines", "touches", "texts", "spend", "customers", "products", "stores",
-    "offers", "campaigns",
+    "orders", "order_lines", "contracts", "touches", "texts", "spend", "customers", "products",
+    "stores", "offers", "campaigns",
 )  # fmt: skip
 
 

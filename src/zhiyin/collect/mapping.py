@@ -61,7 +61,7 @@ CONSENTS = "consents"
 PURPOSE, GRANTED, TEXT_VERSION = "purpose", "granted", "text_version"
 LOADABLE = (
     "customers", "products", "stores", "orders", "order_lines", "offers", "campaigns", "touches",
-    CONSENTS, "spend", "rates", "texts",
+    "contracts", CONSENTS, "spend", "rates", "texts",
 )  # fmt: skip
 KINDS = ("item", "return", "shipping", "fee", "discount", "sample", "adjustment")
 MONEY = {
@@ -75,7 +75,9 @@ MONEY = {
     "price": (c.PRICE_MINOR, c.PRICE_BASE_MINOR),
     "value": (c.VALUE_MINOR, c.VALUE_BASE_MINOR),
 }
-WITH_PARTY = frozenset({"customers", "orders", "order_lines", "touches", "texts", CONSENTS})
+WITH_PARTY = frozenset(
+    {"customers", "orders", "order_lines", "contracts", "touches", "texts", CONSENTS}
+)
 _OURS = frozenset(
     {
         c.PARTY_ID, c.REVISION, c.RECORDED_AT, c.OP, c.MONTH, c.PROPERTIES, c.PERSONAL, c.SOURCE,
@@ -216,7 +218,7 @@ def targets(table: str) -> tuple[str, ...]:
     money = [name for name, (minor, _) in MONEY.items() if minor in names]
     unit = ["price"] if table == "order_lines" else []
     people = list(IDENTIFIERS) if table in WITH_PARTY else []
-    drop = {c.OCCURRED_AT} if table == "spend" else set()
+    drop = {c.OCCURRED_AT} if table in ("spend", "contracts") else set()
     return tuple(dict.fromkeys([*people, *(n for n in bare if n not in drop), *money, *unit]))
 
 
@@ -320,7 +322,7 @@ def check_mapping(mapping: Mapping, table: str, headers: Sequence[str]) -> None:
     if mapping.delete and not ended:
         raise InputError(
             f"rows of {table} cannot be deleted by a file",
-            hint="orders, customers, products, stores, offers and campaigns can",
+            hint="orders, contracts, customers, products, stores, offers and campaigns can",
         )
     for need in needs_of(table):
         if mapping.from_orders and need == (c.SOLD_AT,):
@@ -345,6 +347,7 @@ def needs_of(table: str) -> list[tuple[str, ...]]:
         "order_lines": [(c.ORDER_ID,), (c.SOLD_AT,), (c.QUANTITY,), (*either, "price")],
         "offers": [(c.OFFER_ID,)],
         "campaigns": [(c.CAMPAIGN_ID,), (c.START_ON,), (c.END_ON,)],
+        "contracts": [*who, (c.CONTRACT_ID,), (c.START_ON,)],
         "touches": [*who, (c.OCCURRED_AT,), (c.KIND,)],
         CONSENTS: [*who, (GRANTED,), (c.AT,)],
         "spend": [(c.SPENT_ON,), (c.CHANNEL,), ("cost", c.COST_MINOR)],

@@ -34,7 +34,7 @@ from zhiyin.core.protocols import Vault
 from zhiyin.core.tables import TABLES
 from zhiyin.govern.identifiers import calling_code_of
 
-_NEED_PARTY = frozenset({"customers", "touches", CONSENTS})
+_NEED_PARTY = frozenset({"customers", "contracts", "touches", CONSENTS})
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ def prepare(raw: Raw, table: str, *, terms: Terms, settings: Settings, vault: Va
         checked.columns[c.KIND] = names.take(pa.array(kinds))
     elif table == "orders":
         lines.settle_amounts(checked, mapping=mapping, revenue=settings.revenue, kinds=None)
+    elif table == "contracts":
+        checked.columns[c.OCCURRED_AT] = _midnights(checked.columns[c.START_ON], terms.zone)
     accept, repeated = _settle_keys(checked, people, mapping)
     return Prepared(checked, people, sort_headers(checked, mapping), accept, repeated, terms)
 

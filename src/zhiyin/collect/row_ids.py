@@ -16,7 +16,7 @@ from zhiyin.core.protocols import Vault
 PURPOSE = "row"
 _DIGITS = 26
 _FROM_CONTENT = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID}  # ids that hash a whole row
-_IDS = (c.TOUCH_ID, c.TEXT_ID, c.ORDER_ID, c.LINE_ID)
+_IDS = (c.TOUCH_ID, c.TEXT_ID, c.ORDER_ID, c.LINE_ID, c.CONTRACT_ID)
 
 
 def hide_people(checked: Checked, *, mapping: Mapping, vault: Vault) -> None:

@@ -26,7 +26,7 @@ from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the lake keeps naive UTC
-_OF_PEOPLE = frozenset({"customers", "orders", "order_lines", "touches", "texts"})
+_OF_PEOPLE = frozenset({"customers", "orders", "order_lines", "contracts", "touches", "texts"})
 _SAMPLE, _LOOKED_AT = 1000, 1000  # values, and characters of each
 
 

@@ -39,6 +39,7 @@ ORDER_PARTY = "order_party"  # the customer of a line's order; no column of the 
 AHEAD = timedelta(hours=24)
 ID_COLUMNS = (
     c.ORDER_ID, c.PRODUCT_ID, c.STORE_ID, c.CAMPAIGN_ID, c.OFFER_ID, c.TOUCH_ID, c.TEXT_ID,
+    c.CONTRACT_ID,
 )  # fmt: skip
 _LIMITS = {c.BODY: 100_000, c.URL: 2_000, c.NAME: 1_000, c.PROPERTIES: 10_000}
 _ID_LIMIT, _LIMIT = 160, 400
@@ -207,8 +208,19 @@ def _fill_defaults(made: Checked) -> None:
         key = c.TOUCH_ID if made.table == "touches" else c.TEXT_ID
         if key not in made.columns:
             made.columns[key] = content_ids(made.raw.rows)
+    if made.table == "contracts":
+        _end_after_start(made)
     if made.table == "rates" and c.RATE in made.columns:
         made.columns[c.RATE] = _positive_rates(made)
+
+
+def _end_after_start(made: Checked) -> None:
+    """A contract that ends before it starts is refused."""
+    if c.START_ON in made.columns and c.END_ON in made.columns:
+        start, end = made.array(c.START_ON), made.array(c.END_ON)
+        made.problems.flag(
+            np.asarray(end < start), "out_of_range", "end_on is before start_on", c.END_ON
+        )
 
 
 def content_ids(rows: pa.Table) -> pa.Array:

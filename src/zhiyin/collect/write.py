@@ -29,7 +29,7 @@ from zhiyin.govern.identifiers import strength
 
 PLACE = "zhiyin_place"  # of a refused line in its order, kept with its content
 SLICE = 200_000  # rows an append writes: bounds the memory of the writer
-_FACTS = frozenset({"orders", "order_lines", "touches", "texts"})
+_FACTS = frozenset({"orders", "order_lines", "contracts", "touches", "texts"})
 
 
 @dataclass(frozen=True)

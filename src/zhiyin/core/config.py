@@ -93,11 +93,15 @@ class UnderstandSettings(Section):
     purchase_horizon_days: int = Field(
         default=90, ge=1, le=1825, description="horizon of next purchase and category affinity"
     )
+    churn_definition: Literal["purchases", "contractual"] = Field(
+        default="purchases",
+        description="churn is staying away from purchases, or a contract that ends (contractual)",
+    )
     churn_horizon_days: int | None = Field(
         default=None,
         ge=1,
         le=1825,
-        description="staying away so long is churn; none: proposed from the shop's own gaps",
+        description="horizon of churn; none: from the shop's own gaps, or 30 for contracts",
     )
     affinity_categories: int = Field(
         default=2, ge=0, le=50, description="how many top categories get an affinity"

@@ -1,5 +1,5 @@
-"""Tables about the data itself, who is in which audience, and what a day's features are made from;
-part of `core/tables.py`.
+"""Tables about the data itself, who is in which audience, what a day's features are made from, and
+what models and measurement say; part of `core/tables.py`.
 """
 
 from __future__ import annotations
@@ -79,5 +79,44 @@ FEATURE_STATES = Table(
     "feature_states", "derived", "What a day's features of everyone were made from.",
     "profile.features", (c.AS_OF_ON,),
     (_DAY, req(c.BODY, "json", "versions of the tables read, revenue of the shop's departments")),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+MODELS = Table(
+    "models", "derived", "Fitted models of a day: what restores them, and their cards.",
+    "understand.models", (c.AS_OF_ON, c.TASK, c.SUBJECT),
+    (
+        _DAY, req(c.TASK, "string", "as in scores; value stands for all that it gives"),
+        req(c.SUBJECT, "string", "campaign, category or seed audience, or empty"),
+        req(c.MODEL, "string", "kind of model"), req(c.MODEL_VERSION, "string", "artifact hash"),
+        req(c.ARTIFACT, "binary", "JSON and arrays; never a pickle"),
+        req(c.CARD, "json", "model card: data, validation, effects, warnings"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+INSIGHTS = Table(
+    "insights", "derived", "What a day's models say in words and numbers, about groups only.",
+    "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
+    (
+        _DAY, req(c.KIND, "string", "segment, movement, searches, model_card, value …"),
+        req(c.KEY, "string", "which one"), req(c.BODY, "json", "content"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+RESULTS = Table(
+    "results", "derived", "What was measured after the day.", "measure",
+    (c.AS_OF_ON, c.KIND, c.SUBJECT, c.METRIC),
+    (
+        _DAY, req(c.MEASURED_UNTIL_ON, "date", "day after the last one seen"),
+        req(c.KIND, "string", "response, next_purchase, churn, profit, increment, recommend or "
+            "delivery"),
+        req(c.SUBJECT, "string", "campaign, or empty"), req(c.METRIC, "string", "metric"),
+        col(c.VALUE, "float64", "value"), col(c.LOW, "float64", "lower 95 % bound"),
+        col(c.HIGH, "float64", "upper 95 % bound"), req(c.N, "int64", "units behind it"),
+        req(c.STATUS, "string", "ok, or why it is not to be trusted"),
+        col(c.BODY, "json", "curves and further detail"),
+    ),
     scope=(c.AS_OF_ON,),
 )  # fmt: skip

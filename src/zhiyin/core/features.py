@@ -371,6 +371,20 @@ CAMPAIGN_FEATURES: tuple[Feature, ...] = (
     ),
 )
 
+CONTRACT_FEATURES: tuple[Feature, ...] = (
+    _int("contract_tenure_days", "days since her first contract began", "首份合约至今天数", "days"),
+    _int("contract_days", "days since her latest contract began", "当前合约已履行天数", "days"),
+    _int("contracts_count", "contracts that began before", "签过的合约数", "contracts"),
+    _int("contracts_running", "contracts that run on the day", "在约合约数", "contracts"),
+    _int(
+        "contracts_cancelled",
+        "running contracts that notice was given for",
+        "已申请解约的在约合约数",
+        "contracts",
+    ),
+)
+"""Of who holds a contract; only churn of contracts learns from them."""
+
 
 @dataclass(frozen=True)
 class Moment:

@@ -13,8 +13,11 @@ from zhiyin.core.data_tables import (
     DUPLICATES,
     FEATURE_MOMENT_TABLE,
     FEATURE_STATES,
+    INSIGHTS,
+    MODELS,
     QUALITY,
     QUARANTINE,
+    RESULTS,
 )
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
@@ -69,6 +72,19 @@ ORDERS = Table(
         req(c.CURRENCY, "string", "ISO 4217"), *_money(*_AMOUNTS), *OPEN, *LOADED,
     ),
     time=c.ORDERED_AT, partition=c.MONTH, revisions=True,
+)  # fmt: skip
+
+CONTRACTS = Table(
+    "contracts", "fact", "One row per contract or subscription (revision).", "collect.facts",
+    (c.CONTRACT_ID,),
+    (
+        req(c.CONTRACT_ID, "string", "source:id"), *REVISED, A_PARTY,
+        req(c.OCCURRED_AT, "timestamp", "00:00 of the first day in the source's zone"), MONTH,
+        col(c.KIND, "string", "plan, tariff"), req(c.START_ON, "date", "first local day"),
+        col(c.END_ON, "date", "first local day on which it no longer runs; empty: it runs on"),
+        col(c.CANCELLED_ON, "date", "local day on which notice was given"), *OPEN, *LOADED,
+    ),
+    time=c.OCCURRED_AT, partition=c.MONTH, revisions=True,
 )  # fmt: skip
 
 ORDER_LINES = Table(
@@ -366,45 +382,6 @@ RECOMMENDATIONS = Table(
     scope=(c.AS_OF_ON,),
 )  # fmt: skip
 
-MODELS = Table(
-    "models", "derived", "Fitted models of a day: what restores them, and their cards.",
-    "understand.models", (c.AS_OF_ON, c.TASK, c.SUBJECT),
-    (
-        _DAY, req(c.TASK, "string", "as in scores; value stands for all that it gives"),
-        req(c.SUBJECT, "string", "campaign, category or seed audience, or empty"),
-        req(c.MODEL, "string", "kind of model"), req(c.MODEL_VERSION, "string", "artifact hash"),
-        req(c.ARTIFACT, "binary", "JSON and arrays; never a pickle"),
-        req(c.CARD, "json", "model card: data, validation, effects, warnings"),
-    ),
-    scope=(c.AS_OF_ON,),
-)  # fmt: skip
-
-INSIGHTS = Table(
-    "insights", "derived", "What a day's models say in words and numbers, about groups only.",
-    "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
-    (
-        _DAY, req(c.KIND, "string", "segment, movement, searches, model_card, value …"),
-        req(c.KEY, "string", "which one"), req(c.BODY, "json", "content"),
-    ),
-    scope=(c.AS_OF_ON,),
-)  # fmt: skip
-
-RESULTS = Table(
-    "results", "derived", "What was measured after the day.", "measure",
-    (c.AS_OF_ON, c.KIND, c.SUBJECT, c.METRIC),
-    (
-        _DAY, req(c.MEASURED_UNTIL_ON, "date", "day after the last one seen"),
-        req(c.KIND, "string", "response, next_purchase, churn, profit, increment, recommend or "
-            "delivery"),
-        req(c.SUBJECT, "string", "campaign, or empty"), req(c.METRIC, "string", "metric"),
-        col(c.VALUE, "float64", "value"), col(c.LOW, "float64", "lower 95 % bound"),
-        col(c.HIGH, "float64", "upper 95 % bound"), req(c.N, "int64", "units behind it"),
-        req(c.STATUS, "string", "ok, or why it is not to be trusted"),
-        col(c.BODY, "json", "curves and further detail"),
-    ),
-    scope=(c.AS_OF_ON,),
-)  # fmt: skip
-
 
 def _feature_columns(features: tuple[Feature, ...]) -> tuple[Column, ...]:
     return tuple(col(f.name, f.type, f.meaning, f.unit) for f in features)
@@ -428,9 +405,9 @@ CAMPAIGN_FEATURE_TABLE = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, TOUCHES, TEXTS, SPEND, DECISIONS, CUSTOMERS,
-        IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS, RATES,
-        QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, FEATURE_MOMENT_TABLE, FEATURE_STATES,
+        EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, CONTRACTS, TOUCHES, TEXTS, SPEND, DECISIONS,
+        CUSTOMERS, IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS,
+        RATES, QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, FEATURE_MOMENT_TABLE, FEATURE_STATES,
         CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, AUDIENCE_MEMBERS, SCORES, RECOMMENDATIONS,
         MODELS, INSIGHTS, RESULTS,
     )

@@ -11,7 +11,7 @@ from datetime import date
 import pyarrow as pa
 
 from zhiyin.core import columns as c
-from zhiyin.core.tables import RESULTS
+from zhiyin.core.data_tables import RESULTS
 from zhiyin.core.values import Estimate
 from zhiyin.measure.status import NOT_YET, OK, WINDOW_OPEN
 

@@ -19,7 +19,16 @@ from zhiyin.store.workspace import WorkspaceStore
 
 _OURS = re.compile(r"p_[a-z2-7]{26}")
 _CALLING_CODES = range(1, 1000)
-_NAMED = ("identities", "customers", "merges", "orders", "order_lines", "touches", "texts")
+_NAMED = (
+    "identities",
+    "customers",
+    "merges",
+    "orders",
+    "order_lines",
+    "contracts",
+    "touches",
+    "texts",
+)
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,16 @@ from importlib.resources import files
 
 from zhiyin.act import gate as act
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.decide import reasons as decide
 
 LANGUAGES = ("en", "zh")
 REASONS: dict[str, tuple[str, str]] = {**decide.REASONS, **act.REASONS}
 """Why somebody was chosen, left out or not written to: code → (en, zh)."""
 
-_FEATURES: dict[str, Feature] = {one.name: one for one in (*FEATURES, *CAMPAIGN_FEATURES)}
+_FEATURES: dict[str, Feature] = {
+    one.name: one for one in (*FEATURES, *CAMPAIGN_FEATURES, *CONTRACT_FEATURES)
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from zhiyin.profile.facts import GROUPS, Facts
 from zhiyin.profile.purchases import seen_by
 from zhiyin.profile.visible import at_least_zero
 
+Keys = tuple[str, ...]  # see `Facts.keys`
 _DEPARTMENT, _CATEGORY, _BRAND = (f"{name}_no" for name in GROUPS)
 
 
@@ -28,32 +29,34 @@ def summarise_assortment(facts: Facts, people: ibis.Table | None) -> tuple[ibis.
         Days and customers to compute: `k`, `who`; None: everyone on every day.
     """
     spend = seen_by(facts.bought, facts, people)
-    known = spend.inner_join(facts.products.drop(c.PRODUCT_ID, c.DEPARTMENT), "what")
-    if len(facts.days.as_of) > 1:
+    known = spend.inner_join(facts.products.drop(c.DEPARTMENT), "what")
+    if not facts.days.single:
         known = known.filter(known.described <= known.k)
+    keys = facts.days.keys
     return (
-        _variety(seen_by(facts.variety, facts, people)),
-        _departments(_spend_by(known, _DEPARTMENT), _places(facts)),
-        _categories(_by(known, _CATEGORY).agg(lines=_.lines.sum().cast("int64"))),
-        _brands(_spend_by(known, _BRAND)),
+        _variety(seen_by(facts.variety, facts, people), keys),
+        _departments(_spend_by(known, _DEPARTMENT, keys), _places(facts), keys),
+        _categories(_by(known, _CATEGORY, keys).agg(lines=_.lines.sum().cast("int64")), keys),
+        _brands(_spend_by(known, _BRAND, keys), keys),
     )
 
 
-def _variety(seen: ibis.Table) -> ibis.Table:
-    made = seen.group_by("k", "who").agg(products_count=_.products.sum(), lines=_.lines.sum())
+def _variety(seen: ibis.Table, keys: Keys) -> ibis.Table:
+    made = seen.group_by(*keys).agg(products_count=_.products.sum(), lines=_.lines.sum())
     repeated = 1 - made.products_count / made.lines.nullif(0)
-    return made.select("k", "who", made.products_count, repeat_share=repeated)
+    return made.select(*keys, made.products_count, repeat_share=repeated)
 
 
 def _places(facts: Facts) -> ibis.Table:
-    """Departments of the whole shop by revenue, ties by name: `k`, the number, `place` from 0."""
+    """Departments of the whole shop by revenue, ties by name: their day but for `who`, the number,
+    `place` from 0.
+    """
     if facts.places is not None:
         names = facts.products.select(c.DEPARTMENT, _DEPARTMENT).distinct()
-        given = names.inner_join(facts.places, c.DEPARTMENT)
-        return given.select(_DEPARTMENT, "place", k=ibis.literal(0).cast("int8"))
+        return names.inner_join(facts.places, c.DEPARTMENT).select(_DEPARTMENT, "place")
     size = department_sums(facts)
     place = ibis.row_number().over(group_by="k", order_by=[ibis.desc(size.size), size[_DEPARTMENT]])
-    return size.select("k", _DEPARTMENT, place=place)
+    return size.select(*facts.days.keys[:-1], _DEPARTMENT, place=place)
 
 
 def department_sums(facts: Facts) -> ibis.Table:
@@ -68,17 +71,17 @@ def department_sums(facts: Facts) -> ibis.Table:
     return seen.group_by("k", c.DEPARTMENT, _DEPARTMENT).agg(size=size)
 
 
-def _by(known: ibis.Table, column: str) -> ibis.expr.types.groupby.GroupedTable:
-    return known.filter(known[column].notnull()).group_by("k", "who", column)
+def _by(known: ibis.Table, column: str, keys: Keys) -> ibis.expr.types.groupby.GroupedTable:
+    return known.filter(known[column].notnull()).group_by(*keys, column)
 
 
-def _spend_by(known: ibis.Table, column: str) -> ibis.Table:
-    return _by(known, column).agg(spend=at_least_zero(_.amount.sum().cast("int64")))
+def _spend_by(known: ibis.Table, column: str, keys: Keys) -> ibis.Table:
+    return _by(known, column, keys).agg(spend=at_least_zero(_.amount.sum().cast("int64")))
 
 
-def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
-    placed = spend.left_join(sizes, ["k", _DEPARTMENT])
-    made = placed.group_by("k", "who").agg(
+def _departments(spend: ibis.Table, sizes: ibis.Table, keys: Keys) -> ibis.Table:
+    placed = spend.left_join(sizes, [*keys[:-1], _DEPARTMENT])
+    made = placed.group_by(*keys).agg(
         departments_count=_.count(),
         top=_.spend.max(),
         all=_.spend.sum(),
@@ -86,25 +89,24 @@ def _departments(spend: ibis.Table, sizes: ibis.Table) -> ibis.Table:
     )
     total = made["all"].nullif(0)
     return made.select(
-        "k",
-        "who",
+        *keys,
         made.departments_count,
         top_department_share=made.top / total,
         **{f"department_{i + 1}_share": made[f"d{i}"].fill_null(0) / total for i in range(3)},
     )
 
 
-def _categories(bought: ibis.Table) -> ibis.Table:
+def _categories(bought: ibis.Table, keys: Keys) -> ibis.Table:
     """Shannon entropy of the lines over categories: log N - (1 / N) sum n log n, in nats."""
-    made = bought.group_by("k", "who").agg(
+    made = bought.group_by(*keys).agg(
         categories_count=_.count(),
         n=_.lines.sum(),
         weighted=(_.lines * _.lines.ln()).sum(),
     )
     entropy = made.n.ln() - made.weighted / made.n
-    return made.select("k", "who", made.categories_count, category_entropy=at_least_zero(entropy))
+    return made.select(*keys, made.categories_count, category_entropy=at_least_zero(entropy))
 
 
-def _brands(spend: ibis.Table) -> ibis.Table:
-    made = spend.group_by("k", "who").agg(top=_.spend.max(), all=_.spend.sum())
-    return made.select("k", "who", top_brand_share=made.top / made["all"].nullif(0))
+def _brands(spend: ibis.Table, keys: Keys) -> ibis.Table:
+    made = spend.group_by(*keys).agg(top=_.spend.max(), all=_.spend.sum())
+    return made.select(*keys, top_brand_share=made.top / made["all"].nullif(0))

@@ -103,7 +103,12 @@ def _by_product(items: ibis.Table, days: Days) -> ibis.Table:
 
 
 def summarise_browsing(
-    browsing: Browsing, starts: ibis.Table, people: ibis.Table, orders: ibis.Table
+    browsing: Browsing,
+    people: ibis.Table,
+    orders: ibis.Table,
+    *,
+    days: Days,
+    starts: ibis.Table,
 ) -> tuple[ibis.Table, ibis.Table]:
     """Visits, and what was looked at and put into the cart: each one row per day and customer.
 
@@ -111,48 +116,51 @@ def summarise_browsing(
     ----------
     browsing
         What `gather_browsing` gives.
-    starts
-        What `Days.table` gives.
     people
         Days and customers to compute: `k`, `who`.
     orders
-        `k`, `who` and `last_at`, the last purchase that the day sees.
+        `days.keys` and `last_at`, the last purchase that the day sees.
+    days
+        The snapshot days.
+    starts
+        What `Days.table` gives.
     """
     wanted = people.select("k", who_of="who").inner_join(starts, "k")
-    return _visits(browsing.days, wanted), _interest(browsing.items, wanted, orders)
+    visits, items = (_seen(rows, wanted, days) for rows in (browsing.days, browsing.items))
+    return _visits(visits, days), _interest(items, orders, days)
 
 
-def _seen(rows: ibis.Table, wanted: ibis.Table) -> ibis.Table:
+def _seen(rows: ibis.Table, wanted: ibis.Table, days: Days) -> ibis.Table:
+    if days.single:
+        seen = rows.semi_join(wanted, [rows.who == wanted.who_of])
+        return seen.mutate(ago=ibis.literal(days.as_of[0]).delta(seen.on, unit="day"))
     joined = rows.inner_join(wanted, [rows.who == wanted.who_of, rows.since <= wanted.k])
     return joined.mutate(ago=joined[c.AS_OF_ON].delta(joined.on, unit="day")).drop("who_of")
 
 
-def _visits(days: ibis.Table, wanted: ibis.Table) -> ibis.Table:
-    made = (
-        _seen(days, wanted)
-        .group_by("k", "who")
-        .agg(
-            start=_.start.max(),
-            visited_at=_.last_at.max(),
-            visits_count=_.visits.sum(),
-            visits_7d=_.visits.sum(where=_.ago <= 7),
-            visits_30d=_.visits.sum(where=_.ago <= 30),
-            visits_90d=_.visits.sum(where=_.ago <= 90),
-            visit_days_30d=_.on.nunique(where=(_.ago <= 30) & (_.visits > 0)),
-            searches_30d=_.searches.sum(where=_.ago <= 30),
-            searches_90d=_.searches.sum(where=_.ago <= 90),
-            steps=_.steps.sum(),
-            seconds=_.seconds.sum(),
-            longer=_.longer_visits.sum(),
-            mobile=_.mobile_visits.sum(),
-            paid=_.paid_visits.sum(),
-        )
+def _visits(seen: ibis.Table, days: Days) -> ibis.Table:
+    made = seen.group_by(*days.keys).agg(
+        **days.start_sum(),
+        visited_at=_.last_at.max(),
+        visits_count=_.visits.sum(),
+        visits_7d=_.visits.sum(where=_.ago <= 7),
+        visits_30d=_.visits.sum(where=_.ago <= 30),
+        visits_90d=_.visits.sum(where=_.ago <= 90),
+        visit_days_30d=_.on.nunique(where=(_.ago <= 30) & (_.visits > 0)),
+        searches_30d=_.searches.sum(where=_.ago <= 30),
+        searches_90d=_.searches.sum(where=_.ago <= 90),
+        steps=_.steps.sum(),
+        seconds=_.seconds.sum(),
+        longer=_.longer_visits.sum(),
+        mobile=_.mobile_visits.sum(),
+        paid=_.paid_visits.sum(),
     )
     visits = made.visits_count.nullif(0)
     return made.select(
-        *("k", "who", "visits_count", "visits_7d", "visits_30d", "visits_90d", "visit_days_30d"),
+        *days.keys,
+        *("visits_count", "visits_7d", "visits_30d", "visits_90d", "visit_days_30d"),
         *("searches_30d", "searches_90d", "visited_at"),
-        visit_recency_days=days_since(made.visited_at, made.start),
+        visit_recency_days=days_since(made.visited_at, days.start_of(made)),
         visit_steps_mean=made.steps / visits,
         visit_minutes_mean=made.seconds / visits / 60,
         bounce_share=1 - made.longer / visits,
@@ -161,14 +169,13 @@ def _visits(days: ibis.Table, wanted: ibis.Table) -> ibis.Table:
     )
 
 
-def _interest(items: ibis.Table, wanted: ibis.Table, orders: ibis.Table) -> ibis.Table:
-    seen = _seen(items, wanted)
-    bought = orders.select(k_of="k", who_of="who", bought_at="last_at")
-    seen = seen.left_join(bought, [seen.k == bought.k_of, seen.who == bought.who_of])
+def _interest(seen: ibis.Table, orders: ibis.Table, days: Days) -> ibis.Table:
+    bought = orders.select(*days.keys, bought_at="last_at")
+    seen = seen.left_join(bought, list(days.keys))
     view, add = _[c.KIND].isin(_VIEWS), _[c.KIND] == "add"
     waiting = add & (_.bought_at.isnull() | (_["at"] > _.bought_at))
-    made = seen.group_by("k", "who").agg(
-        start=_.start.max(),
+    made = seen.group_by(*days.keys).agg(
+        **days.start_sum(),
         viewed_at=_["at"].max(where=view),
         added_at=_["at"].max(where=add),
         views_7d=_.n.sum(where=view & (_.ago <= 7)),
@@ -182,9 +189,10 @@ def _interest(items: ibis.Table, wanted: ibis.Table, orders: ibis.Table) -> ibis
         reviews_count=_.n.sum(where=_[c.KIND] == "review"),
     )
     return made.select(
-        *("k", "who", "views_7d", "views_30d", "views_90d", "viewed_products_90d"),
+        *days.keys,
+        *("views_7d", "views_30d", "views_90d", "viewed_products_90d"),
         *("cart_adds_30d", "cart_adds_90d", "cart_waiting_products", "wished_products"),
         *("reviews_count", "viewed_at", "added_at"),
-        view_recency_days=days_since(made.viewed_at, made.start),
-        cart_recency_days=days_since(made.added_at, made.start),
+        view_recency_days=days_since(made.viewed_at, days.start_of(made)),
+        cart_recency_days=days_since(made.added_at, days.start_of(made)),
     )

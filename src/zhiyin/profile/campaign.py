@@ -13,7 +13,7 @@ from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.features import CAMPAIGN_FEATURES
-from zhiyin.profile.facts import Facts, Keep, as_it_is, gather
+from zhiyin.profile.facts import Facts, Keep, as_it_is, gather, hash_of
 from zhiyin.profile.features import join_all, select_features
 from zhiyin.profile.response import PRIOR_CAMPAIGNS
 from zhiyin.profile.visible import Days, days_since
@@ -74,10 +74,9 @@ def build_campaigns(
     offers = _seen(facts.days.visible(tables, "offers"), days)
     campaigns = _seen(facts.days.visible(tables, "campaigns"), days)
     own = offers.filter(offers[c.CAMPAIGN_ID] == offers.asked).drop(c.CAMPAIGN_ID)
-    products = keep(_products(facts))
-    own = keep(own.left_join(products, c.PRODUCT_ID).drop(f"{c.PRODUCT_ID}_right"))
+    own = keep(own.mutate(what=hash_of(own[c.PRODUCT_ID])))
     people = planned(facts, shots)
-    lines = keep(_lines(facts, own, products))
+    lines = keep(_lines(facts, own))
     asked = days.select("shot", "k", asked=days[c.CAMPAIGN_ID])
     pairs = facts.pairs.inner_join(asked, "k")
     made = people.inner_join(days.select("shot", c.AS_OF_ON, c.CAMPAIGN_ID), "shot")
@@ -146,27 +145,16 @@ def _facts(campaigns: ibis.Table, own: ibis.Table, people: ibis.Table) -> ibis.T
     return facts.inner_join(sizes, "shot").drop("shot_0")
 
 
-def _products(facts: Facts) -> ibis.Table:
-    """Every product bought: `product_id` and `what`, a number that is quicker to join by."""
-    known = facts.products.select(c.PRODUCT_ID, "what").distinct()
-    bought = facts.bought.select("what", "other").distinct().left_join(known, "what")
-    bought = bought.select(bought[c.PRODUCT_ID].coalesce(bought.other).name(c.PRODUCT_ID))
-    # in the order of the ids: an expression that is computed twice must number alike
-    place = ibis.row_number().over(order_by=bought[c.PRODUCT_ID])
-    return bought.mutate(what=place.cast("int32"))
-
-
-def _lines(facts: Facts, own: ibis.Table, products: ibis.Table) -> ibis.Table:
+def _lines(facts: Facts, own: ibis.Table) -> ibis.Table:
     """Item lines that an offer is good for: `who`, `what`, `at`, `amount`, `coupon`, `since`."""
     lines = facts.items.select(
         c.CUSTOMER_ID,
-        c.PRODUCT_ID,
         "since",
+        what=hash_of(facts.items[c.PRODUCT_ID]),
         at=_[c.SOLD_AT],
         amount=_[c.AMOUNT_BASE_MINOR],
         coupon=_[c.COUPON_BASE_MINOR] > 0,
     )
-    lines = lines.left_join(products, c.PRODUCT_ID)
     anything = _anything(own).count().as_scalar() > 0
     lines = lines.filter(lines.what.isin(own.what) | anything)
     lines = lines.inner_join(facts.customers.select(c.CUSTOMER_ID, "who"), c.CUSTOMER_ID)

@@ -43,6 +43,12 @@ class Facts:
     variety: ibis.Table  # `who`, `since`, `products` bought for the first time, `lines`
     browsing: Browsing | None  # None where no events are given
 
+    def seen(self, rows: ibis.Table) -> ibis.Table:
+        """The rows once for every day that sees them, with what `Days.keys` and `moment` need."""
+        if self.days.single:
+            return rows.drop("since")
+        return seen_each_day(rows, self.starts).drop("since")
+
 
 def as_it_is(table: ibis.Table) -> ibis.Table:
     """Keep nothing: one expression from the tables to the features."""
@@ -56,6 +62,7 @@ def gather(
     starts: ibis.Table | None = None,
     keep: Keep = as_it_is,
     places: ibis.Table | None = None,
+    moments: bool = False,
 ) -> Facts:
     """Group the order lines for the features of all the days.
 
@@ -72,6 +79,8 @@ def gather(
     places
         `department` and `place` from 0 by revenue where the tables hold a part of the customers
         and one day; None: the tables hold them all.
+    moments
+        Also what a later day needs to be made from this one (`core.features.MOMENTS`).
     """
     seen = days.visible(tables, "order_lines")
     known = seen.filter(seen[c.CUSTOMER_ID].notnull())
@@ -82,7 +91,7 @@ def gather(
     described = days.visible(tables, "products")
     products = keep(_products(described))
     items = known.filter(known[c.KIND] == "item")
-    bought = keep(_bought(items, customers, products, days))
+    bought = keep(_bought(items, customers, days))
     return Facts(
         days=days,
         starts=starts,
@@ -92,14 +101,14 @@ def gather(
         products=products,
         items=items,
         bought=bought,
-        receipts=keep(receipts(_numbered(known, customers), "who", days=days)),
+        receipts=keep(receipts(_numbered(known, customers), "who", days=days, scattered=moments)),
         places=places,
         variety=_variety(bought, days),
         browsing=gather_browsing(tables, days, customers),
     )
 
 
-def receipts(known: ibis.Table, key: str, *, days: Days) -> ibis.Table:
+def receipts(known: ibis.Table, key: str, *, days: Days, scattered: bool = False) -> ibis.Table:
     """One row per order of a customer and first day that sees the lines, returns apart.
 
     Money is counted on `item` and `return` lines; coupons also on lines of quantity 0, where some
@@ -111,18 +120,24 @@ def receipts(known: ibis.Table, key: str, *, days: Days) -> ibis.Table:
         Order lines of known customers, of the columns of `visible.COLUMNS`, and `since`.
     key
         Column that tells customers apart.
+    scattered
+        Also whether the last line of a receipt is of a later local day than the first.
 
     Returns
     -------
-    `key`, `order_id`, `returned` (bool), `since`, `at` (first moment), `local` (the same on the
-    shop's clocks), `scattered` (whether its last line is of a later local day), `amount`, `gross`,
-    `discount`, `coupon` (minor units), `units`, `lines` (of items), `store_id`.
+    `key`, `order` (see `hash_of`), `returned` (bool), `since`, `at` (first moment), `local` (the
+    same on the shop's clocks), `amount`, `gross`, `discount`, `coupon` (minor units), `units`,
+    `lines` (of items), `store_id`, and `scattered` if asked for.
     """
-    known = known.mutate(item=known[c.KIND] == "item", returned=known[c.KIND] == "return")
+    known = known.mutate(
+        item=known[c.KIND] == "item",
+        returned=known[c.KIND] == "return",
+        order=known[c.ORDER_ID].hash(),
+    )
     item, product = _["item"], _["item"] | _.returned  # compared once, not for every sum
-    made = group_by_since(known, key, c.ORDER_ID, "returned", days=days)(
+    made = group_by_since(known, key, "order", "returned", days=days)(
         at=_[c.SOLD_AT].min(),
-        last=_[c.SOLD_AT].max(),
+        **({"last": _[c.SOLD_AT].max()} if scattered else {}),
         amount=_[c.AMOUNT_BASE_MINOR].sum(where=product),
         gross=_[c.GROSS_BASE_MINOR].sum(where=item),
         discount=_[c.DISCOUNT_BASE_MINOR].sum(where=item),
@@ -134,13 +149,16 @@ def receipts(known: ibis.Table, key: str, *, days: Days) -> ibis.Table:
     money = ("amount", "gross", "discount", "coupon")
     clock = {"zone": days.zone, "first": _CLOCK_FROM, "last": days.as_of[-1]}
     local = local_time(made["at"], **clock)
-    later = local_time(made["last"], **clock).date() > local.date()
-    return made.mutate(
+    made = made.mutate(
         **{name: made[name].fill_null(0).cast("int64") for name in money},
         lines=made.lines.cast("int64"),
         local=local,
-        scattered=ibis.ifelse(made["last"] > made["at"], later, ibis.literal(value=False)),
-    ).drop("last")
+    )
+    if not scattered:
+        return made
+    later = local_time(made["last"], **clock).date() > made["local"].date()
+    later = ibis.ifelse(made["last"] > made["at"], later, ibis.literal(value=False))
+    return made.mutate(scattered=later).drop("last")
 
 
 def _numbered(rows: ibis.Table, customers: ibis.Table) -> ibis.Table:
@@ -149,7 +167,7 @@ def _numbered(rows: ibis.Table, customers: ibis.Table) -> ibis.Table:
 
 def group_by_since(rows: ibis.Table, *keys: str, days: Days) -> Callable[..., ibis.Table]:
     """`agg` of rows grouped by the keys and `since`, which is no key where it is one day's."""
-    if len(days.as_of) > 1:
+    if not days.single:
         return rows.group_by(*keys, "since").agg
     since = ibis.literal(0, "int8")
     return lambda **sums: rows.group_by(*keys).agg(**sums).mutate(since=since)
@@ -168,8 +186,8 @@ def _products(described: ibis.Table) -> ibis.Table:
 
     Returns
     -------
-    `product_id`, `department`, `what` (its number), `described` (a day), and the names of `GROUPS`
-    as numbers in their order, null for none.
+    `department`, `what` (see `hash_of`), `described` (a day), and the names of `GROUPS` as numbers
+    in their order, null for none.
     """
     kinds = described.select(*GROUPS, described=described.since).distinct()
     kinds = kinds.mutate(**{f"{name}_no": _place(kinds[name]) for name in GROUPS})
@@ -177,9 +195,17 @@ def _products(described: ibis.Table) -> ibis.Table:
     made = described.inner_join(
         kinds, [*alike, described.since == kinds.described], rname="{name}_of"
     )
-    what = ibis.dense_rank().over(order_by=made[c.PRODUCT_ID]).cast("int32")
     numbers = (f"{name}_no" for name in GROUPS)
-    return made.select(c.PRODUCT_ID, c.DEPARTMENT, "described", *numbers, what=what)
+    what = hash_of(made[c.PRODUCT_ID])
+    return made.select(c.DEPARTMENT, "described", *numbers, what=what)
+
+
+def hash_of(ids: ibis.Value) -> ibis.Value:
+    """64 bits for a text, null for none: quicker to group and to join by, and as good.
+
+    Of a million products two share their bits once in 20 million shops (n^2 / 2^64).
+    """
+    return ibis.ifelse(ids.notnull(), ids.hash(), ibis.null("int64"))
 
 
 def _place(names: ibis.Value) -> ibis.Value:
@@ -187,20 +213,12 @@ def _place(names: ibis.Value) -> ibis.Value:
     return ibis.ifelse(names.notnull(), place, ibis.null("int32"))
 
 
-def _bought(
-    items: ibis.Table, customers: ibis.Table, products: ibis.Table, days: Days
-) -> ibis.Table:
-    """What each customer bought: `who`, `what`, `other`, `since`, `amount`, `lines`.
-
-    `other` is the id of a product that is not described, else null: then `what` is.
-    """
+def _bought(items: ibis.Table, customers: ibis.Table, days: Days) -> ibis.Table:
+    """What each customer bought: `who`, `what` (see `hash_of`), `since`, `amount`, `lines`."""
     bought = items.filter(items[c.PRODUCT_ID].notnull())
-    # numbered before they are grouped: what is compared and kept is then short
     bought = _numbered(bought, customers)
-    numbers = products.select(c.PRODUCT_ID, "what").distinct()
-    bought = bought.left_join(numbers, c.PRODUCT_ID)
-    other = ibis.ifelse(bought.what.isnull(), bought[c.PRODUCT_ID], ibis.null("string"))
-    return group_by_since(bought.mutate(other=other), "who", "what", "other", days=days)(
+    bought = bought.mutate(what=bought[c.PRODUCT_ID].hash())
+    return group_by_since(bought, "who", "what", days=days)(
         amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"), lines=_.count()
     )
 
@@ -211,11 +229,11 @@ def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
 
 def _variety(bought: ibis.Table, days: Days) -> ibis.Table:
     """Products by the day from which they count, and lines by the day that first sees them."""
-    if len(days.as_of) == 1:  # every product counts from the one day
+    if days.single:  # every product counts from the one day
         return bought.group_by("who", "since").agg(
             products=_.count(), lines=_.lines.sum().cast("int64")
         )
-    first = bought.group_by("who", "what", "other").agg(since=_.since.min())
+    first = bought.group_by("who", "what").agg(since=_.since.min())
     firsts = first.group_by("who", "since").agg(products=_.count())
     lines = bought.group_by("who", "since").agg(lines=_.lines.sum().cast("int64"))
     zero = ibis.literal(0, "int64")

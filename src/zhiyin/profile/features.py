@@ -109,16 +109,21 @@ def build_days(
     orders = baskets(facts, people)
     parts = [
         summarise_orders(orders, facts),
-        summarise_stores(orders),
+        summarise_stores(orders, facts),
         *summarise_assortment(facts, people),
         *summarise_response(facts),
     ]
     if facts.browsing is not None:
-        bought = last_purchases(orders)
-        parts += browsing.summarise_browsing(facts.browsing, facts.starts, rows, bought)
+        bought = last_purchases(orders, facts)
+        parts += browsing.summarise_browsing(
+            facts.browsing, rows, bought, days=facts.days, starts=facts.starts
+        )
     parts = [keep(part) for part in parts]
-    days = facts.starts.select("k", c.AS_OF_ON)
-    made = join_all(rows.inner_join(days, "k"), parts, on=("k", "who"))
+    if facts.days.single:
+        rows = rows.select(c.CUSTOMER_ID, "who", **{c.AS_OF_ON: ibis.literal(facts.days.as_of[0])})
+    else:
+        rows = rows.inner_join(facts.starts.select("k", c.AS_OF_ON), "k")
+    made = join_all(rows, parts, on=facts.days.keys)
     keys = {name: made[name] for name in (c.AS_OF_ON, c.CUSTOMER_ID)}
     known = {name: made[name] for name in made.columns}
     more = {m.name: known.get(m.name, ibis.null(m.type)).cast(m.type) for m in MOMENTS}
@@ -140,6 +145,8 @@ def everyone(facts: Facts, places: Collection[int] | None = None) -> ibis.Table:
     -------
     `k`, `customer_id`, `who`.
     """
+    if facts.days.single and places is None:
+        return facts.customers.select(c.CUSTOMER_ID, "who", k=ibis.literal(0, "int8"))
     days = facts.starts.select("k")
     if places is not None:
         days = days.filter(days.k.isin(sorted(places)))

@@ -156,7 +156,7 @@ def build_touched(
             # read once, not for everything that is made of them
             rows = tables[name].semi_join(people, c.CUSTOMER_ID)
             theirs[name] = keep(rows.select(*COLUMNS[name]))
-    facts = gather(theirs, days, starts=starts, keep=keep, places=places)
+    facts = gather(theirs, days, starts=starts, keep=keep, places=places, moments=True)
     return build_days(facts, moments=True)
 
 
@@ -207,13 +207,13 @@ def response_sums(before: ibis.Table, made: ibis.Table, people: ibis.Table) -> i
 
 def _pass_days(before: ibis.Table, *, days: Days) -> ibis.Table:
     """The same customers on the second day: days went by."""
-    t = before.mutate(start=ibis.literal(days.start(1)))
-    changed = recencies(t) | {
-        "contact_recency_days": days_since(t.contacted_at, t.start),
-        "redemption_recency_days": days_since(t.redeemed_at, t.start),
-        "visit_recency_days": days_since(t.visited_at, t.start),
-        "view_recency_days": days_since(t.viewed_at, t.start),
-        "cart_recency_days": days_since(t.added_at, t.start),
+    t, start = before, ibis.literal(days.start(1))
+    changed = recencies(t, start) | {
+        "contact_recency_days": days_since(t.contacted_at, start),
+        "redemption_recency_days": days_since(t.redeemed_at, start),
+        "visit_recency_days": days_since(t.visited_at, start),
+        "view_recency_days": days_since(t.viewed_at, start),
+        "cart_recency_days": days_since(t.added_at, start),
     }
     changed["overdue_ratio"] = changed["overdue_ratio"].cast("float64").round(DECIMALS)
     columns = {f.name: changed.get(f.name, t[f.name]).cast(f.type) for f in FEATURES}

@@ -88,7 +88,8 @@ def compute(
             return held.enter_context(table.cache())
 
         seen = Days(tuple(days), ctx.settings.zone)
-        facts = gather(tables, seen, starts=ctx.store.to_ibis(seen.rows()), keep=keep)
+        starts = ctx.store.to_ibis(seen.rows())
+        facts = gather(tables, seen, starts=starts, keep=keep, moments=True)
         whole = [k for k, day in enumerate(days) if day in plan.whole]
         people = [features.everyone(facts, whole)] if whole else []
         tied = arrow_schema(CAMPAIGN_FEATURE_TABLE).empty_table()
@@ -209,12 +210,15 @@ def count_recipients(touches: ibis.Table) -> dict[str, int]:
 
 def _first_day(ctx: Context) -> date | None:
     lines = ctx.store.read("order_lines", as_of=ctx.as_of)
-    items = lines.filter(lines[c.KIND] == "item").select(c.SOLD_AT)
+    items = lines.filter(lines[c.KIND] == "item").select(first=lines[c.SOLD_AT])
     # not the minimum: the engine leaves out what is later than the first it found
-    found = items.order_by(c.SOLD_AT).limit(1).to_pyarrow()[c.SOLD_AT].to_pylist()
-    if not found:
+    first = items.order_by("first").limit(1)
+    contracts = ctx.store.read("contracts", as_of=ctx.as_of)
+    begun = contracts.agg(first=contracts[c.OCCURRED_AT].min())
+    found = [one for rows in (first, begun) for one in rows.to_pyarrow()["first"].to_pylist()]
+    moment = min((one for one in found if one is not None), default=None)
+    if moment is None:
         return None
-    moment = found[0]
     offset = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(ctx.settings.zone))
     return offset.date()
 

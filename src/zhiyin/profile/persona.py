@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from zhiyin.core.errors import NotEnoughData
 from zhiyin.core.values import Estimate
@@ -226,7 +226,7 @@ def rank_effect(one: Number, *, level: float) -> Estimate:
     spread += float(others @ (beaten - a) ** 2) / (one.n_base - 1) / one.n_base
     if not 0 < a < 1:
         return Estimate(2 * a - 1, 2 * a - 1, 2 * a - 1, one.n, "apart")
-    half = float(stats.norm.ppf(0.5 + level / 2)) * math.sqrt(spread) / (a * (1 - a))
+    half = float(special.ndtri(0.5 + level / 2)) * math.sqrt(spread) / (a * (1 - a))
     logit = math.log(a / (1 - a))
     low, high = (math.tanh((logit + side) / 2) for side in (-half, half))
     return Estimate(2 * a - 1, low, high, one.n)
@@ -264,16 +264,18 @@ def _by_ranks(one: Number) -> tuple[float, float]:
     variance = float(both @ (middle - mean) ** 2) / total
     spread = math.sqrt(one.n * one.n_base / (total - 1) * variance)
     z = (float(mine @ middle) - one.n * mean) / spread
-    return z, float(2 * stats.norm.sf(abs(z)))
+    return z, float(2 * special.ndtr(-abs(z)))
 
 
 def _by_draw(k: int, n: int, held: int, total: int) -> tuple[float, float]:
     """Fisher's exact test: k of n drawn have it, of `held` in `total`; twice the smaller tail."""
     if not 0 < held < total:
         return 0.0, 1.0
-    law = stats.hypergeom(total, held, n)
-    p = min(1.0, 2 * min(float(law.cdf(k)), float(law.sf(k - 1))))
-    return float((k - law.mean()) / law.std()), p
+    law = stats.hypergeom
+    p = min(1.0, 2 * float(min(law.cdf(k, total, held, n), law.sf(k - 1, total, held, n))))
+    share = held / total
+    spread = math.sqrt(n * share * (1 - share) * (total - n) / (total - 1))
+    return (k - n * share) / spread, p
 
 
 def _bins(above: Sequence[int], n: int) -> Floats:
@@ -289,12 +291,14 @@ def _varies(one: Number) -> bool:
 def _critical_t(v: float, v_base: float, one: Number, level: float) -> float:
     bottom = v**2 / (one.n - 1) + v_base**2 / (one.n_base - 1)
     freedom = (v + v_base) ** 2 / bottom if bottom else math.inf
-    return float(stats.t.ppf(0.5 + level / 2, freedom))
+    if math.isinf(freedom):
+        return float(special.ndtri(0.5 + level / 2))
+    return float(special.stdtrit(freedom, 0.5 + level / 2))
 
 
 def _wilson(k: int, n: int, level: float) -> tuple[float, float]:
     """Wilson (1927), JASA 22:209."""
-    z, p = float(stats.norm.ppf(0.5 + level / 2)), k / n
+    z, p = float(special.ndtri(0.5 + level / 2)), k / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -41,29 +41,33 @@ def baskets(facts: Facts, people: ibis.Table | None) -> ibis.Table:
 
     Returns
     -------
-    `k` and the columns of `facts.receipts`, orders without items left out.
+    `facts.days.keys` and the columns of `facts.receipts`, orders without items left out.
     """
     made = seen_by(facts.receipts, facts, people)
-    if len(facts.days.as_of) > 1:  # an order may be seen in part
+    if not facts.days.single:  # an order may be seen in part
         sums = ("amount", "gross", "discount", "coupon", "lines")
-        made = made.group_by("k", "who", c.ORDER_ID, "returned").agg(
+        later = _.local.max().date() > _.local.min().date()
+        spread = {"scattered": _.scattered.any() | later} if "scattered" in made.columns else {}
+        made = made.group_by(*facts.days.keys, "order", "returned").agg(
             local=_.local.argmin(_["at"]),
             at=_["at"].min(),
             units=_.units.sum(),
             store_id=_.store_id.min(),
-            scattered=_.scattered.any(),
+            **spread,
             **{name: _[name].sum().cast("int64") for name in sums},
         )
     return made.filter(made.returned | (made.lines > 0))
 
 
 def seen_by(rows: ibis.Table, facts: Facts, people: ibis.Table | None) -> ibis.Table:
-    """The rows of each customer of `people` (None: all) that her day sees, with the day's `k`."""
-    if people is None and len(facts.days.as_of) == 1:
-        return rows.drop("since").mutate(k=ibis.literal(0).cast("int8"))
+    """The rows of each customer of `people` (None: all) that her day sees, by `Days.keys`."""
+    if people is None and facts.days.single:
+        return rows.drop("since")
     if people is None:
         days = facts.starts.select("k")
         return rows.inner_join(days, rows.since <= days.k).drop("since")
+    if facts.days.single:
+        return rows.semi_join(people, "who").drop("since")
     wanted = people.select("k", who_of="who")
     joined = rows.inner_join(wanted, [rows.who == wanted.who_of, rows.since <= wanted.k])
     return joined.drop("who_of", "since")
@@ -79,17 +83,21 @@ def summarise_orders(orders: ibis.Table, facts: Facts) -> ibis.Table:
     facts
         What they were made from; each row is before its day.
     """
-    of_one = {"group_by": ["k", "who", "returned"], "order_by": ["at", c.ORDER_ID]}
+    of_one = {"group_by": [*facts.days.keys, "returned"], "order_by": "at"}
     before = orders.at.lag().over(**of_one)
     gap = (orders.at.epoch_seconds() - before.epoch_seconds()) // 60
-    rows = on_clocks(orders, "k", "who", "scattered", gap=gap).inner_join(facts.starts, "k")
-    totals = rows.group_by("k", "who").agg(
-        start=_.start.max(),
+    spread = ("scattered",) if "scattered" in orders.columns else ()
+    rows = on_clocks(orders, *facts.days.keys, *spread, gap=gap)
+    if not facts.days.single:
+        rows = rows.inner_join(facts.starts, "k")
+    totals = rows.group_by(*facts.days.keys).agg(
+        **facts.days.start_sum(),
         **_timing_totals(),
+        **{name: _.count(where=_[name]) for name in spread},
         **_money_totals(),
-        **window_totals(_since),
+        **window_totals(lambda days: _["at"] >= facts.days.moment(f"start_{days}")),
     )
-    return _finish(totals)
+    return _finish(totals, facts)
 
 
 def on_clocks(orders: ibis.Table, *keys: str, **more: ibis.Value) -> ibis.Table:
@@ -116,7 +124,6 @@ def _timing_totals() -> dict[str, ibis.Deferred]:
         "gap_minutes": _.gap.sum(where=sold),
         "gap_squares": (_.gap * _.gap).sum(where=sold),
         "gaps_count": _.gap.count(where=sold),
-        "scattered": _.count(where=_.scattered),
     }
 
 
@@ -159,17 +166,13 @@ def window_totals(inside: Callable[[int], ibis.Deferred]) -> dict[str, ibis.Defe
     }
 
 
-def _since(days: int) -> ibis.Deferred:
-    return _["at"] >= _[f"start_{days}"]
-
-
-def recencies(t: ibis.Table) -> dict[str, ibis.Value]:
+def recencies(t: ibis.Table, start: ibis.Value) -> dict[str, ibis.Value]:
     """What changes with the day alone, from the moments of orders and the day's `start`."""
-    since_last = (t.start.epoch_seconds() - t.last_order_at.epoch_seconds()) / DAY_SECONDS
+    since_last = (start.epoch_seconds() - t.last_order_at.epoch_seconds()) / DAY_SECONDS
     return {
-        "recency_days": days_since(t.last_order_at, t.start),
-        "tenure_days": days_since(t.first_order_at, t.start),
-        "coupon_recency_days": days_since(t.coupon_order_at, t.start),
+        "recency_days": days_since(t.last_order_at, start),
+        "tenure_days": days_since(t.first_order_at, start),
+        "coupon_recency_days": days_since(t.coupon_order_at, start),
         "overdue_ratio": since_last / _gap_mean(t).nullif(0),
     }
 
@@ -193,18 +196,17 @@ def _gap_mean(t: ibis.Table) -> ibis.Value:
     return t.gap_minutes / t.gaps_count.nullif(0) / (DAY_SECONDS / 60)
 
 
-def _finish(t: ibis.Table) -> ibis.Table:
+def _finish(t: ibis.Table, facts: Facts) -> ibis.Table:
     orders = t.orders_count.nullif(0)
     gap_mean = _gap_mean(t)
     gap_mean_square = t.gap_squares / t.gaps_count.nullif(0) / (DAY_SECONDS / 60) ** 2
     gap_std = at_least_zero(gap_mean_square - gap_mean * gap_mean).sqrt()
     mean = t.sold_minor / orders
     return t.select(
-        "k",
-        "who",
+        *facts.days.keys,
         *_AS_SUMMED,
-        *_MOMENTS,
-        **recencies(t),
+        *(name for name in _MOMENTS if name in t.columns),
+        **recencies(t, facts.days.start_of(t)),
         gap_mean_days=gap_mean,
         gap_std_days=gap_std,
         gap_cv=gap_std / gap_mean.nullif(0),
@@ -229,18 +231,17 @@ def _trend(window: ibis.Value, twice: ibis.Value) -> ibis.Value:
     return ibis.cases((both <= 0, 0.0), (more > both, 1.0), (more < -both, -1.0), else_=more / both)
 
 
-def last_purchases(orders: ibis.Table) -> ibis.Table:
-    """When each customer last bought, as each day saw it: `k`, `who`, `last_at`."""
-    return orders.filter(~orders.returned).group_by("k", "who").agg(last_at=_["at"].max())
+def last_purchases(orders: ibis.Table, facts: Facts) -> ibis.Table:
+    """When each customer last bought, as each day saw it: `facts.days.keys`, `last_at`."""
+    return orders.filter(~orders.returned).group_by(*facts.days.keys).agg(last_at=_["at"].max())
 
 
-def summarise_stores(orders: ibis.Table) -> ibis.Table:
+def summarise_stores(orders: ibis.Table, facts: Facts) -> ibis.Table:
     """Stores used and the share of the first one: one row per day and customer."""
     sold = orders.filter(~orders.returned & orders.store_id.notnull())
-    by_store = sold.group_by("k", "who", c.STORE_ID).agg(n=_.count())
-    made = by_store.group_by("k", "who").agg(
+    by_store = sold.group_by(*facts.days.keys, c.STORE_ID).agg(n=_.count())
+    made = by_store.group_by(*facts.days.keys).agg(
         stores_count=_.count(), top=_.n.max(), orders=_.n.sum()
     )
-    return made.select(
-        "k", "who", made.stores_count, top_store_share=made.top / made.orders.nullif(0)
-    )
+    share = made.top / made.orders.nullif(0)
+    return made.select(*facts.days.keys, made.stores_count, top_store_share=share)

@@ -9,7 +9,7 @@ import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
-from zhiyin.profile.facts import Facts, seen_each_day
+from zhiyin.profile.facts import Facts
 from zhiyin.profile.visible import days_since
 
 PRIOR_CAMPAIGNS = 4.0  # weight of the shop's mean in a customer's response rate, in campaigns
@@ -23,20 +23,22 @@ def summarise_response(facts: Facts) -> tuple[ibis.Table, ibis.Table]:
     """
     pairs = facts.pairs
     planned = pairs.filter(pairs.planned_at.notnull())
-    mean = planned.group_by("k").agg(mean=_.redeemed.mean())
-    per = planned.group_by("k", "who").agg(
+    per = planned.group_by(*facts.days.keys).agg(
         campaigns_count=_.count(),
         campaigns_responded=_.redeemed.sum(),
         contacted_at=_.planned_at.max(),
     )
-    per = per.inner_join(mean, "k").inner_join(facts.starts.select("k", "start"), "k")
+    if facts.days.single:
+        per = per.cross_join(planned.agg(mean=_.redeemed.mean()))
+    else:
+        mean = planned.group_by("k").agg(mean=_.redeemed.mean())
+        per = per.inner_join(mean, "k").inner_join(facts.starts.select("k", "start"), "k")
     rates = per.select(
-        "k",
-        "who",
+        *facts.days.keys,
         per.campaigns_count,
         per.campaigns_responded,
         per.contacted_at,
-        contact_recency_days=days_since(per.contacted_at, per.start),
+        contact_recency_days=days_since(per.contacted_at, facts.days.start_of(per)),
         response_rate=rate_of(per.campaigns_responded, per.campaigns_count, per["mean"]),
     )
     return rates, _redemptions(facts)
@@ -50,22 +52,21 @@ def rate_of(responded: ibis.Value, campaigns: ibis.Value, mean: ibis.Value) -> i
 def _redemptions(facts: Facts) -> ibis.Table:
     rows = facts.touches.filter(facts.touches[c.KIND] == "redemption")
     made = (
-        seen_each_day(rows, facts.starts)
-        .group_by("k", "who")
+        facts.seen(rows)
+        .group_by(*facts.days.keys)
         .agg(
             redemptions_count=_.count(),
-            redemptions_90d=_.count(where=_[c.OCCURRED_AT] >= _.start_90),
+            redemptions_90d=_.count(where=_[c.OCCURRED_AT] >= facts.days.moment("start_90")),
             redemption_days=_[c.OCCURRED_AT].nunique(),
             redeemed_at=_[c.OCCURRED_AT].max(),
-            start=_.start.max(),
+            **facts.days.start_sum(),
         )
     )
     return made.select(
-        "k",
-        "who",
+        *facts.days.keys,
         "redemptions_count",
         "redemptions_90d",
         "redemption_days",
         "redeemed_at",
-        redemption_recency_days=days_since(made.redeemed_at, made.start),
+        redemption_recency_days=days_since(made.redeemed_at, facts.days.start_of(made)),
     )

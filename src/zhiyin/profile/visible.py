@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 
 import ibis
 import pyarrow as pa
+from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
@@ -31,18 +32,43 @@ class Days:
     as_of: tuple[date, ...]
     zone: str
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one day."""
+        return len(self.as_of) == 1
+
     def start(self, k: int, *, days_before: int = 0) -> datetime:
         """00:00 local of day `k`, `days_before` days earlier, as naive UTC."""
         day = self.as_of[k] - timedelta(days=days_before)
         return naive_utc(start_of_day(day, self.zone))
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Key of what is summed by day and customer; of one day the customer alone, which is less
+        to group and to join by.
+        """
+        return ("who",) if self.single else ("k", "who")
+
+    def moment(self, name: str) -> ibis.Deferred | ibis.Value:
+        """`start` or `start_7` … of a row's day; with several days a column of the row."""
+        return ibis.literal(self.moments(0)[name]) if self.single else _[name]
+
+    def start_sum(self) -> dict[str, ibis.Deferred]:
+        """What to sum when grouping by `keys`, so that `start_of` knows the day's start."""
+        return {} if self.single else {"start": _.start.max()}
+
+    def start_of(self, sums: ibis.Table) -> ibis.Value:
+        """The start of the day of each row of `sums`."""
+        return ibis.literal(self.start(0)) if self.single else sums.start
+
+    def moments(self, k: int) -> dict[str, datetime]:
+        """`start` of day `k`, and `start_7` … of its windows, for `BACK_DAYS`."""
+        back = {f"start_{n}": self.start(k, days_before=n) for n in BACK_DAYS}
+        return {"start": self.start(k)} | back
+
     def rows(self) -> pa.Table:
-        """One row per day: `k`, `as_of_on`, `start`, and `start_7` … for `BACK_DAYS`."""
-        rows = [
-            {"k": k, c.AS_OF_ON: day, "start": self.start(k)}
-            | {f"start_{n}": self.start(k, days_before=n) for n in BACK_DAYS}
-            for k, day in enumerate(self.as_of)
-        ]
+        """One row per day: `k`, `as_of_on` and its `moments`."""
+        rows = [{"k": k, c.AS_OF_ON: day} | self.moments(k) for k, day in enumerate(self.as_of)]
         moments = [(name, pa.timestamp("us")) for name in rows[0] if name.startswith("start")]
         schema = pa.schema([("k", pa.int8()), (c.AS_OF_ON, pa.date32()), *moments])
         return pa.Table.from_pylist(rows, schema=schema)

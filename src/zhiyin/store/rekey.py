@@ -31,6 +31,7 @@ _OWN = {"touches": c.TOUCH_ID, "texts": c.TEXT_ID, "decisions": c.DECISION_ID,
 _ORDERED = ("order_lines", "orders", "events", "item_events")
 _FREE = {
     "orders": (c.PROPERTIES,), "order_lines": (c.PROPERTIES,), "touches": (c.PROPERTIES,),
+    "contracts": (c.PROPERTIES,),
     "texts": (c.PROPERTIES, c.BODY),
     "events": (c.PROPERTIES, c.FINDINGS, c.NAME, c.QUERY, c.PAGE, c.REFERRER, c.CART_ID,
                c.UTM_SOURCE, c.UTM_MEDIUM, c.UTM_CAMPAIGN, c.UTM_CONTENT, c.UTM_TERM),

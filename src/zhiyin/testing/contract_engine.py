@@ -221,6 +221,12 @@ class EngineContract:
             assert_alike(found, expected)
             assert expected.num_rows > 20
 
+    def test_hashes_tell_many_texts_apart(self, store: Store) -> None:
+        """32 bits would give 100,000 texts some hash twice; features group by them (`hash_of`)."""
+        rows = store.to_ibis(pa.table({"text": [f"p-{i}" for i in range(100_000)]}))
+        found = rows.select(n=rows.text.hash()).agg(n=lambda t: t.n.nunique()).to_pyarrow()
+        assert found["n"].to_pylist() == [100_000]
+
     def test_rfm_is_equal(self, both: Both) -> None:
         def named(store: Store) -> ibis.Table:
             lines = store.read("order_lines", as_of=DAY)

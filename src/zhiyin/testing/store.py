@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import ibis
@@ -40,14 +41,19 @@ class MemoryStore:
     def __init__(self, *, zone: str = "UTC") -> None:
         self.zone = zone
         self.backend = ibis.duckdb.connect(":memory:", threads=2)
-        self.ledger = sa.create_engine(
-            "sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False}
-        )
-        metadata.create_all(self.ledger)
         self._rows: dict[str, pa.Table] = {}
         self._done: dict[tuple[str, str], int] = {}
         self._sizes: dict[str, list[int | None]] = {}  # rows after each append; None: a rewrite
         self._number = 0
+
+    @cached_property
+    def ledger(self) -> sa.Engine:
+        """The ledger's tables in memory, made where a test asks for them."""
+        engine = sa.create_engine(
+            "sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False}
+        )
+        metadata.create_all(engine)
+        return engine
 
     def read(self, table: str, *, as_of: date | None = None) -> ibis.Table:
         """The rows of `table` that were visible before the local day `as_of` (None: all)."""

@@ -324,3 +324,28 @@ def test_the_ledger_keeps_the_reconciliation(load, store):
         (row,) = connection.execute(loads.select()).all()
     assert (row.state, row.rows_read, row.rows_loaded) == ("done", 3, 3)
     assert row.reconciliation["total"]["net"] == report.total.net == 549
+
+
+CONTRACTS = "contract_id,user_id,kind,start_on,end_on,cancelled_on\n"
+
+
+def test_contracts_are_revisions_that_begin_at_midnight_of_the_source(load, store, vault):
+    first = load("contracts", f"{CONTRACTS}7,ann,mobile,2026-01-05,,\n8,bob,mobile,2026-02-01,,\n")
+    assert (first.read, first.loaded) == (2, 2)
+    again = load("contracts", f"{CONTRACTS}7,ann,mobile,2026-01-05,2026-03-01,2026-02-10\n")
+    assert again.written["contracts"] == 1
+    ann, bob = sorted(rows_of(store, "contracts"), key=lambda row: row["contract_id"])
+    assert (ann["contract_id"], ann["revision"], ann["end_on"]) == ("shop:7", 2, date(2026, 3, 1))
+    assert ann["occurred_at"] == ann["valid_at"] == naive(2026, 1, 5, 5)  # New York is UTC-5
+    assert (bob["kind"], bob["end_on"], bob["month"]) == ("mobile", None, "2026-02")
+    people = {row["party_id"]: row["valid_at"] for row in rows_of(store, "customers")}
+    assert people[ann["party_id"]] == ann["occurred_at"]  # known since her contract began
+
+
+def test_a_contract_without_customer_or_that_ends_before_it_starts_is_refused(load):
+    report = load(
+        "contracts",
+        f"{CONTRACTS}7,,mobile,2026-01-05,,\n8,bob,mobile,2026-02-01,2026-01-01,\n9,cat,,2026-02-01,,\n",
+    )
+    assert reasons(report) == [(2, "missing_key"), (3, "out_of_range")]
+    assert report.loaded == 1

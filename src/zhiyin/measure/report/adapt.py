@@ -133,7 +133,7 @@ def read_card(body: Mapping[str, Any]) -> ModelPart | None:
         trained_positives=sum(int(g.get("positives", 0)) for g in data) if data else None,
         trained_on=tuple(str(g.get("name", "")) for g in data),
         candidates=_read_candidates(mapping(body.get("validation")).get("candidates"), chosen),
-        effects=_read_effects(body.get("top_effects")),
+        effects=read_effects(body.get("top_effects")),
         horizon_days=None if days is None else int(days),
         calibration=_read_method(body.get("calibration")),
         warnings=card_warnings(body),
@@ -164,7 +164,8 @@ def _read_candidates(found: object, chosen: str) -> tuple[Candidate, ...]:
     return tuple(sorted(made, key=lambda x: (x.auc is None, -(x.auc or 0.0), x.model)))
 
 
-def _read_effects(found: object) -> tuple[Effect, ...]:
+def read_effects(found: object) -> tuple[Effect, ...]:
+    """The effects of a card."""
     made = []
     for body in items(found):
         size = number(body.get("effect"))

@@ -105,7 +105,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentsPart:
-    """RFM segments and clusters, each largest first; how customers moved between the former;
+    """RFM segments and clusters, each largest first; how customers moved in each;
     what they searched for."""
 
     rfm: tuple[Segment, ...] = ()
@@ -113,6 +113,7 @@ class SegmentsPart:
     silhouette: float | None = None
     stability: float | None = None
     movement: Both = Both()
+    cluster_movement: Both = Both()
     searches: Both = Both()
 
 
@@ -166,6 +167,46 @@ class ModelPart:
     horizon_days: int | None = None
     calibration: str = ""
     warnings: tuple[tuple[str, str], ...] = ()  # code, sentence
+
+
+@dataclass(frozen=True)
+class ExpectedOf:
+    """A segment with those of it that were scored and the sum of their probabilities."""
+
+    key: str
+    name: Both
+    customers: int
+    expected: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Who is likely to leave or to buy again, and how far that is to be trusted.
+
+    `expected` is the sum of the probabilities of the `customers` scored; the figures of quality
+    are those of the latest past day that judged, `judged_on`.
+    """
+
+    task: str
+    horizon_days: int | None = None
+    horizon_why: Both = Both()
+    customers: int = 0
+    expected: float = 0.0
+    segments: tuple[ExpectedOf, ...] = ()
+    model: str = ""
+    judged_on: date | None = None
+    judged: dict[str, float] = field(default_factory=dict[str, float])
+    top_tenth: float | None = None  # share of all who did it among the tenth ranked first
+    drift: str = ""  # stable, watch, moved
+    moved: int = 0  # features that are distributed otherwise than in training
+    effects: tuple[Effect, ...] = ()
+    missing: tuple[Both, ...] = ()  # why there is no score, in the words of the data check
+    notes: tuple[Both, ...] = ()
+
+    @property
+    def rate(self) -> float | None:
+        """Mean probability of those scored."""
+        return self.expected / self.customers if self.customers else None
 
 
 @dataclass(frozen=True)
@@ -333,6 +374,7 @@ class ReportData:
     max_share: float = 0.3
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
+    predictions: tuple[Prediction, ...] = ()
     models: tuple[ModelPart, ...] = ()
     no_model: tuple[tuple[str, str], ...] = ()  # code and sentence, where none could be fitted
     measured: tuple[Measured, ...] = ()

@@ -33,7 +33,7 @@ class Figure:
     more: str = ""  # further sentences, less loud
 
 
-def _draw(make: Callable[..., str], *arguments: object, **options: object) -> Markup:
+def draw(make: Callable[..., str], *arguments: object, **options: object) -> Markup:
     """The chart once for each size. Chart functions escape what they are given."""
     drawn = [make(*arguments, size, kind=kind, **options) for kind, size in SIZES]
     return Markup("".join(drawn))  # noqa: S704 - charts escape every text
@@ -50,7 +50,7 @@ def months_figure(data: ReportData, t: Words, f: Format) -> Figure:
     if unknown:
         stacks.append(Stack(t("data.unknown"), [float(m.no_customer_minor) for m in months], 3))
         legend = ((t("data.known"), 1, False), (t("data.unknown"), 3, False))
-    drawings = _draw(
+    drawings = draw(
         charts.column_chart,
         [_month_label(m.month, i, f) for i, m in enumerate(months)],
         stacks,
@@ -86,7 +86,7 @@ def orders_figure(data: ReportData, t: Words, f: Format) -> Figure:
     """Orders by month."""
     months = data.data.months
     running = data.as_of.strftime("%Y-%m")
-    drawings = _draw(
+    drawings = draw(
         charts.column_chart,
         [_month_label(m.month, i, f) for i, m in enumerate(months)],
         [Stack(t("kpi.orders"), [float(m.orders) for m in months], 4)],
@@ -111,7 +111,7 @@ def rfm_figure(data: ReportData, t: Words, f: Format) -> Figure:
             bars.append(Bar(earned, 1, f.fine_percent(earned)))
         rows.append(Row(takeaways.segment_name(segment, t), tuple(bars)))
     caption = t("customers.chart_rfm")
-    drawings = _draw(charts.row_chart, rows, title=caption, tell=f.percent)
+    drawings = draw(charts.row_chart, rows, title=caption, tell=f.percent)
     legend = ((t("customers.share_customers"), 3, False), (t("customers.share_revenue"), 1, False))
     return Figure(takeaways.rfm(segments, t, f), caption, drawings, legend[: 1 + bool(money)])
 
@@ -134,7 +134,7 @@ def map_figure(data: ReportData, t: Words, f: Format) -> Figure | None:
         for s in known
     ]
     caption = t("customers.chart_map")
-    drawings = _draw(
+    drawings = draw(
         charts.point_chart,
         points,
         title=caption,
@@ -155,7 +155,7 @@ def gains_figure(outcome: Measured, share: float, t: Words, f: Format) -> Figure
         words = t("choice.mark_gain", captured=f.percent(captured), share=f.percent(share))
         marks.append(Mark(share, captured, words))
     caption = t("model.chart_gains")
-    drawings = _draw(
+    drawings = draw(
         charts.line_chart,
         lines,
         title=caption,
@@ -186,7 +186,7 @@ def lift_figure(outcome: Measured, t: Words, f: Format) -> Figure:
     lifts = outcome.decile_lifts
     labels = [f.count(i + 1) for i in range(len(lifts))]
     caption = t("model.chart_lift")
-    drawings = _draw(
+    drawings = draw(
         charts.column_chart,
         labels,
         [Stack(t("model.lift"), list(lifts), 1)],
@@ -219,7 +219,7 @@ def calibration_figure(outcome: Measured, t: Words, f: Format) -> Figure:
         for b in outcome.calibration
     ]
     caption = t("model.chart_calibration")
-    drawings = _draw(
+    drawings = draw(
         charts.point_chart,
         points,
         title=caption,
@@ -242,7 +242,7 @@ def effects_figure(data: ReportData, t: Words, f: Format) -> Figure | None:
         for e in ranked
     ]  # fmt: skip
     caption = t("model.chart_effects")
-    drawings = _draw(charts.row_chart, rows, title=caption, tell=f.number)
+    drawings = draw(charts.row_chart, rows, title=caption, tell=f.number)
     return Figure(takeaways.effects(model, t), caption, drawings)
 
 
@@ -258,7 +258,7 @@ def steps_figure(choice: Choice, t: Words, f: Format) -> Figure:
         rows.append(Row(name, (Bar(n, 2, f"−{f.count(n)} → {f.count(left)}", start=left),)))
     rows.append(Row(t("choice.contacted"), (Bar(choice.contacted, 1, f.count(choice.contacted)),)))
     caption = t("choice.chart_steps")
-    drawings = _draw(charts.row_chart, rows, title=caption, tell=f.count)
+    drawings = draw(charts.row_chart, rows, title=caption, tell=f.count)
     return Figure(takeaways.choice(choice, t, f), caption, drawings)
 
 
@@ -271,7 +271,7 @@ def depth_figure(outcome: Measured, share: float, t: Words, f: Format) -> Figure
         words = t("choice.mark_share", share=f.percent(share))
         marks.append(Mark(share, takeaways.read_curve(model, share), words))
     caption = t("choice.chart_depth")
-    drawings = _draw(
+    drawings = draw(
         charts.line_chart,
         lines,
         title=caption,
@@ -291,7 +291,7 @@ def cost_figure(outcome: Measured, cost_minor: int, t: Words, f: Format) -> Figu
         words = t("choice.mark_cost", cost=f.money(cost_minor))
         marks.append(Mark(cost_minor, takeaways.read_curve(model, cost_minor), words))
     caption = t("choice.chart_cost")
-    drawings = _draw(
+    drawings = draw(
         charts.line_chart,
         lines,
         title=caption,
@@ -309,7 +309,7 @@ def states_figure(part: MessagesPart, t: Words, f: Format) -> Figure:
         for s in part.states
         if s.n
     ]
-    drawings = _draw(charts.strip_chart, parts, title=t("messages.chart"), tell=f.count)
+    drawings = draw(charts.strip_chart, parts, title=t("messages.chart"), tell=f.count)
     legend = tuple((f"{name} {f.count(n)}", tone, False) for name, n, tone in parts)
     return Figure(takeaways.messages(part, t, f), t("messages.chart"), drawings, legend)
 
@@ -318,7 +318,7 @@ def skips_figure(part: MessagesPart, t: Words, f: Format) -> Figure:
     """Skipped messages by reason."""
     rows = [Row(t.reason(s.code), (Bar(s.n, 3, f.count(s.n)),)) for s in part.skipped]
     title = t("messages.skipped_title")
-    return Figure(title, "", _draw(charts.row_chart, rows, title=title, tell=f.count))
+    return Figure(title, "", draw(charts.row_chart, rows, title=title, tell=f.count))
 
 
 def recommend_figure(data: ReportData, t: Words, f: Format) -> Figure | None:
@@ -340,7 +340,7 @@ def recommend_figure(data: ReportData, t: Words, f: Format) -> Figure | None:
     if not rows:
         return None
     caption = t("recommend.chart")
-    drawings = _draw(charts.row_chart, rows, title=caption, tell=f.fixed)
+    drawings = draw(charts.row_chart, rows, title=caption, tell=f.fixed)
     return Figure(takeaways.recommend(data.recommend, t, f), caption, drawings)
 
 
@@ -353,5 +353,5 @@ def jobs_figure(data: ReportData, t: Words, f: Format) -> Figure | None:
         Row(t.term("job", s.job), (Bar(s.seconds or 0.0, 4, f.seconds(s.seconds or 0.0)),))
         for s in timed
     ]
-    drawings = _draw(charts.row_chart, rows, title=t("run.chart"), tell=f.seconds)
+    drawings = draw(charts.row_chart, rows, title=t("run.chart"), tell=f.seconds)
     return Figure(takeaways.run(data.run, t, f), t("run.chart"), drawings)

@@ -36,6 +36,7 @@ from zhiyin.measure.report.data import (
     SegmentsPart,
     Shop,
 )
+from zhiyin.measure.report.predictions import read_predictions
 from zhiyin.measure.report.shape import (
     list_assumptions,
     list_offers,
@@ -85,6 +86,7 @@ def collect_data(
     data = _read_data(ctx, loads, campaigns=len(names))
     checks = _rows_of_day(ctx, "quality", order=(c.STATUS, c.TABLE, c.SOURCE, c.COLUMN, c.METRIC))
     data = replace(data, checks=len(checks), doubts=adapt.read_doubts(checks))
+    segments = _read_segments(ctx, insights, turn)
     return ReportData(
         Shop(settings.name, settings.currency, settings.zone, settings.languages, settings.demo),
         ctx.as_of,
@@ -95,7 +97,10 @@ def collect_data(
         contact_cost_minor=settings.decide.contact_cost_minor,
         max_share=settings.decide.max_share,
         data=data,
-        segments=_read_segments(ctx, insights, turn),
+        segments=segments,
+        predictions=read_predictions(
+            _of_day(ctx, "scores"), _of_day(ctx, "memberships"), insights, segments.rfm
+        ),
         models=models,
         no_model=refused,
         measured=tuple(_name_measured(m, names) for m in adapt.read_measured(results)),
@@ -111,8 +116,12 @@ def collect_data(
 
 def _rows_of_day(ctx: Context, table: str, *, order: Sequence[str] = (c.KIND, c.KEY)) -> list[dict]:
     """Rows of a small derived table for the day."""
+    return _of_day(ctx, table).order_by(list(order)).to_pyarrow().to_pylist()
+
+
+def _of_day(ctx: Context, table: str) -> ir.Table:
     rows = ctx.store.read(table)
-    return rows.filter(rows[c.AS_OF_ON] == ctx.as_of).order_by(list(order)).to_pyarrow().to_pylist()
+    return rows.filter(rows[c.AS_OF_ON] == ctx.as_of)
 
 
 def _read_check(ctx: Context) -> list[dict]:
@@ -209,12 +218,8 @@ def _campaign_names(ctx: Context) -> dict[str, dict[str, Any]]:
 def _read_segments(
     ctx: Context, insights: Sequence[Mapping], turn: Mapping[str, Mapping[str, Any]]
 ) -> SegmentsPart:
-    members = ctx.store.read("memberships")
-    members = members.filter(members[c.AS_OF_ON] == ctx.as_of)
-    features = ctx.store.read("features")
-    known = features.filter(features[c.AS_OF_ON] == ctx.as_of).select(
-        c.CUSTOMER_ID, RECENCY, ORDERS_COUNT, REVENUE
-    )
+    members = _of_day(ctx, "memberships")
+    known = _of_day(ctx, "features").select(c.CUSTOMER_ID, RECENCY, ORDERS_COUNT, REVENUE)
     joined = members.select(c.CUSTOMER_ID, c.SCHEME, c.SEGMENT).left_join(known, c.CUSTOMER_ID)
     rows = _records(
         joined.group_by(c.SCHEME, c.SEGMENT).agg(
@@ -229,10 +234,14 @@ def _read_segments(
         for row in insights
         if row[c.KIND] == "segment"
     }
+    places = {
+        ("movement", "rfm"): "movement", ("movement", "clusters"): "cluster_movement",
+        ("searches", "terms"): "searches",
+    }  # fmt: skip
     words = {
-        row[c.KIND]: adapt.read_both(adapt.mapping(adapt.parse(row[c.BODY])), "words")
+        place: adapt.read_both(adapt.mapping(adapt.parse(row[c.BODY])), "words")
         for row in insights
-        if row[c.KIND] in ("movement", "searches")
+        if (place := places.get((row[c.KIND], row[c.KEY])))
     }
     figures = adapt.mapping(turn.get("understand.models", {}).get("figures"))
     figures = adapt.mapping(figures.get("segments"))

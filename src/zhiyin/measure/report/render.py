@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -17,8 +17,8 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
-from zhiyin.measure.report import figures, takeaways
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
+from zhiyin.measure.report import figures, foresight, takeaways
 from zhiyin.measure.report.data import (
     LANGUAGES,
     Count,
@@ -26,6 +26,7 @@ from zhiyin.measure.report.data import (
     Language,
     Measured,
     Metric,
+    Prediction,
     ReportData,
     Segment,
 )
@@ -35,7 +36,7 @@ from zhiyin.measure.report.previews import make_offline
 from zhiyin.measure.report.words import Words
 
 SECTIONS = (
-    "data", "customers", "model", "choice", "messages", "recommend", "measured", "run",
+    "data", "customers", "predict", "model", "choice", "messages", "recommend", "measured", "run",
 )  # fmt: skip
 EMAILS_PER_LANGUAGE = 2
 LARGEST_EMAIL = 100_000
@@ -54,16 +55,26 @@ def render(data: ReportData) -> str:
     HTML in UTF-8 without any address that a browser would load.
     """
     first = data.shop.languages[0] if data.shop.languages else "en"
-    script = _read("report.js")
-    return _environment().get_template("report.html.j2").render(
-        data=data,
+    return fill(
+        "report.html.j2",
         first=first,
         views=[View(data, language) for language in LANGUAGES],
+        data=data,
         sections=SECTIONS,
+        emails=choose_emails(data.messages.emails, first=first),
+    )
+
+
+def fill(template: str, *, first: str, views: Sequence[object], **parts: object) -> str:
+    """A page from a template on the frame; every view has `language`, `title` and the words `t`."""
+    script = _read("report.js")
+    return _environment().get_template(template).render(
+        first=first,
+        views=views,
         style=Markup(_read("report.css")),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - a file of this package
         script_hash=_hash(script),
-        emails=choose_emails(data.messages.emails, first=first),
+        **parts,
     )  # fmt: skip
 
 
@@ -85,6 +96,11 @@ class View:
         return Format(self.language, self.data.shop.currency)
 
     @property
+    def title(self) -> str:
+        """The page's title."""
+        return self.t("page.title", shop=self.data.shop.name, day=self.f.day(self.data.as_of))
+
+    @property
     def lead(self) -> list[str]:
         """The opening sentences."""
         return takeaways.lead(self.data, self.t, self.f)
@@ -101,6 +117,14 @@ class View:
     def figure(self, name: str) -> Figure | None:
         """The figure called `name`, None where there is nothing to draw."""
         return _FIGURES[name](self)
+
+    def foresee(self, one: Prediction) -> Figure | None:
+        """Who is expected to leave or to buy, by segment."""
+        return foresight.expected_figure(one, self.t, self.f)
+
+    def trust(self, one: Prediction) -> list[tuple[str, str]]:
+        """How far a prediction is to be trusted."""
+        return foresight.quality(one, self.t, self.f)
 
     @property
     def candidates(self) -> str:
@@ -155,7 +179,10 @@ class View:
         """A feature's value in its unit."""
         if value is None:
             return ""
-        unit = next((x.unit for x in (*FEATURES, *CAMPAIGN_FEATURES) if x.name == name), "")
+        unit = next(
+            (x.unit for x in (*FEATURES, *CAMPAIGN_FEATURES, *CONTRACT_FEATURES) if x.name == name),
+            "",
+        )
         if unit == "minor units":
             return self.f.whole_money(value)
         return self.f.percent(value, 1) if unit == "[0, 1]" else self.f.number(value, 2)

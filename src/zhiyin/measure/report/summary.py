@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from zhiyin.measure.report import takeaways
+from zhiyin.measure.report import foresight, takeaways
 from zhiyin.measure.report.data import Language, ReportData
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.scales import measure_text
@@ -25,6 +25,7 @@ def summary_text(data: ReportData, language: Language) -> str:
     blocks = [
         ("text.data", _data(data, t, f)),
         ("text.customers", _customers(data, t, f)),
+        ("text.predict", _predict(data, t, f)),
         ("text.model", _model(data, t, f)),
         ("text.choice", _choice(data, t, f)),
         ("text.profit", _profit(data, t, f)),
@@ -87,6 +88,17 @@ def _customers(data: ReportData, t: Words, f: Format) -> list[str]:
         return [*said, t("customers.no_clusters")]
     silhouette = "–" if part.silhouette is None else f.fixed(part.silhouette, 2)
     return [*said, t("text.clusters", k=len(part.clusters), silhouette=silhouette)]
+
+
+def _predict(data: ReportData, t: Words, f: Format) -> list[str]:
+    said: list[str] = []
+    for one in data.predictions:
+        if one.missing:
+            why = (missing.say(t.language) for missing in one.missing)
+            said += [t(f"text.predict_{one.task}"), *why]
+        else:
+            said += [foresight.headline(one, t, f), foresight.who(one, t, f)]
+    return said
 
 
 def _model(data: ReportData, t: Words, f: Format) -> list[str]:

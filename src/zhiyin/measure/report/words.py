@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from zhiyin.core.errors import NotFound
-from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
 from zhiyin.govern.gate import REASONS
 from zhiyin.measure.report.data import Both, Language
 
@@ -59,7 +59,7 @@ class Words:
         """What a feature means; `given` words come first, then those of the catalogue."""
         if given:
             return given.say(self.language)
-        for feature in (*FEATURES, *CAMPAIGN_FEATURES):
+        for feature in (*FEATURES, *CAMPAIGN_FEATURES, *CONTRACT_FEATURES):
             if feature.name == name:
                 return Both(feature.meaning, feature.meaning_zh).say(self.language)
         return make_readable(name)

@@ -9,9 +9,9 @@ It is a part of the job `understand.models`, which writes what comes back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -24,7 +24,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
-from zhiyin.core.features import FEATURES
+from zhiyin.core.features import FEATURES, Feature
 from zhiyin.understand.ledger import (
     forget_day,
     keep_version,
@@ -33,24 +33,31 @@ from zhiyin.understand.ledger import (
     read_versions,
 )
 from zhiyin.understand.predict import artifact, labels
+from zhiyin.understand.predict.contracts import contract_features, known_contracts
+from zhiyin.understand.predict.guests import Guest
 from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps
-from zhiyin.understand.predict.registry import Incumbent, champion_on
-from zhiyin.understand.predict.snapshot import Terms, score_snapshot
+from zhiyin.understand.predict.registry import Entry, Incumbent, champion_on
+from zhiyin.understand.predict.snapshot import KNOWN, Terms, score_snapshot
 from zhiyin.understand.predict.task import (
     CATEGORY_AFFINITY,
     CHURN,
+    CONTRACT,
     NEXT_PURCHASE,
     Task,
     category_affinity,
     churn,
+    contract_churn,
     next_purchase,
     pick_days,
 )
-from zhiyin.understand.predict.training import Fitted, Scored, Version
+from zhiyin.understand.predict.training import Fitted, Scored, Version, kept_rows
 from zhiyin.understand.value.purchases import PurchaseDays
 
 WHOLE_SHARE = 0.95  # of the customers who had ordered by a day: fewer rows are recipients only
+CONTRACT_DAYS = 30
+_KEYS = [c.AS_OF_ON, c.CUSTOMER_ID]
 _ORDERED = "ordered"
+Artifact = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,69 @@ class Facts:
     order_lines: ir.Table
     products: ir.Table
     purchases: PurchaseDays
+    contracts: pa.Table | None = None  # columns of `contracts.NAMES`, where churn is contractual
 
 
-def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[Scored]:
+class Learned(Protocol):
+    """What a turn learned, for the registry."""
+
+    @property
+    def record(self) -> Version | None: ...
+    @property
+    def promoted(self) -> bool: ...
+    @property
+    def card(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """The registry as it stands when the turn begins."""
+
+    as_of: date
+    entries: Sequence[Entry]
+    versions: Sequence[Version]
+    guests: Mapping[tuple[str, str], tuple[Guest, ...]]
+
+    def champion(self, ctx: Context, task: str, subject: str) -> Incumbent[Artifact] | None:
+        """The champion's artifact from the lake; None where there is none, or it is gone."""
+        speaks = champion_on(self._log(task, subject), self.as_of)
+        known = [v for v in self.versions if (v.task, v.subject) == (task, subject)]
+        for one in known:
+            if one.version == speaks:
+                rows = kept_rows(ctx.store.read("models"), one).select(c.ARTIFACT).to_pyarrow()
+                for content in rows[c.ARTIFACT].to_pylist():
+                    return Incumbent(one.version, one.as_of_on, artifact.unpack(content))
+        return None
+
+    def incumbent(
+        self, ctx: Context, task: str, subject: str, *, features: Sequence[Feature]
+    ) -> Incumbent[Fitted] | None:
+        """The champion, restored; None where there is none or it asks for unknown features."""
+        found = self.champion(ctx, task, subject)
+        if found is None:
+            return None
+        fitted = Fitted.from_artifact(found.fitted)
+        if not set(fitted.names) <= {feature.name for feature in features}:
+            return None
+        return Incumbent(found.version, found.as_of_on, fitted)
+
+    def put_aside(self, task: str, subject: str) -> list[str]:
+        """Versions that a rollback put aside."""
+        return [e.instead_of for e in self._log(task, subject) if e.instead_of]
+
+    def _log(self, task: str, subject: str) -> list[Entry]:
+        return [e for e in self.entries if (e.task, e.subject) == (task, subject)]
+
+
+def read_held(ctx: Context) -> Held:
+    """The registry of the workspace."""
+    with ctx.store.begin() as connection:
+        return Held(
+            ctx.as_of, read_entries(connection), read_versions(connection), read_guests(connection)
+        )
+
+
+def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: Held) -> list[Scored]:
     """Score the tasks that the workspace asks for, each at days of its own horizon.
 
     Returns
@@ -75,6 +142,7 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
     features = ctx.store.read("features")
     rows = features.filter(features[c.AS_OF_ON].isin(days)).to_pyarrow().to_pandas()
     outcomes = _outcomes(ctx, facts, tasks)
+    contracts = facts.contracts
     back, allowed = facts.purchases.back, config.protected_allowed
     terms = Terms(
         history_days=facts.purchases.span_days,
@@ -88,18 +156,20 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts) -> list[
         attributes=_attributes(ctx, config.protected),
         allowed=allowed,
     )
-    with ctx.store.begin() as connection:
-        entries, versions = read_entries(connection), read_versions(connection)
-        guests = read_guests(connection)
     made = []
     for number, task in enumerate(tasks):
         ctx.progress(f"prediction: {task.name} {task.subject}".rstrip(), number / len(tasks))
-        log = [e for e in entries if (e.task, e.subject) == (task.name, task.subject)]
+        key = (task.name, task.subject)
+        seen, holders, own = rows, None, terms
+        if task.eligible == "contract_holders" and contracts is not None:
+            days = [*task.days, ctx.as_of]
+            seen = rows.merge(contract_features(contracts, days=days), on=_KEYS)
+            holders = seen[_KEYS]
+            own = replace(terms, **_contract_history(contracts, ctx.as_of))
         scored = score_snapshot(
-            task, rows, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=terms,
-            incumbent=_incumbent(ctx, task, champion_on(log, ctx.as_of), versions),
-            put_aside=[e.instead_of for e in log if e.instead_of],
-            guests=guests.get((task.name, task.subject), ()),
+            task, seen, outcomes=outcomes[task], as_of=ctx.as_of, streams=ctx.rng, terms=own,
+            holders=holders, incumbent=held.incumbent(ctx, *key, features=KNOWN),
+            put_aside=held.put_aside(*key), guests=held.guests.get(key, ()),
         )  # fmt: skip
         scored.card["proposed_horizon"] = asdict(proposed)
         made.append(scored)
@@ -123,38 +193,20 @@ def _attributes(ctx: Context, protected: Sequence[str]) -> dict[str, dict[str, s
     return made
 
 
-def register(ctx: Context, made: Sequence[Scored]) -> None:
-    """Keep the versions that the turn made, and which of them speak; a rerun replaces them."""
+def register(ctx: Context, made: Sequence[Learned]) -> None:
+    """Keep the versions that the turn made, and which of them speak; a rerun replaces them.
+
+    Two campaigns of one kind give one version: it is kept once.
+    """
     now = naive_utc(ctx.clock.now())
+    records = {(s.record.task, s.record.subject): s for s in made if s.record is not None}
     with ctx.store.begin() as connection:
         forget_day(connection, ctx.as_of)
-        for scored in made:
+        for scored in records.values():
             if scored.record is not None:
                 keep_version(
                     connection, scored.record, promote=scored.promoted, card=scored.card, now=now
                 )
-
-
-def _incumbent(
-    ctx: Context, task: Task, version: str | None, versions: Sequence[Version]
-) -> Incumbent | None:
-    """The champion, restored from the lake; None where it is gone or asks for unknown features."""
-    known = [v for v in versions if (v.task, v.subject) == (task.name, task.subject)]
-    found = [v for v in known if v.version == version]
-    if not found:
-        return None
-    models = ctx.store.read("models")
-    kept = models.filter(
-        models[c.TASK] == task.name, models[c.SUBJECT] == task.subject,
-        models[c.MODEL_VERSION] == version, models[c.AS_OF_ON] == found[0].as_of_on,
-    ).select(c.ARTIFACT)  # fmt: skip
-    rows = kept.to_pyarrow()[c.ARTIFACT].to_pylist()
-    if not rows:
-        return None
-    fitted = Fitted.from_artifact(artifact.unpack(rows[0]))
-    if not set(fitted.names) <= {feature.name for feature in FEATURES}:
-        return None
-    return Incumbent(found[0].version, found[0].as_of_on, fitted)
 
 
 def _plan(
@@ -167,18 +219,50 @@ def _plan(
     if NEXT_PURCHASE in config.tasks:
         tasks.append(next_purchase(ahead))
     if CHURN in config.tasks:
-        tasks.append(churn(away))
+        tasks.append(churn(away) if facts.contracts is None else _contract_task(config))
     if CATEGORY_AFFINITY in config.tasks:
         named = top_categories(facts, most=config.affinity_categories)
         tasks += [category_affinity(name, ahead) for name in named]
     whole = _whole_days(ctx, facts.purchases)
     most = ctx.settings.profile.purchase_snapshots
+    held = [] if facts.contracts is None else _days_of_holders(ctx, facts.contracts)
     return tuple(
         task.at_days(
-            pick_days(whole, as_of=ctx.as_of, horizon_days=task.horizon_days or 1, most=most)
+            pick_days(
+                held if task.subject == CONTRACT else whole,
+                as_of=ctx.as_of,
+                horizon_days=task.horizon_days or 1,
+                most=most,
+            )
         )
         for task in tasks
     )
+
+
+def _contract_task(config: UnderstandSettings) -> Task:
+    return contract_churn(config.churn_horizon_days or CONTRACT_DAYS)
+
+
+def _contract_history(contracts: pa.Table, as_of: date) -> dict[str, int]:
+    """Days since the first contract began, and since the last that began or ended."""
+    seen = known_contracts(contracts, as_of=as_of).to_pydict()
+    days = [day for name in (c.START_ON, c.END_ON) for day in seen[name] if day and day < as_of]
+    if not days:
+        return {"history_days": 0, "silent_days": 0}
+    return {"history_days": (as_of - min(days)).days, "silent_days": (as_of - max(days)).days}
+
+
+def _days_of_holders(ctx: Context, contracts: pa.Table) -> list[date]:
+    """Days before this one with a snapshot of (nearly) everybody who held a contract then."""
+    features = ctx.store.read("features")
+    past = features.filter(features[c.AS_OF_ON] < ctx.as_of).select(*_KEYS).to_pyarrow()
+    there = past.to_pandas()
+    known = known_contracts(contracts, as_of=ctx.as_of)
+    days = sorted(set(there[c.AS_OF_ON]))
+    held = labels.contract_holders(known, days=days).to_pandas()
+    met = held.merge(there, on=_KEYS).groupby(c.AS_OF_ON).size()
+    everyone = held.groupby(c.AS_OF_ON).size()
+    return [day for day in everyone.index if met.get(day, 0) >= WHOLE_SHARE * everyone[day]]
 
 
 def _whole_days(ctx: Context, purchases: PurchaseDays) -> list[date]:
@@ -218,6 +302,12 @@ def _outcomes(ctx: Context, facts: Facts, tasks: Sequence[Task]) -> Mapping[Task
     orders: dict[tuple[Any, ...], pa.Table] = {}
     for task in tasks:
         key = (task.days, task.horizon_days)
+        if task.label == "contract_ends" and facts.contracts is not None:
+            known = known_contracts(facts.contracts, as_of=ctx.as_of)
+            made[task] = labels.contract_labels(
+                known, days=task.days, horizon_days=task.horizon_days or 1, as_of=ctx.as_of
+            )
+            continue
         if task.label != "orders_category" and key not in orders:
             windows = ctx.store.to_ibis(_windows(ctx, task))
             orders[key] = labels.purchase_labels(facts.order_lines, windows).to_pyarrow()

@@ -6,10 +6,10 @@ that is run again decides the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.values import Estimate
 from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.quality import auc
-from zhiyin.understand.predict.selection import Group
+from zhiyin.understand.predict.selection import Choice, Group
 from zhiyin.understand.predict.training import Fitted, Version
 
 SAMPLES = 400
@@ -25,6 +25,7 @@ MIN_OUTCOMES = 10  # of each class, to compare at all
 AUTO, APPROVE = "auto", "approve"
 REQUESTED, PROMOTED, ROLLED_BACK = "requested", "promoted", "rolled_back"
 TURN = "turn"
+M = TypeVar("M")
 Stage = Literal["champion", "challenger", "archived"]
 
 
@@ -46,35 +47,39 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Incumbent:
+class Incumbent(Generic[M]):
     """The champion when a turn begins, restored."""
 
     version: str
     as_of_on: date
-    fitted: Fitted
+    fitted: M
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Champion and challenger on the same customers of the same later day, by AUC.
+    """Champion and challenger on the same customers of the same later day.
 
     `status` is `ok`, `no_champion`, `same_version`, `champion_saw_the_day` (its training labels
-    reach into the only days that could judge), `too_few_outcomes` or `no_later_day`.
+    reach into the only days that could judge), `too_few_outcomes` or `no_later_day`. `difference`
+    is above 0 where the challenger is better: by `auc` the challenger less the champion, by
+    `deviance` the other way round.
     """
 
     status: str
     group: str = ""
-    champion_auc: float | None = None
-    challenger_auc: float | None = None
+    champion: float | None = None
+    challenger: float | None = None
     difference: Estimate | None = None
+    metric: str = "auc"
 
     def to_card(self) -> dict[str, Any]:
         """As JSON values."""
         made: dict[str, Any] = {"status": self.status, "group": self.group}
         if self.difference is not None:
             made |= {
-                "champion_auc": round(self.champion_auc or 0.0, 6),
-                "challenger_auc": round(self.challenger_auc or 0.0, 6),
+                "metric": self.metric,
+                f"champion_{self.metric}": round(self.champion or 0.0, 6),
+                f"challenger_{self.metric}": round(self.challenger or 0.0, 6),
                 "difference": round(self.difference.value, 6),
                 "difference_low": round(self.difference.low, 6),
                 "difference_high": round(self.difference.high, 6),
@@ -132,6 +137,43 @@ def compare(
     return Comparison("ok", group, old, new, made)
 
 
+def compete(
+    version: str,
+    choice: Choice,
+    groups: Sequence[Group],
+    incumbent: Incumbent[Fitted] | None,
+    *,
+    same_rows: Callable[[Incumbent[Fitted], int], Group],
+    rng: np.random.Generator,
+) -> Comparison:
+    """Both on the latest group that neither learned from.
+
+    Parameters
+    ----------
+    version, choice, groups
+        The challenger: what it said of later groups, of those it was chosen on.
+    incumbent
+        The champion.
+    same_rows
+        The rows of a group, by its place, with the features that the champion asks for.
+    rng
+        Chance of the bootstrap.
+    """
+    if incumbent is None:
+        return Comparison("no_champion")
+    if incumbent.version == version:
+        return Comparison("same_version")
+    if not choice.folds:
+        return Comparison("no_later_day")
+    last = choice.folds[-1].test
+    if groups[last].start_on < incumbent.as_of_on:
+        return Comparison("champion_saw_the_day", groups[last].name)
+    same = same_rows(incumbent, last)
+    new = choice.predicted[-len(same.labels) :]
+    old = incumbent.fitted.predict(same.features)
+    return compare(same.labels, old, new, group=same.name, rng=rng)
+
+
 def judge(comparison: Comparison, *, policy: str, put_aside: bool = False) -> Verdict:
     """Whether the challenger takes over without a person.
 
@@ -165,6 +207,14 @@ def judge(comparison: Comparison, *, policy: str, put_aside: bool = False) -> Ve
     return Verdict(
         False, comparison.status, "not comparable with the champion yet", "暂时无法与现任模型比较"
     )
+
+
+def registry_card(verdict: Verdict, comparison: Comparison, speaks: str | None) -> dict[str, Any]:
+    """What a model card says of the contest; `speaks` is the version whose scores are used."""
+    return {
+        "speaks": speaks, "promoted": verdict.promote, "reason": verdict.reason,
+        "en": verdict.en, "zh": verdict.zh, "comparison": comparison.to_card(),
+    }  # fmt: skip
 
 
 def champion_on(entries: Iterable[Entry], day: date) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -15,14 +15,16 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
-from zhiyin.understand.predict.calibration import anchor_level
+from zhiyin.understand.predict import registry
+from zhiyin.understand.predict.artifact import version_of
+from zhiyin.understand.predict.calibration import Platt, anchor_level
 from zhiyin.understand.predict.candidates import candidates, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
 from zhiyin.understand.predict.selection import Group, recent_rate
 from zhiyin.understand.predict.shortage import check_data
 from zhiyin.understand.predict.spend import SpendModel, fit_spend
-from zhiyin.understand.predict.task import Task
+from zhiyin.understand.predict.task import RESPONSE, Task
 from zhiyin.understand.predict.task import response as describe
 from zhiyin.understand.predict.training import (
     Fitted,
@@ -41,7 +43,9 @@ _OF_THE_CAMPAIGN = frozenset(
     {"campaign_days", "campaign_offers", "campaign_products"}
     | {"campaign_recipients", "kind_response_rate"}
 )
-_USED = tuple(f for f in (*CAMPAIGN_FEATURES, *FEATURES) if f.name not in _OF_THE_CAMPAIGN)
+USED = tuple(f for f in (*CAMPAIGN_FEATURES, *FEATURES) if f.name not in _OF_THE_CAMPAIGN)
+_WHOLE = frozenset(feature.name for feature in USED if feature.type == "int64")
+__all__ = ["RESPONSE", "USED", "score_response"]
 _OWN_SPEND = "offer_spend_window_minor"
 
 
@@ -57,6 +61,9 @@ def score_response(
     margin_rate: float,
     min_positives: int = 100,
     compared: Sequence[str] = (),
+    promotion: str = registry.AUTO,
+    incumbent: registry.Incumbent[Fitted] | None = None,
+    put_aside: Collection[str] = (),
 ) -> Scored:
     """Train on ended campaigns and score the recipients of one campaign.
 
@@ -83,6 +90,9 @@ def score_response(
         With fewer responders in all training campaigns there is no model.
     compared
         Names of the candidates (`candidates.NAMES`); empty: all, and their blends.
+    promotion, incumbent, put_aside
+        The champion for campaigns of the kind, and what decides whether the new model takes over:
+        as in `score_snapshot`. They are compared on the latest campaign that began since.
 
     Returns
     -------
@@ -100,7 +110,7 @@ def score_response(
     rows = _join(features, campaign_features)
     ended = [row for row in known.values() if row[c.END_ON] < as_of]
     past = rows[rows[c.CAMPAIGN_ID].isin([row[c.CAMPAIGN_ID] for row in ended])]
-    used = informative(past, _USED) if len(past) else []
+    used = informative(past, USED) if len(past) else []
     names = [feature.name for feature in used]
     groups = _groups(rows, names, ended, labels.to_pandas())
     target = _rows_of(rows, campaign_id, as_of)
@@ -118,34 +128,76 @@ def score_response(
     kind = known[campaign_id].get(c.KIND) or ""
     makers = pick_candidates(compared) if compared else candidates()
     fitted, choice = train(groups, kind=kind, names=names, streams=streams, makers=makers)
-    x = target[names].to_numpy(float)
-    calibrator = anchor_level(
-        fitted.calibrator, fitted.model.predict(x), rate=recent_rate(groups, kind=kind)
-    )
-    fitted = replace(fitted, calibrator=calibrator)
+    version = version_of(fitted.to_artifact())
+
+    def same_rows(champion: registry.Incumbent[Fitted], place: int) -> Group:
+        one = [row for row in ended if row[c.CAMPAIGN_ID] == groups[place].name]
+        return _groups(rows, list(champion.fitted.names), one, labels.to_pandas())[0]
+
+    comparison = registry.compete(
+        version, choice, groups, incumbent, same_rows=same_rows,
+        rng=streams.generator(f"registry/{task.name}/{kind}"),
+    )  # fmt: skip
+    verdict = registry.judge(comparison, policy=promotion, put_aside=version in put_aside)
+    speaking, speaks = fitted, version
+    if incumbent is not None and not verdict.promote:
+        speaking, speaks = incumbent.fitted, incumbent.version
     spending = _fit_spend(rows, groups, labels.to_pandas())
-    margin = margin_rate * spending.expect(target[_OWN_SPEND].fillna(0).to_numpy(float))
-    scores, top = score(
-        fitted,
-        x,
-        target[c.CUSTOMER_ID].to_numpy(),
-        whole=[feature.type == "int64" for feature in used],
-        as_of=as_of,
-        task=task.name,
-        subject=campaign_id,
-        expected_profit=margin,
-    )
+    level = recent_rate(groups, kind=kind)
+    scores, top, calibrator = _speak(
+        speaking, task, target, version=speaks, as_of=as_of, rate=level,
+        margin=margin_rate * spending.expect(target[_OWN_SPEND].fillna(0).to_numpy(float)),
+    )  # fmt: skip
+    if not verdict.promote and incumbent is None:
+        scores = scores.slice(0, 0)  # it waits for approval
     validation = validation_report(
         groups, choice, kind=kind, anchored=True, streams=streams, makers=makers, names=names
     )
     card = _card(task, fitted, groups, spending, margin_rate, target)
-    card |= {"as_of_on": as_of.isoformat(), "validation": validation}
+    card |= {"as_of_on": as_of.isoformat(), "kind": kind, "validation": validation}
+    card |= {c.MODEL_VERSION: version, "data_hash": registry.hash_data(groups)}
+    card["calibration"] = calibrator.to_artifact()
     card["drift"] = measure_drift(
-        np.vstack([g.features for g in groups]), x, names, grown=growing(used)
-    )
+        np.vstack([g.features for g in groups]), target[names].to_numpy(float), names,
+        grown=growing(used),
+    )  # fmt: skip
     card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind)}
-    card[c.MODEL_VERSION] = scores[c.MODEL_VERSION][0].as_py()
-    return Scored(scores, card, fitted.to_artifact(), "ok")
+    card["registry"] = registry.registry_card(
+        verdict, comparison, speaks if scores.num_rows else None
+    )
+    record = registry.Version(
+        task.name, kind, version, as_of, fitted.name, card["data_hash"], comparison.to_card(),
+        registry.TURN,
+    )  # fmt: skip
+    status = "ok" if scores.num_rows else verdict.reason
+    return Scored(scores, card, fitted.to_artifact(), status, record, verdict.promote)
+
+
+def _speak(
+    fitted: Fitted,
+    task: Task,
+    target: pd.DataFrame,
+    *,
+    version: str,
+    as_of: date,
+    rate: float,
+    margin: np.ndarray,
+) -> tuple[pa.Table, list[dict], Platt]:
+    """Rows of table `scores` by one model, its effects, and its calibrator at today's level."""
+    x = target[list(fitted.names)].to_numpy(float)
+    calibrator = anchor_level(fitted.calibrator, fitted.model.predict(x), rate=rate)
+    scores, top = score(
+        replace(fitted, calibrator=calibrator),
+        x,
+        target[c.CUSTOMER_ID].to_numpy(),
+        whole=[name in _WHOLE for name in fitted.names],
+        as_of=as_of,
+        task=task.name,
+        subject=task.subject,
+        version=version,
+        expected_profit=margin,
+    )
+    return scores, top, calibrator
 
 
 def _join(features: pa.Table, campaign_features: pa.Table) -> pd.DataFrame:
@@ -209,7 +261,6 @@ def _card(
         "data": describe_groups(groups),
         "recipients": len(target),
         "features": list(fitted.names),
-        "calibration": fitted.calibrator.to_artifact(),
         "expected_spend": {
             "mean_minor": round(spending.mean, 4),
             "own_weight": round(spending.weight, 6),

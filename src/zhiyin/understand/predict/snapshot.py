@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
-from zhiyin.core.features import FEATURES, Feature
+from zhiyin.core.features import CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict import registry
 from zhiyin.understand.predict.artifact import version_of
@@ -36,7 +36,8 @@ from zhiyin.understand.predict.validation import validation_report
 
 TRAINING_ROWS = 60_000
 TOO_GOOD = 0.98
-_WHOLE = frozenset(feature.name for feature in FEATURES if feature.type == "int64")
+KNOWN = (*FEATURES, *CONTRACT_FEATURES)
+_WHOLE = frozenset(feature.name for feature in KNOWN if feature.type == "int64")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def score_snapshot(
     streams: Streams,
     terms: Terms,
     holders: pd.DataFrame | None = None,
-    incumbent: registry.Incumbent | None = None,
+    incumbent: registry.Incumbent[Fitted] | None = None,
     put_aside: Collection[str] = (),
     guests: Sequence[Guest] = (),
 ) -> Scored:
@@ -82,7 +83,8 @@ def score_snapshot(
     task
         What to predict, with its training days.
     features
-        Rows of table `features` at `as_of` and at each of `task.days`; later ones are ignored.
+        Rows of table `features` (for contracts with `contract_features`) at `as_of` and at each
+        of `task.days`; later ones are ignored.
     outcomes
         What `labels.purchase_labels`, `category_labels` or `contract_labels` gives.
     as_of
@@ -110,7 +112,8 @@ def score_snapshot(
     rows = find_eligible(wanted, task, holders=holders)
     target = rows[rows[c.AS_OF_ON] == as_of].sort_values(c.CUSTOMER_ID, ignore_index=True)
     past = rows[rows[c.AS_OF_ON] < as_of]
-    open_to_use = [f for f in FEATURES if f.name not in terms.protected]
+    there = [f for f in KNOWN if f.name in rows.columns]
+    open_to_use = [f for f in there if f.name not in terms.protected]
     used = informative(past, open_to_use) if len(past) else []
     known = outcomes.to_pandas()
     sample = _Sample(task, past, known, as_of, streams)
@@ -130,16 +133,16 @@ def score_snapshot(
     verdict = registry.judge(
         comparison, policy=terms.promotion, put_aside=challenger.version in put_aside
     )
-    speaking = challenger.fitted if verdict.promote or incumbent is None else incumbent.fitted
-    scores, top = _speak(speaking, task, target, as_of=as_of, terms=terms)
+    speaking, version = challenger.fitted, challenger.version
+    if incumbent is not None and not verdict.promote:
+        speaking, version = incumbent.fitted, incumbent.version
+    scores, top = _speak(speaking, task, target, as_of=as_of, terms=terms, version=version)
     if not verdict.promote and incumbent is None:
         scores = scores.slice(0, 0)  # it waits for approval
     card = learned.describe(challenger, target, as_of) | {"top_effects": top}
-    card["registry"] = {
-        "speaks": scores[c.MODEL_VERSION][0].as_py() if scores.num_rows else None,
-        "promoted": verdict.promote, "reason": verdict.reason, "en": verdict.en, "zh": verdict.zh,
-        "comparison": comparison.to_card(),
-    }  # fmt: skip
+    card["registry"] = registry.registry_card(
+        verdict, comparison, version if scores.num_rows else None
+    )
     record = registry.Version(
         task.name, task.subject, challenger.version, as_of, challenger.fitted.name,
         str(card["data_hash"]), comparison.to_card(), registry.TURN,
@@ -208,24 +211,18 @@ class _Learned:
         return _Challenger(fitted, choice, version_of(fitted.to_artifact()), validation)
 
     def compare(
-        self, challenger: _Challenger, incumbent: registry.Incumbent | None
+        self, challenger: _Challenger, incumbent: registry.Incumbent[Fitted] | None
     ) -> registry.Comparison:
         """Both on the latest day that neither learned from."""
-        if incumbent is None:
-            return registry.Comparison("no_champion")
-        if incumbent.version == challenger.version:
-            return registry.Comparison("same_version")
-        if not challenger.choice.folds:
-            return registry.Comparison("no_later_day")
-        day = self.groups[challenger.choice.folds[-1].test].start_on
-        if day < incumbent.as_of_on:
-            return registry.Comparison("champion_saw_the_day", day.isoformat())
-        group = self.thinned(self.sample.groups(incumbent.fitted.names, (day,)))[0]
-        new = challenger.choice.predicted[-len(group.labels) :]
         rng = self.sample.streams.generator(f"registry/{self.task.name}/{self.task.subject}")
-        return registry.compare(
-            group.labels, incumbent.fitted.predict(group.features), new, group=group.name, rng=rng
-        )
+        return registry.compete(
+            challenger.version, challenger.choice, self.groups, incumbent,
+            same_rows=self._same_rows, rng=rng,
+        )  # fmt: skip
+
+    def _same_rows(self, champion: registry.Incumbent[Fitted], place: int) -> Group:
+        day = self.groups[place].start_on
+        return self.thinned(self.sample.groups(champion.fitted.names, (day,)))[0]
 
     def describe(
         self, challenger: _Challenger, target: pd.DataFrame, as_of: date
@@ -270,7 +267,7 @@ class _Learned:
 
 
 def _speak(
-    fitted: Fitted, task: Task, target: pd.DataFrame, *, as_of: date, terms: Terms
+    fitted: Fitted, task: Task, target: pd.DataFrame, *, as_of: date, terms: Terms, version: str
 ) -> tuple[pa.Table, list[dict]]:
     """Rows of table `scores` by one model, and its global effects."""
     spend = _usual_spend(target, task.horizon_days or 0)
@@ -282,6 +279,7 @@ def _speak(
         as_of=as_of,
         task=task.name,
         subject=task.subject,
+        version=version,
         expected_profit=terms.margin_rate * spend if task.name == NEXT_PURCHASE else None,
     )
 
@@ -302,15 +300,20 @@ def _check(task: Task, groups: list, to_score: int, terms: Terms) -> DataCheck:
 
 def _warnings(validation: dict[str, Any], leaks: Mapping[str, float]) -> list[dict[str, str]]:
     made = [
-        {"code": "leak", "message": f"{name} alone knows the outcome (AUC {value:.3f}): left out"}
+        (
+            "leak", f"{name} alone knows the outcome (AUC {value:.3f}): left out",
+            f"{name} 单独即可预知结果（AUC {value:.3f}），已排除",
+        )
         for name, value in sorted(leaks.items())
-    ]
+    ]  # fmt: skip
     if len(validation["folds"]) < 2:
-        made.append({"code": "few_folds", "message": "fewer than two snapshots could judge"})
+        made.append(
+            ("few_folds", "fewer than two snapshots could judge", "可用于评判的历史快照不足两个")
+        )
     if (validation.get("last_fold", {}).get("auc") or 0) > TOO_GOOD:
         message = f"an AUC above {TOO_GOOD} points to a feature that knows the future"
-        made.append({"code": "too_good", "message": message})
-    return made
+        made.append(("too_good", message, f"AUC 高于 {TOO_GOOD}：可能有特征泄露了未来信息"))
+    return [{"code": code, "message": en, "message_zh": zh} for code, en, zh in made]
 
 
 def _usual_spend(target: pd.DataFrame, horizon_days: int) -> np.ndarray:

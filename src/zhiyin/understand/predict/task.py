@@ -13,6 +13,7 @@ RESPONSE = "response"
 NEXT_PURCHASE = "next_purchase"
 CHURN = "churn"
 CATEGORY_AFFINITY = "category_affinity"
+CONTRACT = "contract"  # subject of churn that is a contract that ends
 MIN_ORDERS = 2  # of a customer who can leave: with one order she has not come back yet
 
 Label = Literal["orders", "stays_away", "contract_ends", "orders_category", "redeems"]
@@ -28,7 +29,8 @@ class Task:
     name
         `response`, `next_purchase`, `churn` or `category_affinity`.
     subject
-        Campaign or category; empty where there is one prediction for all.
+        Campaign or category, `contract` for churn of contracts; empty where there is one
+        prediction for all.
     label
         What counts as 1: she orders, she stays away, her contract ends, she orders in the
         category, she redeems.
@@ -97,7 +99,7 @@ def contract_churn(horizon_days: int) -> Task:
     """P(her contract or subscription ends within the horizon), for those who hold one."""
     n = _checked(horizon_days)
     return Task(
-        CHURN, "", "contract_ends", "contract_holders", n,
+        CHURN, CONTRACT, "contract_ends", "contract_holders", n,
         f"whether the contract of a customer ends within {n} days",
         f"客户的合约在 {n} 天内是否终止",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +16,6 @@ from zhiyin.core import columns as c
 from zhiyin.core.features import Feature
 from zhiyin.core.protocols import Model
 from zhiyin.core.rng import Streams
-from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.calibration import Platt
 from zhiyin.understand.predict.candidates import Maker, load_model
 from zhiyin.understand.predict.quality import best_first
@@ -27,7 +27,7 @@ from zhiyin.understand.predict.selection import (
     stack,
 )
 from zhiyin.understand.predict.shortage import DataCheck
-from zhiyin.understand.predict.task import Task
+from zhiyin.understand.predict.task import RESPONSE, Task
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,20 @@ class Version:
     data_hash: str
     comparison: Mapping[str, Any]
     made_by: str
+
+
+def kept_rows(models: ir.Table, one: Version) -> ir.Table:
+    """Rows of table `models` of one version.
+
+    A version of the response to campaigns is registered by their kind, and kept by campaign.
+    """
+    mine = models.filter(
+        models[c.TASK] == one.task, models[c.MODEL_VERSION] == one.version,
+        models[c.AS_OF_ON] == one.as_of_on,
+    )  # fmt: skip
+    if one.task != RESPONSE:
+        mine = mine.filter(mine[c.SUBJECT] == one.subject)
+    return mine.order_by(c.SUBJECT).limit(1)
 
 
 @dataclass(frozen=True)
@@ -151,6 +165,7 @@ def score(
     as_of: date,
     task: str,
     subject: str,
+    version: str,
     expected_profit: np.ndarray | None,
 ) -> tuple[pa.Table, list[dict]]:
     """Rows of table `scores` for customers in the order of their ids, and the global effects."""
@@ -160,7 +175,6 @@ def score(
     made = effects(fitted.predict, features, fitted.base)
     n = len(probability)
     profit = [None] * n if expected_profit is None else np.round(expected_profit, 4).tolist()
-    version = version_of(fitted.to_artifact())
     rows = pa.table(
         [
             [as_of] * n,
@@ -209,3 +223,24 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
         }
         for g in groups
     ]
+
+
+def prediction_figures(scored: Scored) -> dict[str, Any]:
+    """What `summary.json` says of a prediction; null where there is no such figure.
+
+    `expected` is the sum of the probabilities: of so many customers it is expected. `missing` has
+    the codes of the data check.
+    """
+    card = scored.card
+    fold = card.get("validation", {}).get("last_fold", {})
+    rows = scored.scores.num_rows
+    return {
+        "status": scored.status,
+        "horizon_days": card.get("horizon_days"),
+        "customers": rows,
+        "expected": round(float(np.sum(scored.scores[c.SCORE])), 2) if rows else None,
+        **{name: fold.get(name) for name in ("auc", "auc_low", "auc_high", "ece", "ece_floor")},
+        "judged_on": fold.get("group"),
+        "drift": card.get("drift", {}).get("status"),
+        "missing": [] if card.get("model") else [one["code"] for one in card["warnings"]],
+    }

@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from zhiyin.core.errors import MissingExtra
 from zhiyin.core.extras import lightgbm_or_none
+from zhiyin.understand.boosted import walk
 from zhiyin.understand.predict.scaling import Scaler, sigmoid
 
 
@@ -180,7 +181,7 @@ class Boosting:
         """P(label = 1), (n,)."""
         margin = np.full(len(features), self.baseline_)
         for nodes in self.nodes_:
-            margin += _walk(nodes, features)
+            margin += walk(nodes, features)
         return sigmoid(margin)
 
     def to_artifact(self) -> dict[str, Any]:
@@ -198,18 +199,3 @@ class Boosting:
         made = cls(trees=artifact["trees"], rate=artifact["rate"], leaves=artifact["leaves"])
         made.baseline_, made.nodes_ = artifact["baseline"], artifact["nodes"]
         return made
-
-
-def _walk(nodes: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """Value of the leaf that each row of `features` falls into."""
-    rows = np.arange(len(features))
-    at = np.zeros(len(features), dtype=np.int64)
-    while True:
-        inner = nodes["is_leaf"][at] == 0
-        if not inner.any():
-            return nodes["value"][at]
-        value = features[rows, np.where(inner, nodes["feature_idx"][at], 0)]
-        missing = np.isnan(value)
-        left = np.where(missing, nodes["missing_go_to_left"][at] == 1, False)
-        left |= ~missing & (value <= nodes["num_threshold"][at])
-        at = np.where(inner, np.where(left, nodes["left"][at], nodes["right"][at]), at)

@@ -16,6 +16,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import MEMBERSHIPS
 from zhiyin.understand.segment.clusters import Clusters
+from zhiyin.understand.segment.lasting import Lasting
 from zhiyin.understand.segment.movement import measure_movement
 from zhiyin.understand.segment.portrait import Portrait
 from zhiyin.understand.segment.rfm import SEGMENTS
@@ -74,24 +75,25 @@ def rfm_insights(named: pa.Table) -> Insights:
     return sorted(made, key=lambda item: (-item[1]["customers"], item[0]))
 
 
-def cluster_names(clusters: Clusters) -> list[str]:
-    """Name of each cluster in `memberships`: `c1` is the largest."""
-    return [f"c{number + 1}" for number in range(clusters.k)]
-
-
 def cluster_memberships(
-    clusters: Clusters, customer_ids: Sequence[str], *, as_of: date
+    clusters: Clusters, customer_ids: Sequence[str], *, names: Sequence[str], as_of: date
 ) -> pa.Table:
-    """Rows of `memberships`; `score` is the distance to the centre. Empty without clusters."""
-    names = cluster_names(clusters)
-    segments = [names[label] for label in clusters.labels]
+    """Rows of `memberships`; `score` is the distance to the centre. Empty without clusters.
+
+    `names` are those of the clusters, in order of their number.
+    """
+    segments = [str(names[label]) for label in clusters.labels.tolist()]
     ids = list(customer_ids) if clusters.k else []
     distances = [round(float(d), 9) for d in clusters.distances]
     return _memberships(ids, segments, distances, [None] * len(ids), scheme=CLUSTERS, as_of=as_of)
 
 
 def cluster_insights(
-    clusters: Clusters, portraits: Sequence[Portrait], revenue_minor: np.ndarray
+    clusters: Clusters,
+    portraits: Sequence[Portrait],
+    revenue_minor: np.ndarray,
+    *,
+    lasting: Lasting,
 ) -> Insights:
     """What to say of each cluster, largest first, and one row for the scheme.
 
@@ -101,20 +103,25 @@ def cluster_insights(
         From `find_clusters` and `describe_clusters`.
     revenue_minor
         (n,) revenue of each customer, in the order of the labels.
+    lasting
+        Their names, and how they go with those of the last day.
 
     Returns
     -------
-    Body of a cluster: as of an RFM segment without `advice` and means, with `differences` (list of
+    Body of a cluster: as of an RFM segment without `advice` and means, with `overlap` (customers
+    in both over those in either, None for a new group) and `differences` (list of
     {`feature`, `effect`, `value`, `usual`}). Body of key `clusters`: `status`, `k`, `silhouette`,
     `stability`, `stability_std`, `features`, `tried` (list of {`k`, `silhouette`,
     `calinski_harabasz`}).
     """
     made: Insights = []
-    for number, (name, portrait) in enumerate(zip(cluster_names(clusters), portraits, strict=True)):
+    overlaps = lasting.overlaps or [math.nan] * clusters.k
+    for number, (name, portrait) in enumerate(zip(lasting.names, portraits, strict=True)):
         body = {
             c.NAME: {"en": portrait.label, "zh": portrait.label_zh},
             "words": {"en": portrait.words, "zh": portrait.words_zh},
             **_size(clusters.labels == number, revenue_minor),
+            "overlap": _number(overlaps[number]),
             "differences": [
                 {
                     "feature": d.feature,
@@ -129,7 +136,14 @@ def cluster_insights(
     return [*made, (CLUSTERS, cluster_figures(clusters))]
 
 
-def movement_body(before: pa.Table, after: pa.Table, *, start: date, end: date) -> dict[str, Any]:
+def movement_body(
+    before: pa.Table,
+    after: pa.Table,
+    *,
+    start: date,
+    end: date,
+    names: Mapping[str, tuple[str, str]] | None = None,
+) -> dict[str, Any]:
     """What to say of the movement between two days, from customers and their segments on each.
 
     Body: `start_on` and `end_on`, `words` ({`en`, `zh`}), `stayed` (share of those known on both
@@ -140,7 +154,7 @@ def movement_body(before: pa.Table, after: pa.Table, *, start: date, end: date) 
         pd.Series(day[c.SEGMENT].to_pylist(), index=day[c.CUSTOMER_ID].to_pylist(), dtype=object)
         for day in (before, after)
     )
-    moved = measure_movement(*sides, start=start, end=end)
+    moved = measure_movement(*sides, start=start, end=end, names=names)
     return {
         c.START_ON: start.isoformat(),
         c.END_ON: end.isoformat(),

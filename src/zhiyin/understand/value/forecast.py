@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
+from zhiyin.understand.boosted import walk
 from zhiyin.understand.value.bgnbd import BgNbd, fit_bgnbd
 from zhiyin.understand.value.gamma_gamma import GammaGamma, fit_gamma_gamma
 from zhiyin.understand.value.pareto_nbd import ParetoNbd, fit_pareto_nbd
@@ -44,6 +46,80 @@ class Base:
 
 
 @dataclass(frozen=True, eq=False)
+class Factor:
+    """Trees that say by what factor customers buy more or less than the base: exp of their sum."""
+
+    edges: list[np.ndarray]
+    baseline: float
+    nodes: list[np.ndarray]
+
+    def predict(self, seen: np.ndarray) -> np.ndarray:
+        """(k,) factors for (k, d) of what `_see` gives."""
+        binned = _bin(seen, self.edges)
+        margin = np.full(len(seen), self.baseline)
+        for nodes in self.nodes:
+            margin += walk(nodes, binned)
+        return np.exp(margin)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueModel:
+    """What was learned of purchases and spend: a model that can be kept and speak another day.
+
+    `factors` of purchases and of spend are None where trees are not followed (weight 0).
+    """
+
+    base: Base
+    weights: tuple[float, float]
+    factors: tuple[Factor | None, Factor | None]
+
+    def expect(self, cut: Cut, horizon_days: int) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) purchases and (k,) spend of the customers of a cut in the days to come."""
+        told = _expect(self.base, cut, horizon_days)
+        seen = _see(cut, told, horizon_days)
+        counts, spend = (
+            one if factor is None else one * factor.predict(seen) ** weight
+            for one, factor, weight in zip(told, self.factors, self.weights, strict=True)
+        )
+        return counts, spend
+
+    def p_alive(self, cut: Cut) -> np.ndarray:
+        """(k,) mean of both models' probability to be still a customer."""
+        history = (cut.frequency, cut.recency, cut.age)
+        return (self.base.bgnbd.p_alive(*history) + self.base.pareto.p_alive(*history)) / 2
+
+    def to_artifact(self) -> dict[str, Any]:
+        """JSON values and arrays, for `from_artifact`."""
+        spend = self.base.spend
+        return {
+            "bgnbd": dict(self.base.bgnbd.parameters),
+            "pareto_nbd": dict(self.base.pareto.parameters),
+            "gamma_gamma": None if spend is None else dict(spend.parameters),
+            "weights": list(self.weights),
+            "factors": [
+                None if one is None
+                else {"edges": one.edges, "baseline": one.baseline, "nodes": one.nodes}
+                for one in self.factors
+            ],
+        }  # fmt: skip
+
+    @classmethod
+    def from_artifact(cls, artifact: Mapping[str, Any]) -> ValueModel:
+        """The model that `to_artifact` wrote."""
+        spend = artifact["gamma_gamma"]
+        purchases, money = artifact["factors"]
+        counts, amounts = artifact["weights"]
+        return cls(
+            Base(
+                BgNbd(**artifact["bgnbd"]), ParetoNbd(**artifact["pareto_nbd"]),
+                None if spend is None else GammaGamma(**spend),
+            ),
+            (counts, amounts),
+            (Factor(**purchases) if purchases else None, Factor(**money) if money else None),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
 class Forecast:
     """What is expected of each customer in the next `horizon_days`.
 
@@ -57,8 +133,8 @@ class Forecast:
         (n,) what the models expect without trees.
     p_alive
         (n,) mean of both models' probability to be still a customer.
-    purchases_weight, spend_weight
-        How far the trees were followed: 0 or .5.
+    model
+        What was learned; `purchases_weight`, `spend_weight`: how far the trees were followed.
     validation
         Mean Poisson deviance of each weight on the stretch of time it was chosen on, for
         `purchases` and `spend`; empty where there was too little.
@@ -72,11 +148,37 @@ class Forecast:
     base_purchases: np.ndarray
     base_spend: np.ndarray
     p_alive: np.ndarray
-    base: Base
+    model: ValueModel
     horizon_days: int
-    purchases_weight: float
-    spend_weight: float
     validation: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
+
+    @property
+    def purchases_weight(self) -> float:
+        """How far the trees of purchases were followed: 0 or .5."""
+        return self.model.weights[0]
+
+    @property
+    def spend_weight(self) -> float:
+        """How far the trees of spend were followed: 0 or .5."""
+        return self.model.weights[1]
+
+
+def learn_value(
+    days: PurchaseDays, *, back: int = 0, horizon_days: int, seed: int
+) -> tuple[ValueModel, dict[str, dict[float, float]]]:
+    """What the purchases of at least `back` days before the day teach, with its validation.
+
+    Raises
+    ------
+    NotEnoughData
+        As `forecast_value`.
+    """
+    base = _fit_base(cut_purchases(days, back))
+    with threadpool_limits(1):  # equal sums in equal order
+        weights, validation = _choose_weights(days, back, horizon_days, seed)
+        factors = _learn_factors(days, base, back, horizon_days, weights, seed)
+    kept = tuple(0.0 if one is None else w for one, w in zip(factors, weights, strict=True))
+    return ValueModel(base, (kept[0], kept[1]), factors), validation
 
 
 def forecast_value(days: PurchaseDays, *, horizon_days: int, rng: np.random.Generator) -> Forecast:
@@ -107,15 +209,24 @@ def forecast_value(days: PurchaseDays, *, horizon_days: int, rng: np.random.Gene
     """
     if not 1 <= horizon_days <= 3650:
         raise InvalidParameter(f"horizon_days is {horizon_days}", hint="look 1 to 3650 days ahead")
+    model, validation = learn_value(
+        days, horizon_days=horizon_days, seed=int(rng.integers(2**31 - 1))
+    )
+    return tell_value(model, days, horizon_days=horizon_days, validation=validation)
+
+
+def tell_value(
+    model: ValueModel,
+    days: PurchaseDays,
+    *,
+    horizon_days: int,
+    validation: Mapping[str, Mapping[float, float]] | None = None,
+) -> Forecast:
+    """What a model expects of each customer from the day on, be it of today or an older one."""
     now = cut_purchases(days, 0)
-    base = _fit_base(now)
-    seed = int(rng.integers(2**31 - 1))
-    with threadpool_limits(1):  # equal sums in equal order
-        weights, validation = _choose_weights(days, horizon_days, seed)
-        counts, spend = _expect(base, now, horizon_days)
-        mended = _mend(days, base, now, 0, horizon_days, (counts, spend), weights, seed)
-    history = (now.frequency, now.recency, now.age)
-    alive = (base.bgnbd.p_alive(*history) + base.pareto.p_alive(*history)) / 2
+    base, history = model.base, (now.frequency, now.recency, now.age)
+    counts, spend = _expect(base, now, horizon_days)
+    mended = model.expect(now, horizon_days)
     return Forecast(
         customer_ids=days.customer_ids[now.customers],
         purchases=mended[0],
@@ -124,20 +235,23 @@ def forecast_value(days: PurchaseDays, *, horizon_days: int, rng: np.random.Gene
         pareto_purchases=base.pareto.conditional_expected_purchases(horizon_days, *history),
         base_purchases=counts,
         base_spend=spend,
-        p_alive=alive,
-        base=base,
+        p_alive=model.p_alive(now),
+        model=model,
         horizon_days=horizon_days,
-        purchases_weight=weights[0],
-        spend_weight=weights[1],
-        validation=validation,
+        validation=validation or {},
     )
 
 
 def poisson_deviance(actual: np.ndarray, expected: np.ndarray) -> float:
     """Mean Poisson deviance; quasi-likelihood for amounts. Smaller is better."""
+    return float(row_deviance(actual, expected).mean())
+
+
+def row_deviance(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(k,) Poisson deviance of each customer."""
     told = np.maximum(expected, 1e-12)
     ratio = np.where(actual > 0, actual, 1.0) / told
-    return float(2 * np.mean(np.where(actual > 0, actual * np.log(ratio), 0.0) - (actual - told)))
+    return 2 * (np.where(actual > 0, actual * np.log(ratio), 0.0) - (actual - told))
 
 
 def _fit_base(cut: Cut) -> Base:
@@ -165,20 +279,21 @@ def _expect(base: Base, cut: Cut, horizon_days: int) -> tuple[np.ndarray, np.nda
 
 
 def _choose_weights(
-    days: PurchaseDays, horizon_days: int, seed: int
+    days: PurchaseDays, back: int, horizon_days: int, seed: int
 ) -> tuple[tuple[float, float], dict[str, dict[float, float]]]:
     """The weight of the trees for purchases and for spend, judged on the last stretch of time."""
-    length = min(horizon_days, days.span_days // 3)
-    then = cut_purchases(days, length)
+    length = min(horizon_days, (days.span_days - back) // 3)
+    then = cut_purchases(days, back + length)
     try:
         base = _fit_base(then)
     except NotEnoughData:
         return (0.0, 0.0), {}
     told = _expect(base, then, length)
-    truth = count_after(days, then.customers, back=length, length=length)
+    truth = count_after(days, then.customers, back=back + length, length=length)
     if truth[0].sum() < _LEAST_POSITIVES:
         return (0.0, 0.0), {}
-    mended = _mend(days, base, then, length, horizon_days, told, (1.0, 1.0), seed)
+    factors = _learn_factors(days, base, back + length, horizon_days, (1.0, 1.0), seed)
+    mended = ValueModel(base, (1.0, 1.0), factors).expect(then, horizon_days)
     found: dict[str, dict[float, float]] = {}
     for name, expected, full, actual in zip(
         ("purchases", "spend"), told, mended, truth, strict=True
@@ -195,13 +310,13 @@ def _choose_weights(
     return (best[0], best[1]), found
 
 
-def _mend(
-    days: PurchaseDays, base: Base, cut: Cut, back: int, horizon_days: int,
-    told: tuple[np.ndarray, np.ndarray], weights: tuple[float, float], seed: int,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """What the models told, times the factor of trees that learned before `back`, to a weight."""
+def _learn_factors(
+    days: PurchaseDays, base: Base, back: int, horizon_days: int,
+    weights: tuple[float, float], seed: int,
+) -> tuple[Factor | None, Factor | None]:  # fmt: skip
+    """Trees that learned before `back`, of purchases and of spend; None for a weight of 0."""
     if not any(weights):
-        return told
+        return None, None
     parts = []
     for share in _CUTS:
         at = back + round((days.span_days - back) * (1 - share))
@@ -214,17 +329,15 @@ def _mend(
         parts.append((_see(past, expected, length), expected, truth))
     rows = sum(len(part[0]) for part in parts)
     if rows < _LEAST_ROWS or sum(part[2][0].sum() for part in parts) < _LEAST_POSITIVES:
-        return told
+        return None, None
     seen = np.concatenate([part[0] for part in parts])
-    here = _see(cut, told, horizon_days)
-    made = []
+    made: list[Factor | None] = []
     for place, weight in enumerate(weights):
         exposure = np.concatenate(
             [part[1][place] * part[2][place].sum() / part[1][place].sum() for part in parts]
         )
         actual = np.concatenate([part[2][place] for part in parts])
-        factor = _boost(seen, actual, exposure, here, seed) if weight else np.ones(len(here))
-        made.append(told[place] * factor**weight)
+        made.append(_boost(seen, actual, exposure, seed) if weight else None)
     return made[0], made[1]
 
 
@@ -233,10 +346,8 @@ def _see(cut: Cut, told: tuple[np.ndarray, np.ndarray], length: int) -> np.ndarr
     return np.column_stack([cut.features, *(np.log(one / length) for one in told)])
 
 
-def _boost(
-    seen: np.ndarray, actual: np.ndarray, exposure: np.ndarray, here: np.ndarray, seed: int
-) -> np.ndarray:
-    """(k,) factors by which trees correct the exposure."""
+def _boost(seen: np.ndarray, actual: np.ndarray, exposure: np.ndarray, seed: int) -> Factor:
+    """Trees that correct the exposure."""
     kept = exposure > 0
     if kept.sum() > _MOST_ROWS:
         kept &= np.arange(len(kept)) % (len(kept) // _MOST_ROWS + 1) == 0
@@ -250,7 +361,8 @@ def _boost(
     trees.fit(
         _bin(seen[kept], edges), actual[kept] / exposed, sample_weight=exposed / exposed.mean()
     )
-    return trees.predict(_bin(here, edges))
+    baseline = float(np.ravel(trees._baseline_prediction)[0])
+    return Factor(edges, baseline, [stage[0].nodes for stage in trees._predictors])
 
 
 def _edges(column: np.ndarray) -> np.ndarray:

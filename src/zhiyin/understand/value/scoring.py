@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotEnoughData
-from zhiyin.understand.value.forecast import Forecast, forecast_value
+from zhiyin.understand.value.forecast import Forecast, ValueModel, forecast_value, tell_value
 from zhiyin.understand.value.lifetime import discount_purchases
 from zhiyin.understand.value.likelihood import OK
 from zhiyin.understand.value.purchases import PurchaseDays, cut_purchases
@@ -41,6 +41,8 @@ class Valued:
         (n,) discounted margin to come, minor units.
     card
         Parameters with errors, horizon, weights of the trees, warnings: JSON values.
+    model
+        What was learned: it can be kept.
     """
 
     status: str
@@ -49,6 +51,26 @@ class Valued:
     customer_ids: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] | None = None
     expected_profit_minor: np.ndarray | None = None
+    model: ValueModel | None = None
+
+
+def lacks_history(days: PurchaseDays, *, months: int) -> str:
+    """What is missing to look so far ahead, in words; empty where nothing is.
+
+    90 days of history, and at least half of the months looked ahead.
+    """
+    needed = max(MIN_DAYS, horizon_of(months) // 2)
+    if days.span_days >= needed:
+        return ""
+    return (
+        f"{days.span_days} days of purchases before the day; {needed} are needed to look"
+        f" {months} months ahead"
+    )
+
+
+def horizon_of(months: int) -> int:
+    """Days of so many months."""
+    return round(months * DAYS["month"])
 
 
 def score_value(
@@ -58,6 +80,7 @@ def score_value(
     monthly_discount: float,
     margin_rate: float,
     rng: np.random.Generator,
+    model: ValueModel | None = None,
 ) -> Valued:
     """P(still a customer), expected purchases and value of each customer in the next months.
 
@@ -69,27 +92,28 @@ def score_value(
         As in `estimate_clv`.
     rng
         See `forecast_value`.
+    model
+        One that was learned before, to speak in the place of a new one.
 
     Notes
     -----
-    Checked first: 90 days of history, at least half of the months looked ahead, 20 customers
-    and 5 who bought again. value = margin rate x forecast spend x (discounted / plain expected
-    purchases of the Pareto/NBD).
+    Checked first: `lacks_history`, 20 customers and 5 who bought again. value = margin rate x
+    forecast spend x (discounted / plain expected purchases of the Pareto/NBD).
     """
-    horizon = round(months * DAYS["month"])
-    needed = max(MIN_DAYS, horizon // 2)
-    if days.span_days < needed:
-        return _nothing(
-            f"{days.span_days} days of purchases before the day; {needed} are needed to look"
-            f" {months} months ahead", months,
-        )  # fmt: skip
+    missing, horizon = lacks_history(days, months=months), horizon_of(months)
+    if missing:
+        return _nothing(missing, months)
     try:
-        made = forecast_value(days, horizon_days=horizon, rng=rng)
+        made = (
+            forecast_value(days, horizon_days=horizon, rng=rng)
+            if model is None
+            else tell_value(model, days, horizon_days=horizon)
+        )
     except NotEnoughData as error:
         return _nothing(error.message, months)
     now = cut_purchases(days, 0)
     history = {"frequency": now.frequency, "recency": now.recency, "age": now.age}
-    pareto, month = made.base.pareto, DAYS["month"]
+    pareto, month = made.model.base.pareto, DAYS["month"]
     plain = pareto.conditional_expected_purchases(months * month, **history)
     discounted = discount_purchases(
         pareto, **history, months=months, monthly_discount=monthly_discount, unit="day"
@@ -98,7 +122,7 @@ def score_value(
     value = margin_rate * made.spend * kept
     return Valued(
         OK, _card(made, months, monthly_discount, margin_rate), "", made.customer_ids,
-        {P_ALIVE: made.p_alive, EXPECTED: made.purchases, VALUE: value}, value,
+        {P_ALIVE: made.p_alive, EXPECTED: made.purchases, VALUE: value}, value, made.model,
     )  # fmt: skip
 
 
@@ -133,9 +157,10 @@ def _nothing(missing: str, months: int) -> Valued:
 def _card(
     made: Forecast, months: int, monthly_discount: float, margin_rate: float
 ) -> dict[str, Any]:
-    models = {"bgnbd": made.base.bgnbd, "pareto_nbd": made.base.pareto}
-    if made.base.spend is not None:
-        models["gamma_gamma"] = made.base.spend
+    base = made.model.base
+    models = {"bgnbd": base.bgnbd, "pareto_nbd": base.pareto}
+    if base.spend is not None:
+        models["gamma_gamma"] = base.spend
     return {
         c.TASK: TASK, c.SUBJECT: "", "status": OK, c.MODEL: MODEL, "months": months,
         "monthly_discount": monthly_discount, "margin_rate": margin_rate,
@@ -154,7 +179,7 @@ def _card(
                     key: error if np.isfinite(error) else None
                     for key, error in model.standard_errors.items()
                 },
-                "log_likelihood": model.log_likelihood,
+                "log_likelihood": model.log_likelihood if model.fit else None,
                 "status": model.status,
             }
             for name, model in models.items()

@@ -17,12 +17,14 @@ from zhiyin.measure.report.data import (
     DataPart,
     Effect,
     EmailExample,
+    ExpectedOf,
     Load,
     Measured,
     MessagesPart,
     Metric,
     ModelPart,
     Month,
+    Prediction,
     Profit,
     Reasons,
     Recommended,
@@ -156,6 +158,21 @@ def make_segments() -> SegmentsPart:
     )
     moved = Both("12 went from Loyal to At risk", "12 位由「忠诚客户」转入「流失风险客户」")
     return SegmentsPart(rfm, clusters, 0.312, 0.94, moved)
+
+
+def make_predictions() -> tuple[Prediction, ...]:
+    """A churn model whose level is off, and a next purchase that lacks history."""
+    churn = Prediction(
+        "churn", 77, Both("nine of ten come back within 72 days", "九成客户 72 天内复购"),
+        1200, 90.0,
+        (ExpectedOf("hibernating", Both(), 400, 60.0), ExpectedOf("champions", Both(), 800, 30.0)),
+        "logistic", date(2017, 8, 1),
+        {"auc": 0.897, "auc_low": 0.875, "auc_high": 0.916, "ece": 0.04, "ece_floor": 0.007,
+         "base_rate": 0.047, "n": 1100.0},
+        0.54, "moved", 2, (Effect("recency_days", 0.4),),
+    )  # fmt: skip
+    lacking = Both("140 days of purchases; 168 are needed", "购买历史仅 140 天，至少需要 168 天")
+    return churn, Prediction("next_purchase", 84, missing=(lacking,))
 
 
 def make_model() -> ModelPart:
@@ -335,6 +352,7 @@ def full_report(first: str = "en") -> ReportData:
             27,
         ),
         segments=make_segments(),
+        predictions=make_predictions(),
         models=(make_model(),),
         measured=(make_measured(),),
         choices=(choice,),

@@ -161,10 +161,14 @@ def test_segments_take_their_numbers_from_features_and_words_from_insights(colle
     ]  # fmt: skip
     words = insight("segment", "rfm:champions", {"name": {"en": "Best", "zh": "最佳"}})
     moved = insight("movement", "rfm", {"words": {"en": "1 left", "zh": "1 位转出"}})
+    regrouped = insight(
+        "movement", "clusters", {"words": {"en": "new group: A", "zh": "新客群：A"}}
+    )
     searched = insight("searches", "terms", {"words": {"en": "searched tea", "zh": "搜索了茶"}})
-    told = [words, moved, searched]
+    told = [words, moved, regrouped, searched]
     parts = collect({"memberships": members, "features": features, "insights": told}).segments
     assert (parts.movement.en, parts.movement.zh) == ("1 left", "1 位转出")
+    assert parts.cluster_movement.zh == "新客群：A"
     assert (parts.searches.en, parts.searches.zh) == ("searched tea", "搜索了茶")
     best, lost = parts.rfm
     assert (best.name.zh, best.customers, best.revenue_minor, best.recency_days) == (
@@ -264,6 +268,30 @@ def test_model_card_is_read_with_reasons_and_the_way_effects_lean(collect):
     assert [c.model for c in model.candidates] == ["logistic", "tree"]
     assert [sample.rank for sample in model.samples] == [1, 3, 4]
     assert model.calibration == "platt"
+
+
+def test_scores_are_read_from_the_lake_by_segment(collect):
+    def score(customer: str, value: float, rank: int, effect: float) -> dict:
+        reasons = [{"feature": "recency_days", "value": 10 * rank, "effect": effect}]
+        return {
+            c.AS_OF_ON: DAY, c.CUSTOMER_ID: customer, c.TASK: "churn", c.SUBJECT: "",
+            c.SCORE: value, c.RANK: rank, c.REASONS: json.dumps(reasons),
+        }  # fmt: skip
+
+    card = {"task": "churn", "model": "logistic", "status": "ok",
+            "top_effects": [{"feature": "recency_days", "mean_abs_effect": 0.4}]}  # fmt: skip
+    rows = {
+        "insights": [insight("model_card", "churn:", card)],
+        "memberships": [{c.AS_OF_ON: DAY, c.CUSTOMER_ID: "p_a", c.SCHEME: "rfm",
+                         c.SEGMENT: "lost"}],
+        "scores": [score("p_a", 0.75, 1, 0.5), score("p_b", 0.25, 2, -0.5)],
+    }  # fmt: skip
+    (churn,) = collect(rows).predictions
+    assert [(s.key, s.customers, s.expected) for s in churn.segments] == [
+        ("lost", 1, 0.75),
+        ("", 1, 0.25),
+    ]
+    assert churn.effects[0].effect == -0.4  # a longer recency goes with a lower score
 
 
 def test_card_without_a_model_says_why(collect):

@@ -61,7 +61,7 @@ def test_pairing_makes_the_interval_narrower_than_that_of_two_samples():
     found = r.compare(labels, noisy, truth, group="g", rng=rng()).difference
     shuffled = np.random.default_rng(0).permutation(len(labels))
     apart = [
-        r.compare(labels[rows], noisy[rows], truth[rows], group="g", rng=rng()).challenger_auc
+        r.compare(labels[rows], noisy[rows], truth[rows], group="g", rng=rng()).challenger
         for rows in (shuffled[:1000], shuffled[1000:])
     ]
     assert found.high - found.low < 2 * abs(apart[0] - apart[1]) + 0.02

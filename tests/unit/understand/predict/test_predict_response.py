@@ -13,6 +13,7 @@ from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
 from zhiyin.core.tables import SCORES
 from zhiyin.understand.predict.artifact import pack, unpack
+from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.response import score_response
 from zhiyin.understand.predict.training import Fitted
 
@@ -152,3 +153,51 @@ def test_the_card_is_json_and_honest_about_selection(result):
     assert {"auc", "auc_low", "auc_high", "ece", "ece_floor"} <= set(
         card["validation"]["last_fold"]
     )
+
+
+def earlier_champion(tables, *, as_of=STARTS[2], **changes):
+    """What a turn before the last campaign made champion."""
+    campaign = "c2" if as_of < DAY else "c3"
+    arguments = {"compared": ("logistic",), "min_positives": 10} | changes
+    made = run(tables, campaign_id=campaign, as_of=as_of, **arguments)
+    assert made.promoted
+    fitted = Fitted.from_artifact(unpack(pack(made.artifact)))
+    return Incumbent(made.record.version, as_of, fitted)
+
+
+def test_the_first_model_of_a_kind_speaks_and_is_registered_by_the_kind(result):
+    record = result.record
+    assert (record.task, record.subject, result.promoted) == ("response", "A", True)
+    assert set(result.scores["model_version"].to_pylist()) == {record.version}
+    assert result.card["registry"]["speaks"] == record.version
+
+
+def test_under_approval_nobody_is_scored_before_a_person_promoted():
+    found = run(world(), promotion="approve")
+    assert (found.status, len(found.scores), found.promoted) == ("needs_approval", 0, False)
+    assert found.artifact is not None
+
+
+def test_champion_and_challenger_meet_on_the_campaign_that_began_since():
+    tables = world()
+    wrong = dict(tables)  # a champion that learned from outcomes drawn at random
+    frame = tables["labels"].to_pandas()
+    frame["redeemed"] = np.random.default_rng(3).permutation(frame["redeemed"])
+    wrong["labels"] = pa.Table.from_pandas(frame, preserve_index=False)
+    poor = earlier_champion(wrong)
+    found = run(tables, incumbent=poor, compared=("logistic",))
+    assert found.card["registry"]["comparison"]["group"] == "c2"
+    assert found.promoted
+    assert found.card["registry"]["reason"] == "better"
+    aside = run(tables, incumbent=poor, compared=("logistic",), put_aside=[found.record.version])
+    assert aside.card["registry"]["reason"] == "put_aside"
+    assert set(aside.scores["model_version"].to_pylist()) == {poor.version}
+
+
+def test_a_champion_that_saw_the_outcomes_goes_on_speaking():
+    tables = world()
+    champion = earlier_champion(tables, as_of=DAY)
+    found = run(tables, incumbent=champion, compared=("tree",))
+    assert found.card["registry"]["reason"] == "champion_saw_the_day"
+    assert set(found.scores["model_version"].to_pylist()) == {champion.version}
+    assert found.record.version != champion.version

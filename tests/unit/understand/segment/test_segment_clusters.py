@@ -8,6 +8,7 @@ import re
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
@@ -16,6 +17,7 @@ from zhiyin.core.rows import conform
 from zhiyin.core.tables import MEMBERSHIPS
 from zhiyin.understand.segment.clusters import find_clusters
 from zhiyin.understand.segment.kmeans import nearest
+from zhiyin.understand.segment.lasting import match_clusters
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 from zhiyin.understand.segment.rows import cluster_insights, cluster_memberships
 from zhiyin.understand.segment.scaling import fit_scaling, pick_columns, principal_axes
@@ -27,6 +29,11 @@ MEANINGS = {
     "order_value_mean_minor": Meaning("mean order value", "平均客单价", "minor units"),
     "coupon_order_share": Meaning("share of orders with a coupon", "用券订单占比", "[0, 1]"),
 }
+
+
+def first_day(found):
+    """Names of clusters where no day was before."""
+    return match_clusters(pd.Series(dtype=object), pd.Series(dtype=int), k=found.k)
 
 
 def planted(seed: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -114,11 +121,14 @@ def test_names_stay_apart_where_words_are_the_same(found):
 def test_memberships_and_insights_fit_their_tables(found):
     values, _ = planted()
     ids = [f"c{i:03d}" for i in range(len(values))]
-    members = conform(MEMBERSHIPS, cluster_memberships(found, ids, as_of=date(2026, 6, 1)))
+    members = conform(
+        MEMBERSHIPS,
+        cluster_memberships(found, ids, names=first_day(found).names, as_of=date(2026, 6, 1)),
+    )
     assert set(members["segment"].to_pylist()) == {"c1", "c2", "c3"}
     portraits = describe_clusters(found, values, NAMES, MEANINGS)
     revenue = np.full(len(values), 100.0)
-    insights = cluster_insights(found, portraits, revenue)
+    insights = cluster_insights(found, portraits, revenue, lasting=first_day(found))
     assert [key for key, _ in insights] == ["clusters:c1", "clusters:c2", "clusters:c3", "clusters"]
     assert insights[0][1]["share"] == insights[0][1]["revenue_share"] == 0.5
     assert insights[-1][1]["k"] == 3
@@ -130,8 +140,8 @@ def test_few_customers_are_not_grouped():
     assert (none.status, none.k) == ("too_few_customers", 0)
     assert math.isnan(none.silhouette)
     assert describe_clusters(none, planted()[0][:120], NAMES, MEANINGS) == ()
-    assert cluster_memberships(none, ["a"] * 120, as_of=date(2026, 6, 1)).num_rows == 0
-    (only,) = cluster_insights(none, (), np.zeros(120))
+    assert cluster_memberships(none, ["a"] * 120, names=(), as_of=date(2026, 6, 1)).num_rows == 0
+    (only,) = cluster_insights(none, (), np.zeros(120), lasting=first_day(none))
     assert json.loads(json.dumps(only[1], allow_nan=False))["status"] == "too_few_customers"
 
 
