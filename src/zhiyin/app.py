@@ -16,8 +16,8 @@ import ibis
 
 from zhiyin import __version__
 from zhiyin.act import job as act
+from zhiyin.act.channels import CHANNELS
 from zhiyin.act.channels.sink import SinkChannel
-from zhiyin.act.channels.smtp import open_smtp
 from zhiyin.act.letters import sender_address
 from zhiyin.act.review import SendPlan
 from zhiyin.collect.load import LoadReport, load_file
@@ -28,6 +28,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
 from zhiyin.core.config import (
     FILE_NAME,
+    ActSettings,
     Settings,
     load_settings,
     render_settings,
@@ -295,11 +296,12 @@ class Workspace:
     def _channel(self) -> Iterator[Channel]:
         """The channel of the settings; the sink in a demonstration."""
         settings = self.settings.act
-        if not self.settings.demo and settings.channel != "smtp":
+        if not self.settings.demo and not settings.channel:
             raise ConfigError(
                 "no channel is configured", hint='set channel = "smtp" under [act] in zhiyin.toml'
             )
-        channel = self._sink() if self.settings.demo else open_smtp(settings)
+        opened = self._sink if self.settings.demo else CHANNELS.load(settings.channel)
+        channel: Channel = opened(settings, folder=self.folder)
         try:
             yield channel
         finally:
@@ -314,8 +316,8 @@ class Workspace:
         with self._channel() as channel:
             yield channel
 
-    def _sink(self) -> SinkChannel:
-        return SinkChannel(self.folder / "outbox", sender=sender_address(self.settings))
+    def _sink(self, _: ActSettings, *, folder: Path) -> SinkChannel:
+        return SinkChannel(folder / "outbox", sender=sender_address(self.settings))
 
     def close(self) -> None:
         """Give back the ledger's connections."""

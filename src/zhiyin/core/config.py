@@ -192,6 +192,19 @@ class ActSettings(Section):
     smtp_user: str = Field(
         default="", description="login; the password is ZHIYIN_SMTP_PASSWORD only"
     )
+    dkim_domain: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
+        description="domain that signs e-mails (DKIM), the sender's; empty: not signed",
+    )
+    dkim_selector: str = Field(
+        default="zhiyin",
+        pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$",
+        description="selector of its key in the DNS",
+    )
+    dkim_key_file: str = Field(
+        default="keys/dkim.pem", description="private key, PEM, mode 600; from the workspace folder"
+    )
     sender_name: str = Field(default="", description="shown sender; empty: the workspace's name")
     sender_address: str = Field(default="", description="sender address")
     postal_address: str = Field(default="", description="postal address shown in each e-mail")

@@ -7,4 +7,4 @@ from zhiyin.core.registry import Registry
 __all__ = ["CHANNELS", "sink", "smtp"]
 
 CHANNELS = Registry("channel", {"smtp": "zhiyin.act.channels.smtp:open_smtp"})
-"""Name → function that opens the channel from the settings `[act]`."""
+"""Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""
