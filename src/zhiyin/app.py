@@ -26,13 +26,8 @@ from zhiyin.collect.money import EXPONENTS
 from zhiyin.compaction import CompactReport, compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
-from zhiyin.core.config import (
-    FILE_NAME,
-    ActSettings,
-    Settings,
-    load_settings,
-    render_settings,
-)
+from zhiyin.core.config import FILE_NAME, ActSettings, Settings, load_settings
+from zhiyin.core.config_text import render_settings
 from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, LeaseHeld, NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
