@@ -17,6 +17,7 @@ import ibis
 from zhiyin import __version__
 from zhiyin.act import job as act
 from zhiyin.act.channels import CHANNELS
+from zhiyin.act.channels.pace import PacedChannel
 from zhiyin.act.channels.sink import SinkChannel
 from zhiyin.act.letters import sender_address
 from zhiyin.act.review import SendPlan
@@ -245,7 +246,8 @@ class Workspace:
             If no channel is configured.
         """
         with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock):
-            return act.deliver(self._context_now(channel), campaign, progress=progress)
+            context = replace(self._context_now(channel), clock=self.clock)  # it may take hours
+            return act.deliver(context, campaign, progress=progress)
 
     def erase(
         self, customer: str, *, language: str | None = None, progress: Progress = quiet
@@ -297,6 +299,9 @@ class Workspace:
             )
         opened = self._sink if self.settings.demo else CHANNELS.load(settings.channel)
         channel: Channel = opened(settings, folder=self.folder)
+        if settings.messages_per_s is not None and not self.settings.demo:
+            pause = threading.Event().wait
+            channel = PacedChannel(channel, settings.messages_per_s, clock=self.clock, pause=pause)
         try:
             yield channel
         finally:

@@ -200,6 +200,12 @@ class ActSettings(Section):
     webhook_timeout_s: float = Field(
         default=10.0, gt=0, le=120, description="how long its answer may take"
     )
+    messages_per_s: float | None = Field(
+        default=None, gt=0, description="most messages a second the provider gets; none: no limit"
+    )
+    retry_tries: int = Field(
+        default=6, ge=1, description="tries of a message that the provider does not take for now"
+    )
     dkim_domain: str = Field(
         default="",
         pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
