@@ -16,8 +16,9 @@ import ibis
 
 from zhiyin import __version__
 from zhiyin.act import job as act
+from zhiyin.act.channels import CHANNELS
+from zhiyin.act.channels.pace import PacedChannel
 from zhiyin.act.channels.sink import SinkChannel
-from zhiyin.act.channels.smtp import open_smtp
 from zhiyin.act.letters import sender_address
 from zhiyin.act.review import SendPlan
 from zhiyin.collect.load import LoadReport, load_file
@@ -26,12 +27,8 @@ from zhiyin.collect.money import EXPONENTS
 from zhiyin.compaction import CompactReport, compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
-from zhiyin.core.config import (
-    FILE_NAME,
-    Settings,
-    load_settings,
-    render_settings,
-)
+from zhiyin.core.config import FILE_NAME, ActSettings, Settings, load_settings
+from zhiyin.core.config_text import render_settings
 from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, LeaseHeld, NotEnoughData, WorkspaceError
 from zhiyin.core.protocols import Channel, Progress
@@ -249,7 +246,8 @@ class Workspace:
             If no channel is configured.
         """
         with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock):
-            return act.deliver(self._context_now(channel), campaign, progress=progress)
+            context = replace(self._context_now(channel), clock=self.clock)  # it may take hours
+            return act.deliver(context, campaign, progress=progress)
 
     def erase(
         self, customer: str, *, language: str | None = None, progress: Progress = quiet
@@ -295,11 +293,15 @@ class Workspace:
     def _channel(self) -> Iterator[Channel]:
         """The channel of the settings; the sink in a demonstration."""
         settings = self.settings.act
-        if not self.settings.demo and settings.channel != "smtp":
+        if not self.settings.demo and not settings.channel:
             raise ConfigError(
                 "no channel is configured", hint='set channel = "smtp" under [act] in zhiyin.toml'
             )
-        channel = self._sink() if self.settings.demo else open_smtp(settings)
+        opened = self._sink if self.settings.demo else CHANNELS.load(settings.channel)
+        channel: Channel = opened(settings, folder=self.folder)
+        if settings.messages_per_s is not None and not self.settings.demo:
+            pause = threading.Event().wait
+            channel = PacedChannel(channel, settings.messages_per_s, clock=self.clock, pause=pause)
         try:
             yield channel
         finally:
@@ -314,8 +316,8 @@ class Workspace:
         with self._channel() as channel:
             yield channel
 
-    def _sink(self) -> SinkChannel:
-        return SinkChannel(self.folder / "outbox", sender=sender_address(self.settings))
+    def _sink(self, _: ActSettings, *, folder: Path) -> SinkChannel:
+        return SinkChannel(folder / "outbox", sender=sender_address(self.settings))
 
     def close(self) -> None:
         """Give back the ledger's connections."""

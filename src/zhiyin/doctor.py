@@ -16,10 +16,11 @@ from deltalake.exceptions import DeltaError
 from packaging.requirements import Requirement
 from sqlalchemy.exc import DatabaseError
 
+from zhiyin.act.channels.dkim import open_dkim
 from zhiyin.app import Workspace
 from zhiyin.compaction import find_damaged
-from zhiyin.core.config import load_settings
-from zhiyin.core.errors import ZhiyinError
+from zhiyin.core.config import ActSettings, load_settings
+from zhiyin.core.errors import ConfigError, ZhiyinError
 from zhiyin.core.extras import lightgbm_or_none
 from zhiyin.core.ledger import jobs, leases, loads, messages, pulls, turns
 from zhiyin.person.erase import pending_erasures
@@ -58,6 +59,7 @@ def examine(folder: Path) -> list[Finding]:
         return [*found, _failed(error)]
     found += [Finding(True, f"settings of {settings.name!r} are valid"), check_disk(folder)]
     found += check_keys(folder)
+    found += check_dkim(settings.act, folder)
     try:
         shop = Workspace.open(folder)
     except ZhiyinError as error:
@@ -144,6 +146,27 @@ def check_keys(folder: Path) -> Iterator[Finding]:
         want = "600" if one == path else "700"
         what = f"{one.name} has mode {mode:o}"
         yield Finding(good, what, "" if good else f"others can read it: chmod {want} {one}")
+
+
+def check_dkim(settings: ActSettings, folder: Path) -> Iterator[Finding]:
+    """Whether e-mails can be signed, and the DNS record that lets others check it."""
+    if settings.channel != "smtp" and not settings.dkim_domain:
+        return
+    try:
+        signer = open_dkim(settings, folder)
+    except ConfigError as error:
+        yield _failed(error)
+        return
+    if signer is None:
+        hint = "unless your SMTP server signs it, set act.dkim_domain; see docs/act-channels.md"
+        yield Finding(True, "e-mail is not signed here (DKIM)", hint)
+        return
+    name, text = signer.dns_record()
+    yield Finding(
+        True,
+        f"e-mail is signed for {signer.domain} (DKIM)",
+        f"publish in its DNS: {name} TXT {text}",
+    )
 
 
 def check_tables(store: WorkspaceStore) -> Iterator[Finding]:

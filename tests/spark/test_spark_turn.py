@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from tests.loop.shops import load_tables, make_workspace
 from tests.spark.conftest import QUICK
 from zhiyin.app import Workspace
-from zhiyin.core.config import FILE_NAME, render_settings
+from zhiyin.core.config import FILE_NAME
+from zhiyin.core.config_text import render_settings
 from zhiyin.core.ledger import messages
 from zhiyin.core.tables import TABLES
 from zhiyin.loop import last_turn

@@ -6,11 +6,13 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from packaging.requirements import Requirement
 
 from zhiyin import doctor
 from zhiyin.app import Workspace
-from zhiyin.core.config import validate_settings
+from zhiyin.core.config import ActSettings, validate_settings
 from zhiyin.core.ledger import jobs, leases, loads, messages, pulls, turns
 from zhiyin.store.leases import this_process
 
@@ -64,6 +66,18 @@ def test_wrong_settings_are_named(shop):
 def test_a_key_file_that_others_can_read_is_found(shop):
     (shop.folder / "keys" / "vault.json").chmod(0o644)
     assert "chmod 600" in bad(shop.folder)[0].hint
+
+
+def test_the_record_for_signed_email_is_printed_or_why_there_is_none(shop):
+    act = ActSettings(sender_address="hello@shop.example", dkim_domain="shop.example")
+    path = shop.folder / act.dkim_key_file
+    assert [one.ok for one in doctor.check_dkim(act, shop.folder)] == [False]
+    key = ed25519.Ed25519PrivateKey.generate()
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (found,) = doctor.check_dkim(act, shop.folder)
+    assert found.ok
+    assert "zhiyin._domainkey.shop.example TXT v=DKIM1; k=ed25519; p=" in found.hint
 
 
 def test_a_missing_data_file_is_found(shop):

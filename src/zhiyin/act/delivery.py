@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
 from zhiyin.act.gate import check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
+from zhiyin.act.reasons import GAVE_UP
+from zhiyin.act.retry import next_wait_s
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
@@ -41,6 +45,7 @@ class Desk:
     settings: Settings
     terms: Terms
     directory: Directory
+    rng: np.random.Generator
     held_out: Collection[str] = frozenset()
 
 
@@ -69,7 +74,7 @@ def reconcile(desk: Desk, campaign_id: str) -> int:
 
 
 def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None:
-    """Try every planned message of the campaign once, in the order of its id.
+    """Try every planned message of the campaign that is due once, by priority and id.
 
     Raises
     ------
@@ -78,17 +83,19 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
     """
     with desk.begin() as connection:
         counts = ledger.count_messages(connection, [campaign_id])
-    waiting, tried, after, failures = max(counts["open"], 1), 0, "", 0
+    waiting, tried, after, failures = max(counts["open"], 1), 0, (-1, ""), 0
+    due_at = naive_utc(desk.clock.now())
     while True:
         with desk.begin() as connection:
             rows = ledger.read_messages(
-                connection, campaign_id, states=[ledger.PLANNED], after=after, limit=BATCH
-            )
+                connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
+                limit=BATCH,
+            )  # fmt: skip
         if not rows:
             return
         progress("sending", min(tried / waiting, 1.0))
         failures = _deliver_batch(desk, _open(desk, rows), failures)
-        tried, after = tried + len(rows), rows[-1].message_id
+        tried, after = tried + len(rows), (rows[-1].priority, rows[-1].message_id)
 
 
 def _resolve(desk: Desk, message_id: str) -> Outcome | None:
@@ -170,17 +177,24 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
     try:
         receipt = desk.channel.send(row.message_id, letter.person.address, written)
     except DeliveryError as error:
-        return _failed(row.message_id, error), error
+        return _failed(desk, row, error), error
     sent_at = naive_utc(at)
     return Outcome(row.message_id, ledger.SENT, sent_at=sent_at, receipt=receipt[:255]), None
 
 
-def _failed(message_id: str, error: DeliveryError) -> Outcome:
+def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
     if error.in_doubt:
-        return Outcome(message_id, ledger.UNKNOWN, "no_answer")
-    if error.retryable:
-        return Outcome(message_id, ledger.PLANNED)
-    return Outcome(message_id, ledger.FAILED, "refused")
+        return Outcome(row.message_id, ledger.UNKNOWN, "no_answer")
+    if isinstance(error, ChannelUnavailable):  # no fault of the message: it costs no try
+        return Outcome(row.message_id, ledger.PLANNED)
+    if not error.retryable:
+        return Outcome(row.message_id, ledger.FAILED, "refused")
+    tries = row.tries + 1
+    if tries >= desk.settings.act.retry_tries:
+        return Outcome(row.message_id, ledger.FAILED, GAVE_UP, tried=1)
+    wait_s = next_wait_s(tries, asked_s=error.retry_after_s, rng=desk.rng)
+    not_before = naive_utc(desk.clock.now()) + timedelta(seconds=wait_s)
+    return Outcome(row.message_id, ledger.PLANNED, not_before=not_before, tried=1)
 
 
 def _settle(

@@ -120,7 +120,7 @@ def deliver(
     desk = Desk(
         ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings, _terms(ctx),
         _directory(ctx, [row.party_id for row in rows], as_of=as_of),
-        _held_out(ctx, campaign_id),
+        ctx.rng.generator(f"act.retry {campaign_id}"), _held_out(ctx, campaign_id),
     )  # fmt: skip
     reconcile(desk, campaign_id)
     deliver_planned(desk, campaign_id, progress=progress)

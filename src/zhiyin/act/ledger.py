@@ -47,6 +47,8 @@ class Outcome:
     reason: str | None = None
     sent_at: datetime | None = None  # naive UTC
     receipt: str | None = None
+    not_before: datetime | None = None  # naive UTC
+    tried: int = 0  # 1 where the provider did not take it for now
 
 
 @dataclass(frozen=True)
@@ -129,19 +131,27 @@ def read_messages(
     campaign_id: str,
     *,
     states: Sequence[str],
-    after: str = "",
+    after: tuple[int, str] = (-1, ""),
+    due_at: datetime | None = None,
     limit: int | None = None,
 ) -> list[sa.Row[Any]]:
-    """Rows of the campaign's messages in `states` whose id is greater than `after`, by id."""
+    """Rows of the campaign's messages in `states`, by priority and id: those after `after`.
+
+    `due_at` (naive UTC): without those that may not be tried yet by then.
+    """
+    order = (messages.c.priority, messages.c.message_id)
     query = (
         sa.select(messages)
         .where(
             messages.c.campaign_id == campaign_id,
             messages.c.state.in_(states),
-            messages.c.message_id > after,
+            sa.tuple_(*order) > after,
         )
-        .order_by(messages.c.message_id)
+        .order_by(*order)
     )
+    if due_at is not None:
+        due = messages.c.not_before.is_(None) | (messages.c.not_before <= due_at)
+        query = query.where(due)
     return list(connection.execute(query if limit is None else query.limit(limit)))
 
 
@@ -182,16 +192,20 @@ def settle_messages(connection: sa.Connection, outcomes: Sequence[Outcome], *, b
     update = (
         messages.update()
         .where(messages.c.message_id == sa.bindparam("known"), messages.c.state == before)
-        .values({name: sa.bindparam(f"new_{name}") for name in _SETTLED})
+        .values(
+            {name: sa.bindparam(f"new_{name}") for name in _SETTLED}
+            | {"tries": messages.c.tries + sa.bindparam("tried")}
+        )
     )
     rows = [
-        {"known": one.message_id} | {f"new_{name}": getattr(one, name) for name in _SETTLED}
+        {"known": one.message_id, "tried": one.tried}
+        | {f"new_{name}": getattr(one, name) for name in _SETTLED}
         for one in outcomes
     ]
     return connection.execute(update, rows).rowcount if rows else 0
 
 
-_SETTLED = ("state", "reason", "sent_at", "receipt")
+_SETTLED = ("state", "reason", "sent_at", "receipt", "not_before")
 
 
 def doubt_messages(connection: sa.Connection, campaign_id: str) -> int:

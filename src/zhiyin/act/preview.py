@@ -8,9 +8,9 @@ from typing import Any
 
 from zhiyin.act import ledger
 from zhiyin.act.create.email import LANGUAGES
-from zhiyin.act.gate import REASONS
 from zhiyin.act.ledger import State
 from zhiyin.act.letters import render_letter
+from zhiyin.act.reasons import REASONS
 from zhiyin.core.context import Context
 
 EXAMPLES = 4

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zhiyin.act.gate import REASONS
+from zhiyin.act.reasons import GAVE_UP, REASONS
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def count_by_rule(reasons: Sequence[str]) -> tuple[Rule, ...]:
 
     Returns
     -------
-    One `Rule` per reason of `gate.REASONS` that can stop a message before it is sent, and any
+    One `Rule` per reason of `REASONS` that can stop a message before it is sent, and any
     other that occurs.
     """
     stopped = Counter(reason for reason in reasons if reason)
@@ -80,7 +80,7 @@ def count_by_rule(reasons: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-_AFTER_SENDING = {"interrupted", "no_answer", "refused", "bad_address", "template"}
+_AFTER_SENDING = {"interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template"}
 
 
 def _after(rule: Rule, *, zh: bool) -> str:

@@ -6,7 +6,6 @@ A variable `ZHIYIN_DECIDE__MAX_SHARE=0.2` overrides `max_share` of the section `
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -192,6 +191,34 @@ class ActSettings(Section):
     smtp_user: str = Field(
         default="", description="login; the password is ZHIYIN_SMTP_PASSWORD only"
     )
+    webhook_url: str = Field(
+        default="", description="https address that the channel `webhook` posts messages to"
+    )
+    webhook_private: bool = Field(
+        default=False, description="it may be in your own network, and plain http"
+    )
+    webhook_timeout_s: float = Field(
+        default=10.0, gt=0, le=120, description="how long its answer may take"
+    )
+    messages_per_s: float | None = Field(
+        default=None, gt=0, description="most messages a second the provider gets; none: no limit"
+    )
+    retry_tries: int = Field(
+        default=6, ge=1, description="tries of a message that the provider does not take for now"
+    )
+    dkim_domain: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
+        description="domain that signs e-mails (DKIM), the sender's; empty: not signed",
+    )
+    dkim_selector: str = Field(
+        default="zhiyin",
+        pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*$",
+        description="selector of its key in the DNS",
+    )
+    dkim_key_file: str = Field(
+        default="keys/dkim.pem", description="private key, PEM, mode 600; from the workspace folder"
+    )
     sender_name: str = Field(default="", description="shown sender; empty: the workspace's name")
     sender_address: str = Field(default="", description="sender address")
     postal_address: str = Field(default="", description="postal address shown in each e-mail")
@@ -327,7 +354,14 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
 
 
 RESERVED = frozenset(
-    {"ZHIYIN_SMTP_PASSWORD", "ZHIYIN_API_KEY", "ZHIYIN_SHARED", "ZHIYIN_WORKSPACE"}
+    {
+        "ZHIYIN_SMTP_PASSWORD",
+        "ZHIYIN_WEBHOOK_SECRET",
+        "ZHIYIN_WEBHOOK_SECRET_OLD",
+        "ZHIYIN_API_KEY",
+        "ZHIYIN_SHARED",
+        "ZHIYIN_WORKSPACE",
+    }
 )
 
 
@@ -359,6 +393,13 @@ def smtp_password() -> str:
     return os.environ.get("ZHIYIN_SMTP_PASSWORD", "")
 
 
+def webhook_secrets(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Secrets that sign outgoing webhooks, from the environment only: the present one, the old."""
+    held = os.environ if environment is None else environment
+    names = ("ZHIYIN_WEBHOOK_SECRET", "ZHIYIN_WEBHOOK_SECRET_OLD")
+    return tuple(value for name in names if (value := held.get(name, "")))
+
+
 def process_environment() -> Mapping[str, str]:
     """The variables of this process, for a program that it starts."""
     return os.environ
@@ -381,36 +422,6 @@ def validate_settings(values: Mapping[str, object], *, where: str) -> Settings:
         hint = "remove it or correct its spelling" if unknown else f"give {field} another value"
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{where}: {field}: {said}", hint=hint) from error
-
-
-def render_settings(settings: Settings) -> str:
-    """The text of a `zhiyin.toml` that holds every setting with a comment that explains it."""
-    top: list[str] = ["# Settings of this Zhiyin workspace. ZHIYIN_<SECTION>__<KEY> overrides one."]
-    sections: list[str] = []
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        if isinstance(value, Section):
-            sections += ["", f"[{name}]"]
-            for key, inner in type(value).model_fields.items():
-                sections += _lines(key, getattr(value, key), inner.description)
-        else:
-            top += _lines(name, value, field.description)
-    return "\n".join([*top, *sections]) + "\n"
-
-
-def _lines(key: str, value: object, description: str | None) -> list[str]:
-    comment = [f"# {description}"] if description else []
-    return [*comment, f"# {key} =" if value is None else f"{key} = {_toml(value)}"]
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in cast("tuple[object, ...]", value)) + "]"
-    if isinstance(value, int | float | date):
-        return str(value)
-    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _override(values: dict[str, Any], path: list[str], value: str, name: str) -> None:

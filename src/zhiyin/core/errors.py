@@ -171,15 +171,23 @@ class DeliveryError(ZhiyinError):
 
     `retryable`: the provider surely does not have it, and a later attempt may succeed.
     `in_doubt`: the provider may or may not have it. With neither, it was refused for good.
+    `retry_after_s`: how long the provider asks to wait, where it says so.
     """
 
     code = "delivery"
 
     def __init__(
-        self, message: str, *, hint: str = "", retryable: bool = False, in_doubt: bool = False
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retryable: bool = False,
+        in_doubt: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.retryable = retryable
+        self.retry_after_s = retry_after_s
         self.in_doubt = in_doubt
 
 

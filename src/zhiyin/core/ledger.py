@@ -183,6 +183,11 @@ messages = sa.Table(
     sa.Column("sent_at", sa.DateTime),
     sa.Column("receipt", sa.String(255)),
     sa.Column("content", sa.LargeBinary, comment="what to render, encrypted with the party's key"),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0",
+              comment="how often the provider did not take it for now"),
+    sa.Column("not_before", sa.DateTime, comment="when it may be tried again; none: at once"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="1",
+              comment="0 transactional, 1 marketing: the lower goes first"),
 )  # fmt: skip
 
 audiences = sa.Table(

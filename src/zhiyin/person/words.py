@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from zhiyin.act import gate as act
+from zhiyin.act import reasons as act
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.decide import reasons as decide

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from tests.unit.act.shop import CAMPAIGN, DAY, opened
+from tests.unit.act.shop import CAMPAIGN, DAY, ZONE, opened
 from zhiyin.act import job, ledger
 from zhiyin.act.channels.sink import SinkChannel, remove_kept
 from zhiyin.core.clock import FrozenClock, run_moment
@@ -25,6 +25,11 @@ def run(shop, channel=None, **context):
 
 def deliver(shop, channel, **context):
     return job.deliver(shop.context(channel, **context), CAMPAIGN, progress=quiet, as_of=DAY)
+
+
+def later(**after):
+    """A clock that stands so long after the run."""
+    return FrozenClock(run_moment(DAY, ZONE) + timedelta(**after))
 
 
 def adds_up(counts):
@@ -216,7 +221,7 @@ def test_errors_of_a_channel_are_told_apart(shop):
     counts = run(shop, RecordingChannel(supports=(), errors=errors))
     assert (counts["failed"], counts["open"], counts["unknown"], counts["sent"]) == (1, 1, 1, 1)
     assert adds_up(counts)
-    again = deliver(shop, RecordingChannel(supports=()))
+    again = deliver(shop, RecordingChannel(supports=()), clock=later(hours=1))
     assert (again["failed"], again["open"], again["unknown"], again["sent"]) == (1, 0, 1, 2)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zhiyin.core.config import Section, Settings, load_settings, render_settings, validate_settings
+from zhiyin.core.config import Section, Settings, load_settings, validate_settings
+from zhiyin.core.config_text import render_settings
 from zhiyin.core.errors import ConfigError, WorkspaceError
 
 

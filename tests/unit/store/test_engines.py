@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from zhiyin.app import Workspace
-from zhiyin.core.config import FILE_NAME, Settings, SparkSettings, load_settings, render_settings
+from zhiyin.core.config import FILE_NAME, Settings, SparkSettings, load_settings
+from zhiyin.core.config_text import render_settings
 from zhiyin.core.errors import ConfigError, MissingExtra, NotFound
 from zhiyin.core.extras import load_extra
 from zhiyin.store.engines import ENGINES, open_engine

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from zhiyin.core.registry import Registry
 
-__all__ = ["CHANNELS", "sink", "smtp"]
+__all__ = ["CHANNELS", "sink", "smtp", "webhook"]
 
-CHANNELS = Registry("channel", {"smtp": "zhiyin.act.channels.smtp:open_smtp"})
-"""Name → function that opens the channel from the settings `[act]`."""
+CHANNELS = Registry(
+    "channel",
+    {
+        "smtp": "zhiyin.act.channels.smtp:open_smtp",
+        "webhook": "zhiyin.act.channels.webhook:open_webhook",
+    },
+)
+"""Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""

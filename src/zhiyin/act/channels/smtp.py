@@ -6,13 +6,15 @@ import re
 import smtplib
 import ssl
 from ipaddress import ip_address
+from pathlib import Path
 
+from zhiyin.act.channels.dkim import DkimSigner, open_dkim
 from zhiyin.act.create.message import ascii_address
 from zhiyin.core.config import ActSettings, smtp_password
 from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 
 IMPLICIT_TLS_PORT = 465
-_DONE, _FORWARDED, _CLOSING = 250, 251, 421  # RFC 5321, 4.2.3
+_DONE, _FORWARDED, _GO_ON, _CLOSING = 250, 251, 354, 421  # RFC 5321, 4.2.3
 _ADDRESS = re.compile(r"\S+@\S+")
 
 
@@ -27,6 +29,8 @@ class SmtpChannel:
         Login; empty: none. Never sent over an open line, except to this machine.
     timeout_s
         How long any answer may take.
+    signer
+        Signs every e-mail; None: they go as they are.
     """
 
     name = "smtp"
@@ -41,11 +45,13 @@ class SmtpChannel:
         user: str = "",
         password: str = "",
         timeout_s: float = 30.0,
+        signer: DkimSigner | None = None,
     ) -> None:
         self._host, self._port = host, port
         self._sender = ascii_address(sender)
         self._login = (user, password)
         self._timeout_s = timeout_s
+        self._signer = signer
         self._smtp: smtplib.SMTP | None = None
 
     def send(self, message_id: str, recipient: str, content: bytes) -> str:
@@ -60,9 +66,11 @@ class SmtpChannel:
             `in_doubt` where the line broke after the content had begun, otherwise refused.
         """
         address = ascii_address(recipient)
+        if self._signer is not None:
+            content = self._signer.sign(content)
         smtp = self._begin(address)
         try:
-            code, answer = smtp.data(content)
+            code, answer = _give(smtp, content)
         except smtplib.SMTPDataError as error:  # it said no before the content
             raise self._refused(error.smtp_code) from None
         except (OSError, smtplib.SMTPException) as error:
@@ -104,14 +112,14 @@ class SmtpChannel:
             raise self._unreachable(error) from None
 
     def _addressed(self, smtp: smtplib.SMTP, address: str) -> smtplib.SMTP:
-        code, _ = smtp.mail(self._sender)
+        code, _ = smtp.docmd("MAIL", f"FROM:<{self._sender}>")
         if code != _DONE:
             self._drop()
             raise ChannelUnavailable(
                 f"the SMTP server {self._host} does not take this sender ({code})",
                 hint="look at act.sender_address in zhiyin.toml; messages stay planned",
             )
-        code, _ = smtp.rcpt(address)
+        code, _ = smtp.docmd("RCPT", f"TO:<{address}>")
         if code not in (_DONE, _FORWARDED):
             smtp.rset()
             raise self._refused(code)
@@ -185,13 +193,14 @@ class SmtpChannel:
         )
 
 
-def open_smtp(settings: ActSettings) -> SmtpChannel:
-    """The channel that a workspace's settings describe. It connects with the first message.
+def open_smtp(settings: ActSettings, *, folder: Path = Path()) -> SmtpChannel:
+    """The channel that the settings of the workspace in `folder` describe. It connects with the
+    first message.
 
     Raises
     ------
     ConfigError
-        If the server or the sender is missing.
+        If the server or the sender is missing, or e-mails cannot be signed as they should be.
     """
     if not settings.smtp_host or not settings.sender_address:
         raise ConfigError(
@@ -204,7 +213,20 @@ def open_smtp(settings: ActSettings) -> SmtpChannel:
         sender=settings.sender_address,
         user=settings.smtp_user,
         password=smtp_password() if settings.smtp_user else "",
+        signer=open_dkim(settings, folder),
     )
+
+
+def _give(smtp: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
+    """As `smtp.data`, which takes a regular expression to each line of the content."""
+    code, answer = smtp.docmd("DATA")
+    if code != _GO_ON:
+        raise smtplib.SMTPDataError(code, answer)
+    stuffed = content.replace(b"\r\n.", b"\r\n..")
+    dot = b"." if content.startswith(b".") else b""
+    end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    smtp.send(dot + stuffed + end)
+    return smtp.getreply()
 
 
 def _is_this_machine(host: str) -> bool:

@@ -112,6 +112,7 @@ def _offer_words(offer: Mapping[str, Any], language: str) -> str:
     return pair[language == "zh"]
 
 
+@lru_cache(maxsize=1_000)
 def _money_words(minor: int, currency: str, language: str) -> str:
     amount = minor / 10 ** get_currency_precision(currency)
     return format_currency(amount, currency, locale=_LOCALES[language])

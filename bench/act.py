@@ -1,0 +1,164 @@
+"""What sending costs: e-mails rendered for a person each, and signed e-mails handed over by SMTP.
+
+The SMTP server runs in another process and keeps nothing; the sender has one connection, a
+2048-bit RSA key for DKIM, and e-mails as the package's template makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from bench.harness import at_least, emit
+from zhiyin.act.channels.smtp import SmtpChannel, open_smtp
+from zhiyin.act.create.content import describe_offer, describe_products, make_content
+from zhiyin.act.create.email import LANGUAGES
+from zhiyin.act.letters import render_letter, write_letter
+from zhiyin.core import columns as c
+from zhiyin.core.clock import run_moment
+from zhiyin.core.config import Settings, validate_settings
+from zhiyin.govern.people import Person
+from zhiyin.store.vault import Keys, LocalVault
+from zhiyin.testing.store import MemoryStore
+
+HOST = "127.0.0.1"
+LETTERS, REPEATS, PRODUCTS = 1_000, 5, 97
+DAY = date(2026, 3, 12)
+
+Planned = tuple[str, Person, dict[str, Any]]  # message id, recipient, content
+
+
+class Nowhere:
+    """Takes every e-mail and keeps none."""
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        """Called by aiosmtpd with a whole message."""
+        return "250 OK"
+
+
+def serve(port: Connection) -> None:
+    """Listen on a free port, which is told to `port`, until the process is ended."""
+
+    async def forever() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: SMTP(Nowhere(), hostname="localhost", loop=loop), HOST, 0
+        )
+        port.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(forever())
+
+
+def plan_letters(count: int) -> list[Planned]:
+    """What `count` messages show, each to another person with other products."""
+    offer = {c.NAME: "", c.KIND: "coupon", c.VALUE_MINOR: 500, c.CURRENCY: "USD"}
+    known = {
+        f"s:{one}": {c.NAME: f"APPLE JUICE {one}", c.BRAND: "National", c.CATEGORY: "JUICES",
+                     c.URL: f"https://shop.example/p/{one}"}
+        for one in range(PRODUCTS)
+    }  # fmt: skip
+    planned = []
+    for number in range(count):
+        shown = describe_products([f"s:{(number + one) % PRODUCTS}" for one in range(4)], known)
+        content = make_content(
+            offer=describe_offer(offer), products=shown, last_on=date(2026, 4, 15)
+        )
+        party = f"p_{number}"
+        addresses = ((party, f"c{number}@shop.example"),)
+        person = Person(party, (party,), party, addresses=addresses, name=f"Ana {number}")
+        planned.append((f"m_{number:032d}", person, content))
+    return planned
+
+
+def write_letters(planned: Sequence[Planned], vault: LocalVault, settings: Settings) -> list[bytes]:
+    """The bytes of the e-mails, in English and Chinese by turns: what a delivery does of each."""
+    at, letters = run_moment(DAY, settings.zone), []
+    for number, (message_id, person, content) in enumerate(planned):
+        shared: dict[str, Any] = {
+            "settings": settings, "vault": vault, "message_id": message_id,
+            "language": LANGUAGES[number % 2],
+        }  # fmt: skip
+        rendered = render_letter(content, name=person.name, **shared)
+        letters.append(write_letter(rendered, person, at=at, **shared))
+    return letters
+
+
+def best_rate(act: Callable[[], object]) -> float:
+    """E-mails per CPU second of this process, where `act` does `LETTERS`; best of several times."""
+    best = float("inf")
+    for _ in range(REPEATS):
+        started = time.process_time()
+        act()
+        best = min(best, time.process_time() - started)
+    return LETTERS / best
+
+
+def hand_over(channel: SmtpChannel, letters: Sequence[bytes]) -> None:
+    """Send every e-mail, one after the other."""
+    for number, letter in enumerate(letters):
+        channel.send(f"m_{number:032d}", f"c{number}@shop.example", letter)
+
+
+def main() -> None:
+    """Render, then send to a server in another process, without and with DKIM; print."""
+    settings = validate_settings({"name": "Shop", "zone": "UTC", "demo": True}, where="bench")
+    store = MemoryStore(zone="UTC")
+    vault = LocalVault(Keys.make(), store.ledger)
+    planned = plan_letters(LETTERS)
+    letters = write_letters(planned, vault, settings)
+    rendered = best_rate(lambda: write_letters(planned, vault, settings))
+    store.close()
+    mine, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
+    server.start()
+    with tempfile.TemporaryDirectory() as folder:
+        key = rsa.generate_private_key(65537, 2048)
+        path = Path(folder) / "dkim.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ))  # fmt: skip
+        act = settings.act.model_copy(update={
+            "smtp_host": HOST, "smtp_port": mine.recv(), "sender_address": "hello@shop.example",
+            "dkim_domain": "shop.example", "dkim_key_file": "dkim.pem",
+        })  # fmt: skip
+        signed = open_smtp(act, folder=Path(folder))
+        plain = open_smtp(act.model_copy(update={"dkim_domain": ""}))
+        rates = [best_rate(lambda to=to: hand_over(to, letters)) for to in (signed, plain)]
+        alone = best_rate(lambda: [key.sign(b"", PKCS1v15(), SHA256()) for _ in letters])
+        signed.close()
+        plain.close()
+    server.terminate()
+    server.join()
+    emit(
+        "act",
+        data="e-mails of the packaged template `offer`, English and Chinese, four products each",
+        rows={"letters": LETTERS},
+        figures={
+            "rendered_per_s": round(rendered),
+            "smtp_dkim_per_cpu_s": round(rates[0]),
+            "smtp_per_cpu_s": round(rates[1]),
+            "rsa_2048_signatures_per_cpu_s": round(alone),
+            "letter_bytes": round(sum(map(len, letters)) / LETTERS),
+        },
+        goals={"rendered_per_s": at_least(3_000), "smtp_dkim_per_cpu_s": at_least(800)},
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Connections to addresses that somebody typed in: never to this machine or its inner network.
+
+The name is resolved once, every address of it is checked, and the connection is made to a checked
+address: a second look-up could answer differently (server-side request forgery).
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPSConnection
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from zhiyin.core.errors import ChannelUnavailable, ConfigError
+
+_NAT64 = ip_network("64:ff9b::/96")  # an IPv4 address in its last 32 bits
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where requests go. `private`: this machine, inner networks and plain HTTP are allowed."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    private: bool = False
+
+    def connect(self, timeout_s: float) -> HTTPConnection:
+        """An open connection; no redirect and no proxy is followed.
+
+        Raises
+        ------
+        ChannelUnavailable
+            If nobody answers there, the certificate is not the host's, or the name leads to an
+            address that is not public.
+        """
+        line = self._dialled(timeout_s)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.scheme == "http":
+            opened = HTTPConnection(self.host, self.port, timeout=timeout_s)
+        else:
+            opened = HTTPSConnection(self.host, self.port, timeout=timeout_s)
+            try:
+                context = ssl.create_default_context()
+                line = context.wrap_socket(line, server_hostname=self.host)
+            except OSError as error:
+                line.close()
+                raise self._unreachable(error) from None
+        opened.sock = line
+        opened.auto_open = 0  # it would resolve the name again
+        return opened
+
+    def _dialled(self, timeout_s: float) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise self._unreachable(error) from None
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not self.private and not all(map(is_public, addresses)):
+            raise ChannelUnavailable(
+                f"{self.host} leads to an address that is not public",
+                hint="only with act.webhook_private may it be in your own network",
+            )
+        failed = OSError("no address")
+        for address in addresses:
+            try:
+                return socket.create_connection((address, self.port), timeout=timeout_s)
+            except OSError as error:
+                failed = error
+        raise self._unreachable(failed)
+
+    def _unreachable(self, error: OSError) -> ChannelUnavailable:
+        return ChannelUnavailable(
+            f"{self.host}:{self.port} cannot be reached: {type(error).__name__}",
+            hint="look at act.webhook_url in zhiyin.toml; messages stay planned",
+        )
+
+
+def read_target(url: str, *, private: bool = False) -> Target:
+    """The target of an https address; http only where it may be `private`.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, or holds a user or password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    except ValueError:
+        raise ConfigError("act.webhook_url is no web address", hint=_HINT) from None
+    host = parts.hostname or ""
+    if parts.scheme not in ({"https", "http"} if private else {"https"}) or not host:
+        raise ConfigError("act.webhook_url is no https address", hint=_HINT)
+    if parts.username is not None or not url.isascii() or any(mark <= " " for mark in url):
+        raise ConfigError("act.webhook_url holds a login, a space or other letters", hint=_HINT)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port, path, private)
+
+
+_HINT = "for example https://hooks.shop.example/zhiyin"
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public network, also where it holds another in it."""
+    try:
+        one = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return all(part.is_global and not part.is_multicast for part in (one, *_embedded(one)))
+
+
+def _embedded(one: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """IPv4 addresses that an IPv6 address stands for."""
+    if isinstance(one, IPv4Address):
+        return []
+    through = [IPv4Address(int(one) & 0xFFFFFFFF)] if one in _NAT64 else []
+    return through + [held for held in (one.ipv4_mapped, one.sixtofour) if held is not None]
