@@ -116,7 +116,7 @@ class OccasionColumns:
         self.rates_ = Rates.fit(at, labels, levels=count)
         part = split_parts(len(labels), rng=rng)
         self.training_ = Rates.encode_training(at, labels, levels=count, part=part)
-        made = self._smoothed(self.transform_training(parsed))
+        made = _smoothed(self.transform_training(parsed))
         self.middle_, self.spread_ = made.mean(axis=0), made.std(axis=0)
         self.spread_[self.spread_ < 1e-9] = np.inf
         return self
@@ -133,13 +133,11 @@ class OccasionColumns:
         return self._columns(self.rows_[at] - 1, others, self.training_)
 
     def scale(self, columns: np.ndarray) -> np.ndarray:
-        """The same columns for models that add: the number in logs, all in standard deviations."""
-        scaled = (self._smoothed(columns) - self.middle_) / self.spread_
-        return np.clip(scaled, -LIMIT, LIMIT)
+        """Number (in logs) and rate in standard deviations, for models that add.
 
-    @staticmethod
-    def _smoothed(columns: np.ndarray) -> np.ndarray:
-        return np.column_stack([np.log1p(columns[:, 0]), columns[:, 1:]])
+        The means are for trees: many weak columns make a small net worse.
+        """
+        return np.clip((_smoothed(columns) - self.middle_) / self.spread_, -LIMIT, LIMIT)
 
     def _columns(self, rows: np.ndarray, sums: np.ndarray, rated: np.ndarray) -> np.ndarray:
         means = (sums + SHRINKAGE * self.mean_) / (rows + SHRINKAGE)[:, None]
@@ -162,3 +160,7 @@ class OccasionColumns:
         for j, common in self.common_:
             columns.extend((parsed.codes[:, j] == level).astype(float) for level in common)
         return np.column_stack([np.zeros((len(parsed), 0)), *columns[:MOST_COLUMNS]])
+
+
+def _smoothed(columns: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.log1p(columns[:, 0]), columns[:, 1]])

@@ -13,10 +13,10 @@ from zhiyin.understand.predict.occasions import OccasionColumns, find_shared
 from zhiyin.understand.predict.scaling import logit, sigmoid
 from zhiyin.understand.predict.table import Parsed, fit_reader
 
-DAYS = 60
+DAYS = 150
 
 
-def calls(n: int = 3000) -> pd.DataFrame:
+def calls(n: int = 4500) -> pd.DataFrame:
     """Calls on days of very different length; whoever was called on a long day said no."""
     rng = np.random.default_rng(3)
     day = rng.choice(DAYS, size=n, p=rng.dirichlet(np.full(DAYS, 0.7)))
@@ -24,10 +24,10 @@ def calls(n: int = 3000) -> pd.DataFrame:
     return pd.DataFrame({
         "age": rng.integers(20, 60, n),
         "rate": rng.permutation(DAYS)[day] / 10,
-        "month": [f"m{d // 10}" for d in day],
+        "month": [f"m{d // 25}" for d in day],
         "weather": rng.choice(["sun", "rain", "snow"], DAYS)[day],
         "job": rng.choice(["clerk", "cook", "nurse"], n),
-        "yes": rng.uniform(size=n) < sigmoid(1 - calls_of_day / 50),
+        "yes": rng.uniform(size=n) < sigmoid(1 - calls_of_day / 20),
     })  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_what_a_day_was_like_makes_predictions_better(monkeypatch):
     monkeypatch.setattr(contest, "contenders", lambda: only)
     frame = calls()
     parsed, labels = parse(frame.drop(columns="yes")), frame["yes"].to_numpy(int)
-    train, test = np.arange(2000), np.arange(2000, 3000)
+    train, test = np.arange(3500), np.arange(3500, 4500)
 
     def judged() -> float:
         blend = contest.compete(parsed.rows(train), labels[train], streams=Streams(1))
