@@ -23,6 +23,7 @@ from zhiyin.understand.predict.encoding import SmoothColumns, SplitColumns
 from zhiyin.understand.predict.forest import Forest
 from zhiyin.understand.predict.linear import KernelSvm, Logistic
 from zhiyin.understand.predict.network import Network
+from zhiyin.understand.predict.occasions import OccasionColumns, find_shared
 from zhiyin.understand.predict.quality import auc, best_threshold, log_loss
 from zhiyin.understand.predict.scaling import sigmoid
 from zhiyin.understand.predict.stacking import Stack, fit_stack, judge_stack, to_margins
@@ -34,6 +35,7 @@ INNER_LARGE = 3
 LARGE = 60_000  # rows from which three inner folds are enough
 CLOSE = 1.02  # log-loss, as a ratio to the best, up to which a contender always stays
 USEFUL = 0.1  # share of the weight in the blend of the first inner fold that lets others stay
+SURE = 1.645  # standard errors that a gain by what rows share must be above 0
 LEAST_ROWS = 1_000  # fewer training rows say too little to send a contender away early
 
 
@@ -71,18 +73,16 @@ class Blended:
     threshold: float  # probability from which choosing gives the best F1
     stack: Stack
     members: tuple[_Member, ...]
-    smooth: tuple[SmoothColumns, ...]
-    split: tuple[SplitColumns, ...]
+    columns: tuple[_Columns, ...]  # one an inner fold
 
     def predict(self, parsed: Parsed) -> np.ndarray:
         """Calibrated P(label = 1) of each row."""
         margins = np.zeros((len(parsed), len(self.members)))
-        for k in range(len(self.smooth)):
-            smooth, split = self.smooth[k].transform(parsed), self.split[k].transform(parsed)
+        for k, columns in enumerate(self.columns):
+            features = columns.transform(parsed)
             for j, member in enumerate(self.members):
-                features = smooth if member.smooth else split
-                margins[:, j] += to_margins(member.models[k].predict(features))
-        return self.stack.apply(margins / len(self.smooth))
+                margins[:, j] += to_margins(member.models[k].predict(features[member.smooth]))
+        return self.stack.apply(margins / len(self.columns))
 
 
 def contenders() -> dict[str, Contender]:
@@ -120,13 +120,14 @@ def compete(parsed: Parsed, labels: np.ndarray, *, streams: Streams) -> Blended:
     racing = contenders()
     margins = {name: np.full(len(labels), np.nan) for name in racing}
     models: dict[str, list[Model]] = {name: [] for name in racing}
-    smooth, split = [], []
+    shared = _useful_shared(parsed, labels, fold, streams=streams)
+    learned = []
     for k in range(count):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        columns = _Columns.fit(parsed, labels, train, rng=streams.generator(f"columns/{k}"))
-        smooth.append(columns.smooth)
-        split.append(columns.split)
-        seen, left_out = columns.training, columns.transform(parsed.rows(test))
+        rows, rng = parsed.rows(train), streams.generator(f"columns/{k}")
+        columns = _Columns.fit(rows, labels[train], shared=shared, rng=rng)
+        learned.append(columns)
+        seen, left_out = columns.transform_training(rows), columns.transform(parsed.rows(test))
         for name, contender in racing.items():
             rng = streams.generator(f"{name}/{k}")
             rows = _sample(labels[train], contender.most_rows, rng=rng)
@@ -145,7 +146,7 @@ def compete(parsed: Parsed, labels: np.ndarray, *, streams: Streams) -> Blended:
     threshold = best_threshold(labels, stack.apply(stacked))
     members = tuple(_Member(racing[n].smooth, tuple(models[n])) for n in weights)
     final = Stack(stack.weights[used], stack.intercept)
-    return Blended(name, weights, scores, threshold, final, members, tuple(smooth), tuple(split))
+    return Blended(name, weights, scores, threshold, final, members, tuple(learned))
 
 
 def inner_folds(labels: np.ndarray, *, streams: Streams) -> np.ndarray:
@@ -162,22 +163,72 @@ def inner_folds(labels: np.ndarray, *, streams: Streams) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Columns:
+    """What was learned to make columns: True for models that add, False for trees."""
+
     smooth: SmoothColumns
     split: SplitColumns
-    training: Mapping[bool, np.ndarray]
+    occasions: OccasionColumns | None
 
     @classmethod
     def fit(
-        cls, parsed: Parsed, labels: np.ndarray, train: np.ndarray, *, rng: np.random.Generator
+        cls, rows: Parsed, labels: np.ndarray, *, shared: tuple[int, ...], rng: np.random.Generator
     ) -> _Columns:
-        rows, known = parsed.rows(train), labels[train]
-        smooth = SmoothColumns().fit(rows, known, rng=rng)
-        split = SplitColumns().fit(rows, known, rng=rng)
-        training = {True: smooth.transform_training(rows), False: split.transform_training(rows)}
-        return cls(smooth, split, training)
+        smooth = SmoothColumns().fit(rows, labels, rng=rng)
+        split = SplitColumns().fit(rows, labels, rng=rng)
+        occasions = OccasionColumns(shared).fit(rows, labels, rng=rng) if shared else None
+        return cls(smooth, split, occasions)
 
     def transform(self, rows: Parsed) -> dict[bool, np.ndarray]:
-        return {True: self.smooth.transform(rows), False: self.split.transform(rows)}
+        made = {True: self.smooth.transform(rows), False: self.split.transform(rows)}
+        more = None if self.occasions is None else self.occasions.transform(rows)
+        return self._with(made, more)
+
+    def transform_training(self, rows: Parsed) -> dict[bool, np.ndarray]:
+        made = {
+            True: self.smooth.transform_training(rows),
+            False: self.split.transform_training(rows),
+        }
+        more = None if self.occasions is None else self.occasions.transform_training(rows)
+        return self._with(made, more)
+
+    def _with(
+        self, made: dict[bool, np.ndarray], more: np.ndarray | None
+    ) -> dict[bool, np.ndarray]:
+        if self.occasions is None or more is None:
+            return made
+        scaled = self.occasions.scale(more)
+        return {True: np.hstack([made[True], scaled]), False: np.hstack([made[False], more])}
+
+
+def _useful_shared(
+    parsed: Parsed, labels: np.ndarray, fold: np.ndarray, *, streams: Streams
+) -> tuple[int, ...]:
+    """Columns of what rows share, if logistic regression says more with them of the first fold.
+
+    More: by log-loss of the rows left out, and by what chance would give one time in twenty.
+    """
+    shared = find_shared(parsed, rng=streams.generator("shared"))
+    if not shared:
+        return ()
+    train, test = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
+    rng = streams.generator("shared/0")
+    judge = contenders()["logistic"]
+    train = train[_sample(labels[train], judge.most_rows, rng=rng)]
+    rows, known = parsed.rows(train), labels[train]
+    columns = _Columns.fit(rows, known, shared=shared, rng=rng)
+    seen, left_out = (
+        columns.transform_training(rows)[True],
+        columns.transform(parsed.rows(test))[True],
+    )
+    losses = []
+    for d in (columns.smooth.mean_.size, seen.shape[1]):
+        said = judge.make().fit(seen[:, :d], known, rng=rng).predict(left_out[:, :d])
+        truth = labels[test].astype(float)
+        p = fit_platt(said, truth, np.ones(len(test))).apply(said).clip(1e-9, 1 - 1e-9)
+        losses.append(-np.where(truth == 1, np.log(p), np.log1p(-p)))
+    gain = losses[0] - losses[1]
+    sure = gain.mean() > SURE * gain.std() / np.sqrt(len(gain))
+    return shared if sure else ()
 
 
 def _sample(labels: np.ndarray, most: int, *, rng: np.random.Generator) -> np.ndarray:
