@@ -21,6 +21,7 @@ REASONS = gate.REASONS | {
     "already_planned": ("has a message of this campaign already", "已有本次活动的消息"),
     "superseded": ("not chosen any more by a newer plan", "新的计划中不再选中"),
     "erased": ("erased in the meantime", "个人数据已被删除"),
+    "expired": ("nobody may confirm it any more", "确认期限已过"),
     "interrupted": ("it may have gone out when the run was cut short", "中断时可能已发出"),
     "no_answer": ("the provider took it and did not answer", "服务商接收后未应答"),
     "refused": ("the provider refused it", "服务商拒收"),

@@ -17,6 +17,7 @@ import ibis
 import pyarrow as pa
 
 from zhiyin.act import ledger
+from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.act.create.content import OFFER, describe_offer, describe_products, make_content
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
@@ -31,6 +32,7 @@ from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
 from zhiyin.govern.facts import Terms, gate_terms
+from zhiyin.govern.gate import CONFIRMATION, MARKETING
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Directory, Person, choose_language
 
@@ -118,7 +120,8 @@ def deliver(
     require_sender(ctx.settings)
     rows = [row for row in _states(ctx, campaign_id) if row.state in (*ledger.OPEN, ledger.UNKNOWN)]
     desk = Desk(
-        ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings, _terms(ctx),
+        ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings,
+        _terms(ctx, campaign_id),
         _directory(ctx, [row.party_id for row in rows], as_of=as_of),
         _held_out(ctx, campaign_id),
     )  # fmt: skip
@@ -143,8 +146,8 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
     held_out = _held_out(ctx, campaign_id)
     with ctx.store.begin() as connection:
         verdicts = check_people(
-            connection, people, terms=_terms(ctx), vault=ctx.vault, at=ctx.clock.now(),
-            held_out=held_out,
+            connection, people, terms=_terms(ctx, campaign_id), vault=ctx.vault,
+            at=ctx.clock.now(), held_out=held_out,
         )  # fmt: skip
         counts = ledger.count_messages(connection, [campaign_id])
     reasons = [row.reason or "" for row in rows if row.state == ledger.SKIPPED]
@@ -201,8 +204,8 @@ def _plan_chunk(
     sealed = ctx.vault.seal([row[c.PARTY_ID] for row in rows], contents)
     with ctx.store.begin() as connection:
         verdicts = check_people(
-            connection, people, terms=_terms(ctx), vault=ctx.vault, at=ctx.clock.now(),
-            held_out=held_out,
+            connection, people, terms=_terms(ctx, campaign), vault=ctx.vault,
+            at=ctx.clock.now(), held_out=held_out,
         )  # fmt: skip
         parties = sorted({party for person in people for party in person.parties})
         others = ledger.other_messages(connection, campaign, parties)
@@ -298,5 +301,6 @@ def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
     return rows
 
 
-def _terms(ctx: Context) -> Terms:
-    return gate_terms(ctx.settings.act, zone=ctx.settings.zone)
+def _terms(ctx: Context, campaign_id: str) -> Terms:
+    purpose = CONFIRMATION if campaign_id == CONFIRMATIONS else MARKETING
+    return gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose)

@@ -9,7 +9,8 @@ from typing import Any
 from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
-from zhiyin.act.links import sign_unsubscribe, unsubscribe_url
+from zhiyin.act.links import CONFIRM, sign_unsubscribe, unsubscribe_url
+from zhiyin.act.links import link as make_link
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ConfigError
 from zhiyin.core.protocols import Vault
@@ -62,7 +63,16 @@ def render_letter(
     Unless `signed`, its unsubscribe link is for looking at only.
     """
     link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
-    values = words_of(content, language) | {
+    if content["template"] == CONFIRM:
+        words = {
+            "text": content["text"],
+            "confirm_url": make_link(
+                vault, CONFIRM, content["request_id"], public_url=settings.act.public_url
+            ),
+        }
+    else:
+        words = words_of(content, language)
+    values = words | {
         "shop": clean(settings.act.sender_name or settings.name, limit=80),
         "name": clean(name, limit=60),
         "postal_address": clean(

@@ -16,6 +16,7 @@ from zhiyin import __version__
 from zhiyin.api import (
     audiences,
     catalog,
+    consents,
     hooks,
     identity,
     jobs,
@@ -49,7 +50,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
-    *models.ROUTES, *tags.ROUTES, *personas.ROUTES,
+    *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
 )  # fmt: skip
 
 

@@ -200,6 +200,9 @@ class ActSettings(Section):
         default=4, ge=1, description="most marketing messages a person gets in the window"
     )
     cap_days: int = Field(default=30, ge=1, description="length of that window, days")
+    confirm_hours: int = Field(
+        default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
+    )
 
 
 class MeasureSettings(Section):

@@ -10,12 +10,10 @@ import sqlalchemy as sa
 
 from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.gate import Facts, Limits, Suppression
+from zhiyin.govern.gate import MARKETING, Facts, Limits, Suppression
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import Person, local_hour
 from zhiyin.govern.suppression import address_token, suppression_tokens
-
-MARKETING = "marketing"
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,12 @@ class Terms:
     purpose: str = MARKETING
 
 
-def gate_terms(settings: ActSettings, *, zone: str) -> Terms:
-    """The terms of marketing e-mail under a workspace's settings."""
+def gate_terms(settings: ActSettings, *, zone: str, purpose: str = MARKETING) -> Terms:
+    """The terms of e-mail for a purpose under a workspace's settings."""
     limits = Limits(
         settings.cap_messages, settings.cap_days, settings.quiet_from_hour, settings.quiet_to_hour
     )
-    return Terms(limits, zone)
+    return Terms(limits, zone, purpose=purpose)
 
 
 def read_facts(

@@ -15,6 +15,9 @@ UNSUBSCRIBED = "unsubscribed"
 """The one reason of a suppression that a later consent can lift: she asked for it herself."""
 IMPORT = "import"
 """Source of consents that a file tells of: they are no new word of hers."""
+MARKETING, PERSONALISATION, CONFIRMATION = "marketing", "personalisation", "confirmation"
+"""Purposes of a contact or of a consent; a confirmation is the mail of a double opt-in."""
+ANY_CHANNEL = "*"
 
 ALLOWED = "allowed"
 
@@ -89,9 +92,10 @@ def check(facts: Facts, limits: Limits) -> Verdict:
     """The first rule that forbids the contact, or leave to make it.
 
     A transactional contact (`purpose` other than `marketing`) passes caps and quiet hours but
-    never a suppression or a refusal.
+    never a suppression or a refusal. A confirmation needs no consent, for it asks for one, and is
+    not stopped by an unsubscription from something else.
     """
-    marketing = facts.purpose == "marketing"
+    marketing = facts.purpose == MARKETING
     if not facts.has_address:
         return Verdict(False, "no_address")
     if is_suppressed(facts):
@@ -103,7 +107,7 @@ def check(facts: Facts, limits: Limits) -> Verdict:
         at=facts.at,
         joins=facts.joins,
     )
-    if consent != "granted":
+    if consent != "granted" and not (consent == "missing" and facts.purpose == CONFIRMATION):
         return Verdict(False, f"consent_{consent}")
     if facts.held_out:
         return Verdict(False, "held_out")
@@ -147,6 +151,21 @@ def consent_state(
     return "granted" if newest else "missing"
 
 
+def personalisation_state(
+    consents: Sequence[Consent], *, at: datetime, joins: Sequence[Join] = ()
+) -> str:
+    """`refused` where she refused personalised content on any channel, else as `consent_state`.
+
+    What she refuses is a use of her data, not a way to reach her: so no channel is apart.
+    """
+    channels = {one.channel for one in consents if one.purpose == PERSONALISATION}
+    states = {
+        consent_state(consents, purpose=PERSONALISATION, channel=one, at=at, joins=joins)
+        for one in channels
+    }
+    return next((one for one in ("refused", "granted") if one in states), "missing")
+
+
 def is_suppressed(facts: Facts) -> bool:
     """Whether an address of hers is on the suppression list, for this contact.
 
@@ -154,6 +173,8 @@ def is_suppressed(facts: Facts) -> bool:
     the same person by then already; not by one that a file tells of. Whatever else stands on the
     list (a complaint, a bounce, an erasure) is never lifted.
     """
+    if facts.purpose == CONFIRMATION:
+        return any(one.reason != UNSUBSCRIBED for one in facts.suppressions)
     if not facts.suppressions:
         return False
     grants = [
@@ -175,7 +196,7 @@ def _fitting(
     return [
         line
         for line in consents
-        if line.purpose == purpose and line.channel in (channel, "*") and line.at <= at
+        if line.purpose == purpose and line.channel in (channel, ANY_CHANNEL) and line.at <= at
     ]
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,7 +15,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import ledger
 from zhiyin.core.clock import naive_utc
-from zhiyin.govern.gate import UNSUBSCRIBED, Consent
+from zhiyin.govern.gate import MARKETING, UNSUBSCRIBED, Consent
 
 _CHUNK = 500
 _FEW = 5_000  # more parties than this are found by reading the whole table once
@@ -22,12 +24,41 @@ REACHED = ("sending", "sent", "unknown")
 """States of a message that may have reached the person: they count for the caps."""
 
 
-def read_consents(
-    connection: sa.Connection, party_ids: Sequence[str], *, purpose: str
-) -> dict[str, list[Consent]]:
-    """The consent lines of each party for a purpose; times aware, in UTC."""
+def add_consent(
+    connection: sa.Connection, line: Consent, *, text_version: str | None = None,
+    proof: bytes | None = None,
+) -> None:  # fmt: skip
+    """Append a line to the consent record; the same line twice is one.
+
+    Parameters
+    ----------
+    proof
+        What was shown and how the answer came, sealed with the party's key.
+    """
     table = ledger.consents
-    query = sa.select(table).where(table.c.purpose == purpose)
+    row: dict[str, Any] = {
+        "party_id": line.party_id, "purpose": line.purpose, "channel": line.channel,
+        "granted": line.granted, "at": naive_utc(line.at), "source": line.source,
+        "text_version": text_version,
+    }  # fmt: skip
+    content = json.dumps(row, default=str, sort_keys=True).encode()
+    row["consent_id"] = hashlib.sha256(content).hexdigest()
+    held = sa.select(table.c.consent_id).where(table.c.consent_id == row["consent_id"])
+    if connection.execute(held).first() is None:
+        connection.execute(table.insert().values(**row, proof=proof))
+
+
+def read_consents(
+    connection: sa.Connection, party_ids: Sequence[str], *, purpose: str | None
+) -> dict[str, list[Consent]]:
+    """The consent lines of each party for a purpose (None: for all); times aware, in UTC."""
+    table = ledger.consents
+    query = sa.select(
+        table.c.party_id, table.c.purpose, table.c.channel, table.c.granted, table.c.at,
+        table.c.source,
+    )  # fmt: skip
+    if purpose is not None:
+        query = query.where(table.c.purpose == purpose)
     found: dict[str, list[Consent]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
         line = Consent(
@@ -41,11 +72,14 @@ def read_consents(
 def read_contacts(
     connection: sa.Connection, party_ids: Sequence[str], *, since: datetime, until: datetime
 ) -> dict[str, list[datetime]]:
-    """When each party was, or may have been, sent a message in (since, until]."""
+    """When each party was, or may have been, sent a marketing message in (since, until]."""
     table = ledger.messages
     at = sa.func.coalesce(table.c.sent_at, table.c.planned_at).label("contacted_at")
     query = sa.select(table.c.party_id, at).where(
-        table.c.state.in_(REACHED), at > naive_utc(since), at <= naive_utc(until)
+        table.c.state.in_(REACHED),
+        table.c.purpose == MARKETING,
+        at > naive_utc(since),
+        at <= naive_utc(until),
     )
     found: dict[str, list[datetime]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
