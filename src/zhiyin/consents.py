@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.ledger import audit, consent_requests
 from zhiyin.core.parties import joined_parties
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.facts import gate_terms
+from zhiyin.govern.facts import gate_terms, read_facts
 from zhiyin.govern.gate import (
     ANY_CHANNEL,
     CONFIRMATION,
@@ -30,9 +30,17 @@ from zhiyin.govern.gate import (
     Consent,
     Verdict,
     consent_state,
+    is_suppressed,
     personalisation_state,
 )
-from zhiyin.govern.ledger import add_consent, add_suppressions, read_consents
+from zhiyin.govern.ledger import (
+    add_consent,
+    add_suppressions,
+    newest_language,
+    read_consents,
+    read_languages,
+    set_language,
+)
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Person, choose_language
 from zhiyin.govern.suppression import NAMESPACE_OF, suppression_tokens
@@ -41,7 +49,7 @@ from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 EMAIL = "email"
-DOUBLE_OPT_IN = "double opt-in"
+DOUBLE_OPT_IN, PREFERENCE_CENTRE = "double opt-in", "preference centre"
 TEXT_VERSION = "zhiyin-1"
 TEXTS = {
     MARKETING: (
@@ -78,6 +86,15 @@ class Request:
     language: str
     state: str  # open, confirmed or expired
     text: str | None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the preference centre shows and takes."""
+
+    channels: Mapping[str, bool]  # channel → whether marketing may come by it
+    generic: bool  # no personalised content
+    language: str  # en or zh
 
 
 @dataclass(frozen=True)
@@ -296,6 +313,55 @@ class Consents:
                 line = Consent(party, MARKETING, channel, False, now, source)
                 add_consent(connection, line, proof=sealed)
             add_suppressions(connection, listed, reason=UNSUBSCRIBED, at=now)
+
+    def choices(self, party: str, *, spoken: str) -> Choices:
+        """What holds now for the person of a party; `spoken` where she chose no language."""
+        person, at = self._person(party), self._at()
+        with reading(self.store.ledger) as connection:
+            held = read_consents(connection, person.parties, purpose=None)
+            lines = [line for one in held.values() for line in one]
+            named = {one.channel for one in lines if one.purpose == MARKETING} & {*NAMESPACE_OF}
+            channels = {
+                channel: self._may_write(connection, person, channel, at)
+                for channel in sorted(named | {EMAIL})
+            }
+            chosen = read_languages(connection, person.parties)
+        state = personalisation_state(lines, at=at, joins=person.joins)
+        language = newest_language(chosen, person.parties) or spoken
+        return Choices(channels, state == "refused", choose_language(language, ("en", "zh")))
+
+    def choose(
+        self, party: str, wanted: Choices, *, held: Choices, proof: Mapping[str, Any]
+    ) -> None:
+        """Write what differs between what she wants and what held."""
+        said = {"source": PREFERENCE_CENTRE, "proof": proof}
+        for channel, on in wanted.channels.items():
+            if on != held.channels[channel]:
+                self.put(party, granted=on, purpose=MARKETING, channel=channel, **said)
+        if wanted.generic != held.generic:
+            self.put(
+                party, granted=not wanted.generic, purpose=PERSONALISATION, channel=ANY_CHANNEL,
+                **said,
+            )  # fmt: skip
+        if wanted.language != held.language:
+            with transaction(self.store.ledger) as connection:
+                set_language(connection, party, wanted.language, at=self._at())
+
+    def refuse_all(self, party: str, *, proof: Mapping[str, Any]) -> None:
+        """Refuse marketing on every channel, and personalised content."""
+        said = {"granted": False, "channel": ANY_CHANNEL, "source": PREFERENCE_CENTRE}
+        for purpose in (MARKETING, PERSONALISATION):
+            self.put(party, purpose=purpose, proof=proof, **said)
+
+    def _may_write(
+        self, connection: sa.Connection, person: Person, channel: str, at: datetime
+    ) -> bool:
+        terms = replace(gate_terms(self.settings.act, zone=self.settings.zone), channel=channel)
+        (facts,) = read_facts(connection, [person], terms=terms, vault=self.vault, at=at)
+        state = consent_state(
+            facts.consents, purpose=MARKETING, channel=channel, at=at, joins=person.joins
+        )
+        return state == "granted" and not is_suppressed(facts)
 
     def _listed(self, party: str, channel: str) -> list[tuple[str, str]]:
         """(Token, channel) of each address to suppress; of every channel for *."""

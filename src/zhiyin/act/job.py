@@ -33,6 +33,7 @@ from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
 from zhiyin.govern.facts import Terms, gate_terms
 from zhiyin.govern.gate import CONFIRMATION, MARKETING
+from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Directory, Person, choose_language
 
@@ -209,7 +210,9 @@ def _plan_chunk(
         )  # fmt: skip
         parties = sorted({party for person in people for party in person.parties})
         others = ledger.other_messages(connection, campaign, parties)
+        chosen = read_languages(connection, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
+            row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
             reason = None if verdict.allowed else verdict.reason
             if _has_another(others, person, row[c.MESSAGE_ID]):
                 reason = "already_planned"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,6 +67,29 @@ def read_consents(
         )  # fmt: skip
         found[row.party_id].append(line)
     return dict(found)
+
+
+def read_languages(
+    connection: sa.Connection, party_ids: Sequence[str]
+) -> dict[str, tuple[datetime, str]]:
+    """When each party chose which language for messages; only those that did."""
+    table = ledger.languages
+    rows = _rows_of(connection, sa.select(table), table.c.party_id, party_ids)
+    return {row.party_id: (row.at, row.language) for row in rows}
+
+
+def newest_language(chosen: Mapping[str, tuple[datetime, str]], parties: Sequence[str]) -> str:
+    """The language that was chosen last by one of a person's parties; empty where none was."""
+    return max((chosen[one] for one in parties if one in chosen), default=(None, ""))[1]
+
+
+def set_language(connection: sa.Connection, party_id: str, language: str, *, at: datetime) -> None:
+    """Keep in which language a party wants messages."""
+    table = ledger.languages
+    values: dict[str, Any] = {"language": language, "at": naive_utc(at)}
+    mine = table.update().where(table.c.party_id == party_id)
+    if not connection.execute(mine.values(**values)).rowcount:
+        connection.execute(table.insert().values(party_id=party_id, **values))
 
 
 def read_contacts(
