@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.ledger import audit, consent_requests
 from zhiyin.core.parties import joined_parties
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.facts import gate_terms, read_facts
+from zhiyin.govern.facts import gate_terms
 from zhiyin.govern.gate import (
     ANY_CHANNEL,
     CONFIRMATION,
@@ -30,16 +30,12 @@ from zhiyin.govern.gate import (
     Consent,
     Verdict,
     consent_state,
-    is_suppressed,
     personalisation_state,
 )
 from zhiyin.govern.ledger import (
     add_consent,
     add_suppressions,
-    newest_language,
     read_consents,
-    read_languages,
-    set_language,
 )
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Person, choose_language
@@ -49,7 +45,7 @@ from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 EMAIL = "email"
-DOUBLE_OPT_IN, PREFERENCE_CENTRE = "double opt-in", "preference centre"
+DOUBLE_OPT_IN = "double opt-in"
 TEXT_VERSION = "zhiyin-1"
 TEXTS = {
     MARKETING: (
@@ -89,15 +85,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What the preference centre shows and takes."""
-
-    channels: Mapping[str, bool]  # channel → whether marketing may come by it
-    generic: bool  # no personalised content
-    language: str  # en or zh
-
-
-@dataclass(frozen=True)
 class Consents:
     """The consent record of a workspace."""
 
@@ -108,8 +95,8 @@ class Consents:
 
     def shown(self, customer: str) -> dict[str, Any]:
         """What holds for a customer now, every line of her record, and what she was asked."""
-        person, at = find_person(self.store, self.vault, customer), self._at()
-        joins = self._person(person.customer_id).joins
+        person, at = find_person(self.store, self.vault, customer), self.now()
+        joins = self.person_of(person.customer_id).joins
         with reading(self.store.ledger) as connection:
             held = read_consents(connection, person.parties, purpose=None)
             query = sa.select(consent_requests).where(
@@ -169,8 +156,8 @@ class Consents:
             raise InvalidParameter(
                 f"a consent for {channel!r} cannot be confirmed", hint="channel: email"
             )
-        person = self._person(find_person(self.store, self.vault, customer).customer_id)
-        now = self._at()
+        person = self.person_of(find_person(self.store, self.vault, customer).customer_id)
+        now = self.now()
         held = self._open_request(person, purpose, channel, now)
         if held is not None:
             return Asked(held.request_id, held.expires_at.replace(tzinfo=UTC), False, True, "")
@@ -218,7 +205,7 @@ class Consents:
         (kept,) = self.vault.unseal([row.party_id], [row.proof])
         return Request(
             row.request_id, row.party_id, row.purpose, row.channel, row.language,
-            _request_state(row, naive_utc(self._at())), kept["text"] if kept else None,
+            _request_state(row, naive_utc(self.now())), kept["text"] if kept else None,
         )  # fmt: skip
 
     def confirm(self, request_id: str, *, proof: Mapping[str, str]) -> bool:
@@ -226,7 +213,7 @@ class Consents:
         query = sa.select(consent_requests).where(consent_requests.c.request_id == request_id)
         with reading(self.store.ledger) as connection:
             row = connection.execute(query).one_or_none()
-        now = self._at()
+        now = self.now()
         if row is None or _request_state(row, naive_utc(now)) == "expired":
             return False
         (kept,) = self.vault.unseal([row.party_id], [row.proof])
@@ -269,7 +256,7 @@ class Consents:
     ) -> dict[str, Any]:  # fmt: skip
         if not reason.strip():
             raise InvalidParameter("a consent by hand needs a reason", hint="say how it came")
-        person = self._person(find_person(self.store, self.vault, customer).customer_id)
+        person = self.person_of(find_person(self.store, self.vault, customer).customer_id)
         proof = {"reason": reason, "by": by}
         self.put(
             person.party_id, granted=granted, purpose=purpose, channel=channel,
@@ -290,7 +277,7 @@ class Consents:
             self.unsubscribe(party, channel, source=source, proof=proof)
             return
         (sealed,) = self.vault.seal([party], [proof])
-        line = Consent(party, purpose, channel, granted, self._at(), source)
+        line = Consent(party, purpose, channel, granted, self.now(), source)
         with transaction(self.store.ledger) as connection:
             add_consent(connection, line, text_version=text_version, proof=sealed)
 
@@ -306,62 +293,13 @@ class Consents:
         """
         (sealed,) = self.vault.seal([party], [proof])
         listed = self._listed(party, channel)
-        now = self._at()
+        now = self.now()
         with transaction(self.store.ledger) as connection:
             lines = read_consents(connection, [party], purpose=MARKETING).get(party, [])
             if consent_state(lines, purpose=MARKETING, channel=channel, at=now) != "refused":
                 line = Consent(party, MARKETING, channel, False, now, source)
                 add_consent(connection, line, proof=sealed)
             add_suppressions(connection, listed, reason=UNSUBSCRIBED, at=now)
-
-    def choices(self, party: str, *, spoken: str) -> Choices:
-        """What holds now for the person of a party; `spoken` where she chose no language."""
-        person, at = self._person(party), self._at()
-        with reading(self.store.ledger) as connection:
-            held = read_consents(connection, person.parties, purpose=None)
-            lines = [line for one in held.values() for line in one]
-            named = {one.channel for one in lines if one.purpose == MARKETING} & {*NAMESPACE_OF}
-            channels = {
-                channel: self._may_write(connection, person, channel, at)
-                for channel in sorted(named | {EMAIL})
-            }
-            chosen = read_languages(connection, person.parties)
-        state = personalisation_state(lines, at=at, joins=person.joins)
-        language = newest_language(chosen, person.parties) or spoken
-        return Choices(channels, state == "refused", choose_language(language, ("en", "zh")))
-
-    def choose(
-        self, party: str, wanted: Choices, *, held: Choices, proof: Mapping[str, Any]
-    ) -> None:
-        """Write what differs between what she wants and what held."""
-        said = {"source": PREFERENCE_CENTRE, "proof": proof}
-        for channel, on in wanted.channels.items():
-            if on != held.channels[channel]:
-                self.put(party, granted=on, purpose=MARKETING, channel=channel, **said)
-        if wanted.generic != held.generic:
-            self.put(
-                party, granted=not wanted.generic, purpose=PERSONALISATION, channel=ANY_CHANNEL,
-                **said,
-            )  # fmt: skip
-        if wanted.language != held.language:
-            with transaction(self.store.ledger) as connection:
-                set_language(connection, party, wanted.language, at=self._at())
-
-    def refuse_all(self, party: str, *, proof: Mapping[str, Any]) -> None:
-        """Refuse marketing on every channel, and personalised content."""
-        said = {"granted": False, "channel": ANY_CHANNEL, "source": PREFERENCE_CENTRE}
-        for purpose in (MARKETING, PERSONALISATION):
-            self.put(party, purpose=purpose, proof=proof, **said)
-
-    def _may_write(
-        self, connection: sa.Connection, person: Person, channel: str, at: datetime
-    ) -> bool:
-        terms = replace(gate_terms(self.settings.act, zone=self.settings.zone), channel=channel)
-        (facts,) = read_facts(connection, [person], terms=terms, vault=self.vault, at=at)
-        state = consent_state(
-            facts.consents, purpose=MARKETING, channel=channel, at=at, joins=person.joins
-        )
-        return state == "granted" and not is_suppressed(facts)
 
     def _listed(self, party: str, channel: str) -> list[tuple[str, str]]:
         """(Token, channel) of each address to suppress; of every channel for *."""
@@ -388,7 +326,8 @@ class Consents:
         with reading(self.store.ledger) as connection:
             return connection.execute(query.order_by(table.c.asked_at.desc())).first()
 
-    def _person(self, party: str) -> Person:
+    def person_of(self, party: str) -> Person:
+        """The person of a party as she is known now."""
         directory = read_directory(self.store, [party], as_of=None, channel=EMAIL, sealed=True)
         return directory.opened([party], vault=self.vault)[0]
 
@@ -396,10 +335,11 @@ class Consents:
         self, connection: sa.Connection, action: str, by: str, detail: dict[str, Any]
     ) -> None:
         """An entry of the audit log; it names no party."""
-        row = {"at": naive_utc(self._at()), "actor": by[:80], "action": action, "detail": detail}
+        row = {"at": naive_utc(self.now()), "actor": by[:80], "action": action, "detail": detail}
         connection.execute(audit.insert().values(**row))
 
-    def _at(self) -> datetime:
+    def now(self) -> datetime:
+        """This moment, aware."""
         now = self.clock.now()
         return now if now.tzinfo else now.replace(tzinfo=UTC)
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from zhiyin.act.links import PREFERENCES, sign, sign_unsubscribe
 from zhiyin.consents import Consents
 from zhiyin.core.ledger import consents, languages, suppressions
+from zhiyin.preferences import Preferences
 
 TABLES = (consents, suppressions, languages)
 
@@ -33,7 +34,7 @@ def as_before(served, client):
 def choices(client):
     shop = client.app.app.state.workspace
     record = Consents(shop.store, shop.vault, shop.clock, shop.settings)
-    return record.choices(people.party_of(shop, people.ANA), spoken="en")
+    return Preferences(record).choices(people.party_of(shop, people.ANA), spoken="en")
 
 
 def lines(served):

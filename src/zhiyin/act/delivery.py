@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from zhiyin.act import ledger
 from zhiyin.act.confirmation import EXPIRES_AT
+from zhiyin.act.create.content import is_personal, places
 from zhiyin.act.gate import check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
@@ -135,6 +136,7 @@ def _claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
         verdicts = check_people(
             connection, [one.person for one in letters], terms=desk.terms, vault=desk.vault,
             at=at, held_out=desk.held_out,
+            personal=places(is_personal(one.content or {}) for one in letters),
         )  # fmt: skip
         judged = list(zip(letters, verdicts, strict=True))
         skipped = [

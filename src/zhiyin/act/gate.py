@@ -39,6 +39,7 @@ def check_people(
     vault: Vault,
     at: datetime,
     held_out: Collection[str] = (),
+    personal: Collection[int] = (),
 ) -> list[Verdict]:
     """The verdict on one contact with each person at `at`, over all parties of hers.
 
@@ -46,6 +47,10 @@ def check_people(
     ----------
     held_out
         Parties in the holdout of the campaign: a person with one of them is not contacted.
+    personal
+        Places in `people` of those for whom the contents were chosen.
     """
-    facts = read_facts(connection, people, terms=terms, vault=vault, at=at, held_out=held_out)
+    facts = read_facts(
+        connection, people, terms=terms, vault=vault, at=at, held_out=held_out, personal=personal
+    )
     return [gate.check(one, terms.limits) for one in facts]

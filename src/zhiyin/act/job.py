@@ -18,7 +18,14 @@ import pyarrow as pa
 
 from zhiyin.act import ledger
 from zhiyin.act.confirmation import CONFIRMATIONS
-from zhiyin.act.create.content import OFFER, describe_offer, describe_products, make_content
+from zhiyin.act.create.content import (
+    OFFER,
+    describe_offer,
+    describe_products,
+    is_personal,
+    make_content,
+    places,
+)
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
 from zhiyin.act.gate import check_people
@@ -164,7 +171,8 @@ def _contacts(ctx: Context) -> list[Row]:
         decisions[c.ACTION] == CONTACT,
         decisions[c.ARM] == TREAT,
     ).select(
-        c.CAMPAIGN_ID, c.CUSTOMER_ID, c.PARTY_ID, c.DECISION_ID, c.OFFER_ID, c.PRODUCT_IDS
+        c.CAMPAIGN_ID, c.CUSTOMER_ID, c.PARTY_ID, c.DECISION_ID, c.OFFER_ID, c.PRODUCT_IDS,
+        c.PERSONALISED,
     )  # fmt: skip
     return wanted.order_by([c.CAMPAIGN_ID, c.CUSTOMER_ID]).to_pyarrow().to_pylist()
 
@@ -206,7 +214,7 @@ def _plan_chunk(
     with ctx.store.begin() as connection:
         verdicts = check_people(
             connection, people, terms=_terms(ctx, campaign), vault=ctx.vault,
-            at=ctx.clock.now(), held_out=held_out,
+            at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
         )  # fmt: skip
         parties = sorted({party for person in people for party in person.parties})
         others = ledger.other_messages(connection, campaign, parties)
@@ -248,6 +256,7 @@ def _content(decision: Row, shown: Shown) -> Row:
         offer=describe_offer(offer),
         products=describe_products(product_ids, shown.products),
         last_on=last_on,
+        personal=decision[c.PERSONALISED] is not False,
     )
 
 

@@ -18,9 +18,9 @@ from zhiyin.act.links import PREFERENCES, read
 from zhiyin.api.access import PUBLIC, Route, consents_of, workspace_of
 from zhiyin.api.consents import facts_of
 from zhiyin.api.small_pages import language_of, small_page
-from zhiyin.consents import Choices
 from zhiyin.core.errors import NotFound, TooFast
 from zhiyin.core.ledger import messages
+from zhiyin.preferences import Choices, Preferences
 from zhiyin.store.ledger import reading
 
 PER_S = 1  # changes by one link; ten at once
@@ -77,19 +77,19 @@ def change(
     if row is None:
         return _gone(request)
     _limit(request, row.message_id)
-    consents, proof = consents_of(request), {"page": PREFERENCES, **facts_of(request)}
+    centre, proof = Preferences(consents_of(request)), {"page": PREFERENCES, **facts_of(request)}
     action = form.get("action")
     if action == NOTHING:
-        consents.refuse_all(row.party_id, proof=proof)
+        centre.refuse_all(row.party_id, proof=proof)
     elif action == SAVE:
-        held = consents.choices(row.party_id, spoken=row.language)
+        held = centre.choices(row.party_id, spoken=row.language)
         language = form.get("language", "")
         wanted = Choices(
             {channel: channel in form for channel in held.channels},
             "generic" in form,
             language if language in LANGUAGES else held.language,
         )
-        consents.choose(row.party_id, wanted, held=held, proof=proof)
+        centre.choose(row.party_id, wanted, held=held, proof=proof)
     return _page(request, row, saved=action in (SAVE, NOTHING))
 
 
@@ -129,7 +129,7 @@ def _gone(request: Request) -> HTMLResponse:
 
 
 def _page(request: Request, row: Any, *, saved: bool = False) -> HTMLResponse:
-    held = consents_of(request).choices(row.party_id, spoken=row.language)
+    held = Preferences(consents_of(request)).choices(row.party_id, spoken=row.language)
     asked = request.query_params.get("lang", "")
     language = asked if asked in LANGUAGES else language_of(held.language)
     words = _WORDS[language]

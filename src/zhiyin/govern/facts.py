@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.gate import MARKETING, Facts, Limits, Suppression
+from zhiyin.govern.gate import MARKETING, Facts, Limits, Suppression, personalisation_state
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import Person, local_hour
 from zhiyin.govern.suppression import address_token, suppression_tokens
@@ -42,6 +42,7 @@ def read_facts(
     vault: Vault,
     at: datetime,
     held_out: Collection[str] = (),
+    personal: Collection[int] = (),
 ) -> list[Facts]:
     """The facts of one contact with each of `people` at a moment, in order.
 
@@ -58,14 +59,17 @@ def read_facts(
         The moment of the contact, aware.
     held_out
         Parties in the holdout of the campaign: a person with one of them is held out.
+    personal
+        Places in `people` of those for whom the contents were chosen.
     """
     parties = sorted({party for one in people for party in one.parties})
-    consents = read_consents(connection, parties, purpose=terms.purpose)
+    consents = read_consents(connection, parties, purpose=None)
     since = at - timedelta(days=terms.limits.cap_days)
     contacts = read_contacts(connection, parties, since=since, until=at)
     tokens = [_holders(one, vault=vault, channel=terms.channel) for one in people]
-    every = sorted({one for hers in tokens for one in hers})
+    every = sorted({one for held in tokens for one in held})
     listed = read_suppressed(connection, every, channel=terms.channel)
+    lines = [[line for party in one.parties for line in consents.get(party, ())] for one in people]
     return [
         Facts(
             channel=terms.channel,
@@ -73,17 +77,19 @@ def read_facts(
             at=at,
             local_hour=local_hour(at, person.zone, default=terms.zone),
             has_address=person.reachable,
-            consents=[line for party in person.parties for line in consents.get(party, ())],
+            consents=hers,
             suppressions=[
                 Suppression(tuple(sorted(holders)), reason, since)
-                for token, holders in hers.items()
+                for token, holders in held.items()
                 for reason, since in listed.get(token, ())
             ],
             joins=person.joins,
+            personal=place in personal,
+            generic=personalisation_state(hers, at=at, joins=person.joins) == "refused",
             held_out=any(party in held_out for party in person.parties),
             contacted_at=[when for party in person.parties for when in contacts.get(party, ())],
         )
-        for person, hers in zip(people, tokens, strict=True)
+        for place, (person, hers, held) in enumerate(zip(people, lines, tokens, strict=True))
     ]
 
 

@@ -26,6 +26,10 @@ REASONS = {
     "suppressed": ("on the suppression list", "在屏蔽名单中"),
     "consent_missing": ("never agreed to be contacted so", "未同意接收此类信息"),
     "consent_refused": ("refused to be contacted so", "已拒绝接收此类信息"),
+    "personalisation_refused": (
+        "refused personalised content, and this was made for her",
+        "已拒绝个性化内容，而此消息为个性化内容",
+    ),
     "held_out": ("held out to measure the effect", "作为对照组保留，用于衡量效果"),
     "frequency_cap": ("got enough messages lately", "近期已达到发送上限"),
     "quiet_hours": ("it is night where she is", "当地处于免打扰时段"),
@@ -76,6 +80,8 @@ class Facts:
     consents: Sequence[Consent]  # of all parties of the person
     suppressions: Sequence[Suppression] = ()
     joins: Sequence[Join] = ()  # the merges that make her parties one person
+    personal: bool = False  # what it shows was chosen for her
+    generic: bool = False  # she refused personalised content
     held_out: bool = False
     contacted_at: Sequence[datetime] = ()  # earlier marketing messages to any of her parties
 
@@ -109,6 +115,8 @@ def check(facts: Facts, limits: Limits) -> Verdict:
     )
     if consent != "granted" and not (consent == "missing" and facts.purpose == CONFIRMATION):
         return Verdict(False, f"consent_{consent}")
+    if marketing and facts.personal and facts.generic:
+        return Verdict(False, "personalisation_refused")
     if facts.held_out:
         return Verdict(False, "held_out")
     if marketing and _recent(facts, limits.cap_days) >= limits.cap_messages:
