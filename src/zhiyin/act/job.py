@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -28,7 +28,7 @@ from zhiyin.act.create.content import (
 )
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
-from zhiyin.act.gate import check_people
+from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.letters import require_sender
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
@@ -215,6 +215,7 @@ def _plan_chunk(
         verdicts = check_people(
             connection, people, terms=_terms(ctx, campaign), vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
+            turn_id=ctx.turn_id,
         )  # fmt: skip
         parties = sorted({party for person in people for party in person.parties})
         others = ledger.other_messages(connection, campaign, parties)
@@ -243,6 +244,7 @@ def _message(ctx: Context, decision: Row, person: Person) -> Row:
         c.DECISION_ID: decision[c.DECISION_ID],
         c.CHANNEL: CHANNEL,
         c.LANGUAGE: choose_language(person.language, ctx.settings.languages),
+        "address_token": address_of(person, vault=ctx.vault, channel=CHANNEL) or None,
         "planned_at": naive_utc(ctx.clock.now()),
     }
 
@@ -289,7 +291,9 @@ def _only(ctx: Context, table: str, key: str, wanted: Iterable[str]) -> list[Row
 
 
 def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) -> Directory:
-    return read_directory(ctx.store, party_ids, as_of=as_of, channel=CHANNEL, sealed=True)
+    return read_directory(ctx.store, party_ids, as_of=as_of, channel=CHANNEL, sealed=True,
+        settings=ctx.settings.act,
+    )  # fmt: skip
 
 
 def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:
@@ -315,4 +319,11 @@ def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
 
 def _terms(ctx: Context, campaign_id: str) -> Terms:
     purpose = CONFIRMATION if campaign_id == CONFIRMATIONS else MARKETING
-    return gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose)
+    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose)
+    if purpose == CONFIRMATION:
+        return terms
+    decide = ctx.settings.decide
+    paid = None
+    if decide.budget_minor is not None and decide.contact_cost_minor:
+        paid = decide.budget_minor // decide.contact_cost_minor
+    return replace(terms, campaign_id=campaign_id, budget_messages=paid)

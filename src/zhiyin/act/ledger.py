@@ -95,7 +95,16 @@ def renew_messages(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
     return changed
 
 
-_RENEWED = ("turn_id", "decision_id", "language", "state", "reason", "planned_at", "content")
+_RENEWED = (
+    "turn_id",
+    "decision_id",
+    "language",
+    "state",
+    "reason",
+    "planned_at",
+    "content",
+    "address_token",
+)
 
 
 def supersede_messages(connection: sa.Connection, campaign_id: str, *, turn_id: str) -> int:

@@ -199,7 +199,9 @@ def _planned(ctx: Context, campaign_id: str) -> list[str]:
 
 
 def _people(ctx: Context, customer_ids: Sequence[str]) -> dict[str, Person]:
-    directory = read_directory(ctx.store, customer_ids, as_of=ctx.as_of, channel=CHANNEL)
+    directory = read_directory(
+        ctx.store, customer_ids, as_of=ctx.as_of, channel=CHANNEL, settings=ctx.settings.act
+    )
     return dict(zip(customer_ids, directory.people(customer_ids), strict=True))
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import ledger
 from zhiyin.core.clock import naive_utc
-from zhiyin.govern.gate import MARKETING, UNSUBSCRIBED, Consent
+from zhiyin.govern.gate import MARKETING, UNSUBSCRIBED, Consent, Contact
 
 _CHUNK = 500
 _FEW = 5_000  # more parties than this are found by reading the whole table once
@@ -94,20 +94,30 @@ def set_language(connection: sa.Connection, party_id: str, language: str, *, at:
 
 def read_contacts(
     connection: sa.Connection, party_ids: Sequence[str], *, since: datetime, until: datetime
-) -> dict[str, list[datetime]]:
-    """When each party was, or may have been, sent a marketing message in (since, until]."""
+) -> dict[str, list[Contact]]:
+    """What each party was, or may have been, sent as marketing in (since, until]."""
     table = ledger.messages
     at = sa.func.coalesce(table.c.sent_at, table.c.planned_at).label("contacted_at")
-    query = sa.select(table.c.party_id, at).where(
+    query = sa.select(table.c.party_id, table.c.channel, table.c.campaign_id, at).where(
         table.c.state.in_(REACHED),
         table.c.purpose == MARKETING,
         at > naive_utc(since),
         at <= naive_utc(until),
     )
-    found: dict[str, list[datetime]] = defaultdict(list)
+    found: dict[str, list[Contact]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
-        found[row.party_id].append(row.contacted_at.replace(tzinfo=UTC))
+        contact = Contact(row.contacted_at.replace(tzinfo=UTC), row.channel, row.campaign_id)
+        found[row.party_id].append(contact)
     return dict(found)
+
+
+def find_reached(connection: sa.Connection) -> frozenset[str]:
+    """Every party that got a marketing message."""
+    table = ledger.messages
+    reached = sa.select(table.c.party_id).where(
+        table.c.state.in_(REACHED), table.c.purpose == MARKETING
+    )
+    return frozenset(connection.execute(reached.distinct()).scalars())
 
 
 def read_suppressed(
