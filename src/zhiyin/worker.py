@@ -119,6 +119,8 @@ def _compact(shop: Workspace) -> None:
 
 def _send_confirmations(shop: Workspace) -> None:
     """Send the mails of consents that wait for one; they do not wait for a campaign's approval."""
+    if not (shop.settings.demo or shop.settings.act.channel):
+        return
     waiting = sa.select(messages.c.message_id).where(
         messages.c.campaign_id == CONFIRMATIONS, messages.c.state == "planned"
     )

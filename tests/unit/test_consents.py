@@ -13,10 +13,13 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent / "person"))
 
 import people
+from typer.testing import CliRunner
 
 from tests.unit.act.shop import opened
+from zhiyin import worker
 from zhiyin.act import job as act
 from zhiyin.act.confirmation import CONFIRMATIONS
+from zhiyin.cli import app
 from zhiyin.consents import Consents
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.config import ActSettings
@@ -146,3 +149,29 @@ def test_what_is_written_by_hand_has_its_source_and_reason_and_is_audited(shop):
     for wrong in ({"source": "import"}, {"source": " "}, {"reason": ""}):
         with pytest.raises(InvalidParameter):
             record(shop).give(people.BEA, **{"reason": "x", **by_hand, **wrong})
+
+
+def test_a_worker_sends_what_waits_for_a_confirmation(shop, monkeypatch):
+    sent = []
+    monkeypatch.setattr(type(shop), "send", lambda shop, campaign: sent.append(campaign))
+    act_settings = ACT.model_copy(update={"channel": "smtp"})
+    monkeypatch.setattr(shop, "settings", shop.settings.model_copy(update={"act": act_settings}))
+    worker._send_confirmations(shop)
+    assert sent == []
+    ask(shop, people.ANA)
+    worker._send_confirmations(shop)
+    assert sent == [CONFIRMATIONS]
+
+
+def test_the_command_line_gives_shows_and_withdraws(shop):
+    def run(*words):
+        done = CliRunner().invoke(app, ["consent", *words, "-w", str(shop.folder)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    said = ("--source", "counter", "--reason", "card")
+    run("give", people.BEA, *said)
+    shown = json.loads(run("show", people.BEA, "--json"))
+    assert {"purpose": "marketing", "channel": "email", "state": "granted"} in shown["states"]
+    run("withdraw", people.BEA, *said)
+    assert "refused (counter)" in run("show", people.BEA)

@@ -63,7 +63,10 @@ def check_people(
         connection, people, terms=terms, vault=vault, at=at, held_out=held_out, personal=personal
     )
     tokens = [address_of(one, vault=vault, channel=terms.channel) for one in people]
-    spent = read_spent(connection, terms.campaign_id, tokens, turn_id=turn_id)
+    spent = read_spent(
+        connection, terms.campaign_id, tokens, counted=terms.budget_messages is not None,
+        turn_id=turn_id,
+    )  # fmt: skip
     used, holders = spent.messages, {token: set(spent.holders[token]) for token in spent.holders}
     verdicts: list[Verdict] = []
     for one, person, token in zip(facts, people, tokens, strict=True):

@@ -213,6 +213,7 @@ messages = sa.Table(
     sa.Column("purpose", sa.String(32), nullable=False, server_default="marketing",
               comment="marketing, or confirmation of a consent"),
     sa.Column("address_token", sa.String(64), comment="keyed hash of the address it goes to"),
+    sa.Index(None, "campaign_id", "address_token"),
 )  # fmt: skip
 
 audiences = sa.Table(

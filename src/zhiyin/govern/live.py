@@ -109,8 +109,9 @@ def _answers(
     for rows, at in ((touches, c.OCCURRED_AT), (store.read("order_lines", as_of=as_of), c.SOLD_AT)):
         mine = rows.semi_join(ids, c.PARTY_ID).group_by(c.PARTY_ID)
         for row in mine.agg(**{c.AT: rows[at].max()}).to_pyarrow().to_pylist():
-            moment = row[c.AT].replace(tzinfo=UTC)
-            found[row[c.PARTY_ID]] = max(found.get(row[c.PARTY_ID], moment), moment)
+            moment: datetime = row[c.AT].replace(tzinfo=UTC)
+            held = found.get(row[c.PARTY_ID])
+            found[row[c.PARTY_ID]] = moment if held is None else max(held, moment)
     return found
 
 

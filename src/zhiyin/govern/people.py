@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from zhiyin.core import columns as c
@@ -195,8 +195,8 @@ def _age_of(row: Mapping[str, Any]) -> int | None:
     text = row.get(c.PROPERTIES)
     if not text or f'"{AGE}"' not in text:
         return None
-    found = json.loads(text)
-    return _years(found.get(AGE)) if isinstance(found, dict) else None
+    found: Any = json.loads(text)  # Any: a JSON value
+    return _years(cast("dict[str, Any]", found).get(AGE)) if isinstance(found, dict) else None
 
 
 def _years(value: Any) -> int | None:  # Any: a JSON value

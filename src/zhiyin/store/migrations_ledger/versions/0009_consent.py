@@ -17,6 +17,12 @@ def upgrade() -> None:
         sa.Column("purpose", sa.String(32), nullable=False, server_default="marketing"),
     )
     op.add_column("messages", sa.Column("address_token", sa.String(64), nullable=True))
+    op.create_index(
+        op.f("ix_messages_campaign_id_address_token"),
+        "messages",
+        ["campaign_id", "address_token"],
+        unique=False,
+    )
     op.create_table(
         "consent_requests",
         sa.Column("request_id", sa.String(64), nullable=False),
