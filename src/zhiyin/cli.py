@@ -13,6 +13,7 @@ import typer
 
 from zhiyin import (
     cli_audience,
+    cli_consent,
     cli_files,
     cli_models,
     cli_persona,
@@ -38,6 +39,7 @@ app.add_typer(cli_sources.app)
 app.add_typer(cli_files.app)
 app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
+app.add_typer(cli_consent.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.command()(cli_persona.persona)

@@ -20,16 +20,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.app import Workspace, quiet
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
-from zhiyin.core.ledger import QUEUED_KINDS, jobs
+from zhiyin.core.ledger import QUEUED_KINDS, jobs, messages
 from zhiyin.core.log import get_logger
 from zhiyin.intake import ask_due_pulls, pull_source
 from zhiyin.live_audiences import refresh_live
 from zhiyin.store.leases import is_dead, this_process
-from zhiyin.store.ledger import transaction
+from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 MAX_ATTEMPTS = 3
@@ -81,6 +82,7 @@ def work(
             while not stop.is_set() and parent in (None, os.getppid()):
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
+                    _send_confirmations(shop)
                     looked = shop.clock.monotonic()
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
@@ -113,6 +115,24 @@ def _compact(shop: Workspace) -> None:
         pass
     except ZhiyinError as error:
         get_logger().error("the journal waits: %s: %s", error.code, error.message)
+
+
+def _send_confirmations(shop: Workspace) -> None:
+    """Send the mails of consents that wait for one; they do not wait for a campaign's approval."""
+    if not (shop.settings.demo or shop.settings.act.channel):
+        return
+    waiting = sa.select(messages.c.message_id).where(
+        messages.c.campaign_id == CONFIRMATIONS, messages.c.state == "planned"
+    )
+    with reading(shop.store.ledger) as connection:
+        if connection.execute(waiting.limit(1)).first() is None:
+            return
+    try:
+        shop.send(CONFIRMATIONS)
+    except LeaseHeld:
+        pass
+    except ZhiyinError as error:
+        get_logger().error("confirmations wait: %s: %s", error.code, error.message)
 
 
 def _refresh_audiences(shop: Workspace) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
+from zhiyin.act.confirmation import EXPIRES_AT
+from zhiyin.act.create.content import is_personal, places
 from zhiyin.act.gate import check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
@@ -140,22 +142,26 @@ def _claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
         verdicts = check_people(
             connection, [one.person for one in letters], terms=desk.terms, vault=desk.vault,
             at=at, held_out=desk.held_out,
+            personal=places(is_personal(one.content or {}) for one in letters),
         )  # fmt: skip
         judged = list(zip(letters, verdicts, strict=True))
         skipped = [
             Outcome(letter.row.message_id, ledger.SKIPPED, reason)
             for letter, verdict in judged
-            if (reason := _why_not(letter, verdict))
+            if (reason := _why_not(letter, verdict, at))
         ]
         ledger.settle_messages(connection, skipped, before=ledger.PLANNED)
-        free = [one.row.message_id for one, verdict in judged if not _why_not(one, verdict)]
+        free = [one.row.message_id for one, verdict in judged if not _why_not(one, verdict, at)]
         claimed = ledger.claim_messages(connection, free)
     return [letter for letter in letters if letter.row.message_id in claimed]
 
 
-def _why_not(letter: Letter, verdict: Verdict) -> str | None:
+def _why_not(letter: Letter, verdict: Verdict, at: datetime) -> str | None:
     if letter.content is None:
         return "erased"
+    until = letter.content.get(EXPIRES_AT)
+    if until and at >= datetime.fromisoformat(until):
+        return "expired"
     return None if verdict.allowed else verdict.reason
 
 

@@ -7,20 +7,24 @@ the verdicts; nothing else in this room decides who is written to.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from zhiyin.act.spent import read_spent
 from zhiyin.core.protocols import Vault
 from zhiyin.govern import gate
 from zhiyin.govern.facts import Terms, read_facts
 from zhiyin.govern.gate import Verdict
 from zhiyin.govern.people import Person
+from zhiyin.govern.suppression import address_token
 
 REASONS = gate.REASONS | {
     "already_planned": ("has a message of this campaign already", "已有本次活动的消息"),
     "superseded": ("not chosen any more by a newer plan", "新的计划中不再选中"),
     "erased": ("erased in the meantime", "个人数据已被删除"),
+    "expired": ("nobody may confirm it any more", "确认期限已过"),
     "interrupted": ("it may have gone out when the run was cut short", "中断时可能已发出"),
     "no_answer": ("the provider took it and did not answer", "服务商接收后未应答"),
     "refused": ("the provider refused it", "服务商拒收"),
@@ -38,13 +42,44 @@ def check_people(
     vault: Vault,
     at: datetime,
     held_out: Collection[str] = (),
+    personal: Collection[int] = (),
+    turn_id: str = "",
 ) -> list[Verdict]:
     """The verdict on one contact with each person at `at`, over all parties of hers.
+
+    They are judged one after the other: each that is allowed uses the campaign's budget and its
+    address for those after it.
 
     Parameters
     ----------
     held_out
         Parties in the holdout of the campaign: a person with one of them is not contacted.
+    personal
+        Places in `people` of those for whom the contents were chosen.
+    turn_id
+        The turn that plans: what it planned already counts as sent. None when sending.
     """
-    facts = read_facts(connection, people, terms=terms, vault=vault, at=at, held_out=held_out)
-    return [gate.check(one, terms.limits) for one in facts]
+    facts = read_facts(
+        connection, people, terms=terms, vault=vault, at=at, held_out=held_out, personal=personal
+    )
+    tokens = [address_of(one, vault=vault, channel=terms.channel) for one in people]
+    spent = read_spent(
+        connection, terms.campaign_id, tokens, counted=terms.budget_messages is not None,
+        turn_id=turn_id,
+    )  # fmt: skip
+    used, holders = spent.messages, {token: set(spent.holders[token]) for token in spent.holders}
+    verdicts: list[Verdict] = []
+    for one, person, token in zip(facts, people, tokens, strict=True):
+        left = None if terms.budget_messages is None else terms.budget_messages - used
+        taken = bool(holders.get(token, set()) - set(person.parties)) if token else False
+        made = gate.check(replace(one, address_taken=taken, budget_left=left), terms.limits)
+        if made.allowed:
+            used += 1
+            holders.setdefault(token, set()).add(person.party_id)
+        verdicts.append(made)
+    return verdicts
+
+
+def address_of(person: Person, *, vault: Vault, channel: str) -> str:
+    """The keyed hash of the address a message to her would go to; empty without one."""
+    return address_token(vault, channel, person.address) if person.address else ""

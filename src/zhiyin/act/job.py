@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -17,10 +17,18 @@ import ibis
 import pyarrow as pa
 
 from zhiyin.act import ledger
-from zhiyin.act.create.content import OFFER, describe_offer, describe_products, make_content
+from zhiyin.act.confirmation import CONFIRMATIONS
+from zhiyin.act.create.content import (
+    OFFER,
+    describe_offer,
+    describe_products,
+    is_personal,
+    make_content,
+    places,
+)
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
-from zhiyin.act.gate import check_people
+from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.letters import require_sender
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
@@ -31,6 +39,8 @@ from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
 from zhiyin.govern.facts import Terms, gate_terms
+from zhiyin.govern.gate import CONFIRMATION, MARKETING
+from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Directory, Person, choose_language
 
@@ -118,7 +128,8 @@ def deliver(
     require_sender(ctx.settings)
     rows = [row for row in _states(ctx, campaign_id) if row.state in (*ledger.OPEN, ledger.UNKNOWN)]
     desk = Desk(
-        ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings, _terms(ctx),
+        ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings,
+        _terms(ctx, campaign_id),
         _directory(ctx, [row.party_id for row in rows], as_of=as_of),
         ctx.rng.generator(f"act.retry {campaign_id}"), _held_out(ctx, campaign_id),
     )  # fmt: skip
@@ -143,8 +154,8 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
     held_out = _held_out(ctx, campaign_id)
     with ctx.store.begin() as connection:
         verdicts = check_people(
-            connection, people, terms=_terms(ctx), vault=ctx.vault, at=ctx.clock.now(),
-            held_out=held_out,
+            connection, people, terms=_terms(ctx, campaign_id), vault=ctx.vault,
+            at=ctx.clock.now(), held_out=held_out,
         )  # fmt: skip
         counts = ledger.count_messages(connection, [campaign_id])
     reasons = [row.reason or "" for row in rows if row.state == ledger.SKIPPED]
@@ -160,7 +171,8 @@ def _contacts(ctx: Context) -> list[Row]:
         decisions[c.ACTION] == CONTACT,
         decisions[c.ARM] == TREAT,
     ).select(
-        c.CAMPAIGN_ID, c.CUSTOMER_ID, c.PARTY_ID, c.DECISION_ID, c.OFFER_ID, c.PRODUCT_IDS
+        c.CAMPAIGN_ID, c.CUSTOMER_ID, c.PARTY_ID, c.DECISION_ID, c.OFFER_ID, c.PRODUCT_IDS,
+        c.PERSONALISED,
     )  # fmt: skip
     return wanted.order_by([c.CAMPAIGN_ID, c.CUSTOMER_ID]).to_pyarrow().to_pylist()
 
@@ -201,12 +213,15 @@ def _plan_chunk(
     sealed = ctx.vault.seal([row[c.PARTY_ID] for row in rows], contents)
     with ctx.store.begin() as connection:
         verdicts = check_people(
-            connection, people, terms=_terms(ctx), vault=ctx.vault, at=ctx.clock.now(),
-            held_out=held_out,
+            connection, people, terms=_terms(ctx, campaign), vault=ctx.vault,
+            at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
+            turn_id=ctx.turn_id,
         )  # fmt: skip
         parties = sorted({party for person in people for party in person.parties})
         others = ledger.other_messages(connection, campaign, parties)
+        chosen = read_languages(connection, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
+            row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
             reason = None if verdict.allowed else verdict.reason
             if _has_another(others, person, row[c.MESSAGE_ID]):
                 reason = "already_planned"
@@ -229,6 +244,7 @@ def _message(ctx: Context, decision: Row, person: Person) -> Row:
         c.DECISION_ID: decision[c.DECISION_ID],
         c.CHANNEL: CHANNEL,
         c.LANGUAGE: choose_language(person.language, ctx.settings.languages),
+        "address_token": address_of(person, vault=ctx.vault, channel=CHANNEL) or None,
         "planned_at": naive_utc(ctx.clock.now()),
     }
 
@@ -242,6 +258,7 @@ def _content(decision: Row, shown: Shown) -> Row:
         offer=describe_offer(offer),
         products=describe_products(product_ids, shown.products),
         last_on=last_on,
+        personal=decision[c.PERSONALISED] is not False,
     )
 
 
@@ -274,7 +291,9 @@ def _only(ctx: Context, table: str, key: str, wanted: Iterable[str]) -> list[Row
 
 
 def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) -> Directory:
-    return read_directory(ctx.store, party_ids, as_of=as_of, channel=CHANNEL, sealed=True)
+    return read_directory(ctx.store, party_ids, as_of=as_of, channel=CHANNEL, sealed=True,
+        settings=ctx.settings.act,
+    )  # fmt: skip
 
 
 def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:
@@ -298,5 +317,13 @@ def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
     return rows
 
 
-def _terms(ctx: Context) -> Terms:
-    return gate_terms(ctx.settings.act, zone=ctx.settings.zone)
+def _terms(ctx: Context, campaign_id: str) -> Terms:
+    purpose = CONFIRMATION if campaign_id == CONFIRMATIONS else MARKETING
+    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose)
+    if purpose == CONFIRMATION:
+        return terms
+    decide = ctx.settings.decide
+    paid = None
+    if decide.budget_minor is not None and decide.contact_cost_minor:
+        paid = decide.budget_minor // decide.contact_cost_minor
+    return replace(terms, campaign_id=campaign_id, budget_messages=paid)

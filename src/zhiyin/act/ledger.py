@@ -24,6 +24,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.context import Context
 from zhiyin.core.ledger import messages
 
+TRANSACTIONAL = 0  # priority of what she asked for; marketing has 1
 PLANNED, SENDING, SENT = "planned", "sending", "sent"
 UNKNOWN, FAILED, SKIPPED = "unknown", "failed", "skipped"
 OPEN = (PLANNED, SENDING)
@@ -97,7 +98,16 @@ def renew_messages(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
     return changed
 
 
-_RENEWED = ("turn_id", "decision_id", "language", "state", "reason", "planned_at", "content")
+_RENEWED = (
+    "turn_id",
+    "decision_id",
+    "language",
+    "state",
+    "reason",
+    "planned_at",
+    "content",
+    "address_token",
+)
 
 
 def supersede_messages(connection: sa.Connection, campaign_id: str, *, turn_id: str) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
-from zhiyin.act.links import sign_unsubscribe, unsubscribe_url
+from zhiyin.act.links import CONFIRM, PREFERENCES, sign_unsubscribe, unsubscribe_url
+from zhiyin.act.links import link as make_link
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ConfigError
 from zhiyin.core.protocols import Vault
@@ -59,16 +60,27 @@ def render_letter(
 ) -> Rendered:
     """The rendered e-mail of one message; without `name` its greeting is general.
 
-    Unless `signed`, its unsubscribe link is for looking at only.
+    Unless `signed`, its links are for looking at only.
     """
     link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
-    values = words_of(content, language) | {
+    choices = make_link(vault, PREFERENCES, message_id, public_url=settings.act.public_url)
+    if content["template"] == CONFIRM:
+        words = {
+            "text": content["text"],
+            "confirm_url": make_link(
+                vault, CONFIRM, content["request_id"], public_url=settings.act.public_url
+            ),
+        }
+    else:
+        words = words_of(content, language)
+    values = words | {
         "shop": clean(settings.act.sender_name or settings.name, limit=80),
         "name": clean(name, limit=60),
         "postal_address": clean(
             settings.act.postal_address or (DEMO_POSTAL if settings.demo else "")
         ),
         "unsubscribe_url": link if signed else link.rpartition(".")[0],
+        "preferences_url": choices if signed else choices.rpartition(".")[0],
     }
     return render(str(content["template"]), values, language)
 

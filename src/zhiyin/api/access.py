@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Request
 
 from zhiyin.api.keys import Caller, find_caller
 from zhiyin.app import Workspace
+from zhiyin.consents import Consents
 from zhiyin.core.errors import ConfigError, NotAuthenticated
 from zhiyin.govern.roles import PERMISSIONS, require
 
@@ -57,6 +58,12 @@ def add_routes(app: FastAPI, routes: Sequence[Route]) -> None:
 def workspace_of(request: Request) -> Workspace:
     """The workspace that the app serves."""
     return request.app.state.workspace
+
+
+def consents_of(request: Request) -> Consents:
+    """The consent record of the workspace that the app serves."""
+    shop = workspace_of(request)
+    return Consents(shop.store, shop.vault, shop.clock, shop.settings)
 
 
 def caller_of(request: Request) -> Caller:

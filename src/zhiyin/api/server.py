@@ -16,6 +16,7 @@ from zhiyin import __version__
 from zhiyin.api import (
     audiences,
     catalog,
+    consents,
     hooks,
     identity,
     jobs,
@@ -23,6 +24,7 @@ from zhiyin.api import (
     pages,
     personas,
     plans,
+    preferences,
     tables,
     tags,
     tracker,
@@ -38,6 +40,7 @@ from zhiyin.api.processes import (
     stoppable,
     worker_beside,
 )
+from zhiyin.api.rates import Rates
 from zhiyin.api.shell import Shell
 from zhiyin.api.tracking_openapi import describe_tracking
 from zhiyin.app import Workspace
@@ -49,7 +52,8 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
-    *models.ROUTES, *tags.ROUTES, *personas.ROUTES,
+    *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
+    *preferences.ROUTES,
 )  # fmt: skip
 
 
@@ -83,6 +87,7 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
         middleware=[Middleware(Shell)],
     )
     app.state.workspace = shop
+    app.state.rates = Rates(clock or SystemClock())
     handle_errors(app)
     add_routes(app, ROUTES)
     describe_tracking(app)

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 
 import ibis
@@ -16,15 +15,9 @@ from zhiyin.audience import rule as r
 from zhiyin.audience.fields import CUSTOMERS, PRODUCTS, field_of
 from zhiyin.audience.formula import SNAPSHOTS
 from zhiyin.core import columns as c
+from zhiyin.core.birthday import birthday_of
 from zhiyin.core.protocols import Store, Vault
 
-BIRTHDAY_KEYS = (
-    "birthday", "birth_date", "birthdate", "date_of_birth", "dob", "生日",
-    "出生日期",
-)  # fmt: skip
-"""Keys of a customer's personal fields under which her date of birth may stand."""
-_WHOLE = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})\D*(?:[T ].*)?")
-_SHORT = re.compile(r"(\d{1,2})\D(\d{1,2})\D*")
 _STEP = 20_000
 
 
@@ -94,17 +87,6 @@ def with_birthdays(customers: ibis.Table, store: Store, vault: Vault) -> ibis.Ta
     schema = pa.schema([(c.PARTY_ID, pa.string()), (c.BIRTHDAY, pa.string())])
     known = store.to_ibis(pa.table([parties, dates], schema=schema))
     return customers.left_join(known, c.PARTY_ID).drop(f"{c.PARTY_ID}_right")
-
-
-def birthday_of(personal: Mapping[str, object]) -> str | None:
-    """The date of birth among personal fields, as `YYYY-MM-DD` or `MM-DD`; None without one."""
-    for key, value in personal.items():
-        if key.lower() in BIRTHDAY_KEYS and value:
-            text = str(value).strip()
-            for pattern in (_WHOLE, _SHORT):
-                if found := pattern.fullmatch(text):
-                    return "-".join(part.zfill(2) for part in found.groups())
-    return None
 
 
 def _tables_of(leaf: r.Leaf) -> set[str]:

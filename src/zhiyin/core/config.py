@@ -231,6 +231,25 @@ class ActSettings(Section):
         default=4, ge=1, description="most marketing messages a person gets in the window"
     )
     cap_days: int = Field(default=30, ge=1, description="length of that window, days")
+    caps: tuple[Annotated[str, Field(pattern=r"^[a-z_]+:[1-9]\d*/[1-9]\d*d$")], ...] = Field(
+        default=(), description="more caps: email:2/7d; campaign:3/30d is one of each campaign"
+    )
+    fatigue_messages: int = Field(
+        default=10, ge=0, description="so many without an answer in a row make a pause; 0: never"
+    )
+    fatigue_days: int = Field(default=60, ge=1, description="length of that pause, days")
+    minimum_age: int = Field(
+        default=18, ge=0, le=99, description="who is known to be younger gets no marketing"
+    )
+    sensitive: tuple[Annotated[str, Field(pattern="^(tag|segment|audience):.+$")], ...] = Field(
+        default=(), description="tag:NAME[=VALUE], segment:SCHEME:SEGMENT, audience:NAME left out"
+    )
+    global_holdout_share: float = Field(
+        default=0.0, ge=0, lt=1, description="share of all people who get no marketing at all"
+    )
+    confirm_hours: int = Field(
+        default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
+    )
 
 
 class MeasureSettings(Section):

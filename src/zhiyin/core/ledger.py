@@ -155,6 +155,33 @@ consents = sa.Table(
     sa.Column("at", sa.DateTime, nullable=False),
     sa.Column("source", sa.String(64), nullable=False),
     sa.Column("text_version", sa.String(64)),
+    sa.Column("proof", sa.LargeBinary,
+              comment="what was shown and how it came, encrypted with the party's key"),
+)  # fmt: skip
+
+consent_requests = sa.Table(
+    "consent_requests", metadata,
+    sa.Column("request_id", sa.String(64), primary_key=True,
+              comment="hash of the request; the link that confirms it is signed"),
+    sa.Column("party_id", sa.String(40), nullable=False, index=True),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("channel", sa.String(32), nullable=False),
+    sa.Column("language", sa.String(16), nullable=False),
+    sa.Column("source", sa.String(64), nullable=False, comment="where she was asked"),
+    sa.Column("text_version", sa.String(64), nullable=False),
+    sa.Column("proof", sa.LargeBinary, nullable=False,
+              comment="what is shown and how it came, encrypted with the party's key"),
+    sa.Column("asked_at", sa.DateTime, nullable=False),
+    sa.Column("asked_by", sa.String(80), nullable=False),
+    sa.Column("expires_at", sa.DateTime, nullable=False),
+    sa.Column("confirmed_at", sa.DateTime),
+)  # fmt: skip
+
+languages = sa.Table(
+    "languages", metadata,
+    sa.Column("party_id", sa.String(40), primary_key=True),
+    sa.Column("language", sa.String(16), nullable=False, comment="in which she wants messages"),
+    sa.Column("at", sa.DateTime, nullable=False, comment="when she chose it"),
 )  # fmt: skip
 
 suppressions = sa.Table(
@@ -188,6 +215,10 @@ messages = sa.Table(
     sa.Column("not_before", sa.DateTime, comment="when it may be tried again; none: at once"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="1",
               comment="0 transactional, 1 marketing: the lower goes first"),
+    sa.Column("purpose", sa.String(32), nullable=False, server_default="marketing",
+              comment="marketing, or confirmation of a consent"),
+    sa.Column("address_token", sa.String(64), comment="keyed hash of the address it goes to"),
+    sa.Index(None, "campaign_id", "address_token"),
 )  # fmt: skip
 
 audiences = sa.Table(

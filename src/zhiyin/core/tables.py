@@ -206,7 +206,7 @@ DECISIONS = Table(
         req(c.ACTION, "string", "contact or none"),
         req(c.ARM, "string", "treat, holdout or none"),
         req(c.PROPENSITY, "float64", "P(action | context)", "[0, 1]"),
-        req(c.EXPLORED, "bool", "chosen at random"),
+        req(c.EXPLORED, "bool", "chosen at random"), col(c.PERSONALISED, "bool", "made for her"),
         col(c.OFFER_ID, "string", "offer"), col(c.PRODUCT_IDS, "json", "products to show"),
         req(c.POLICY, "string", "policy"), req(c.POLICY_VERSION, "string", "its version"),
         col(c.SCORE, "float64", "response probability", "[0, 1]"),

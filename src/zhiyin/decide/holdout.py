@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +10,9 @@ from numpy.typing import NDArray
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
+from zhiyin.govern.holdout import place_of
 
 TREAT, HOLDOUT, NONE = "treat", "holdout", "none"
-_RANGE = 2.0**64
 
 
 def is_held_out(
@@ -40,11 +38,7 @@ def is_held_out(
     """
     if not 0 <= share < 1:
         raise InvalidParameter(f"the holdout's share must be in [0, 1), not {share}")
-    digests = (
-        hmac.digest(salt, f"holdout|{campaign_id}|{one}".encode(), hashlib.sha256)
-        for one in customer_ids
-    )
-    held = [int.from_bytes(digest[:8], "big") / _RANGE < share for digest in digests]
+    held = [place_of(salt, campaign_id, one) < share for one in customer_ids]
     return np.array(held, dtype=np.bool_)
 
 

@@ -126,11 +126,10 @@ def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
     recipients = planned or sorted(scores)
     notes = () if planned else (f"{campaign_id}: no recipients planned, all customers considered.",)
     people = _people(ctx, recipients)
-    verdicts = _verdicts(ctx, people)
+    verdicts, generic = _verdicts(ctx, people)
     arms = _earlier_arms(ctx, campaign_id, people)
     held_out = is_held_out(campaign_id, recipients, salt=ctx.vault.salt, share=config.holdout_share)
-    unscored = Score(math.nan, math.nan, "")
-    found = [scores.get(one, unscored) for one in recipients]
+    found = _found(scores, recipients, generic)
     candidates = Candidates(
         np.array(recipients, dtype=np.str_),
         np.array([one.probability for one in found], dtype=np.float64),
@@ -148,11 +147,19 @@ def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
         rng=ctx.rng.generator(f"{JOB}.{ctx.as_of.isoformat()}.{campaign_id}"),
         chosen_elsewhere=len(set(arms) - set(recipients)),
     )  # fmt: skip
-    offers = _offers(ctx, campaign_id, candidates.customer_ids[choice.chosen].tolist())
+    chosen = candidates.customer_ids[choice.chosen].tolist()
+    offers = _offers(ctx, campaign_id, chosen, sorted(generic.intersection(chosen)))
     models = sorted({one.model_version for one in found} - {""})
     version = _policy_version(terms, task, models)
     rows = _to_rows(
-        ctx, campaign_id, candidates, choice, people=people, offers=offers, version=version
+        ctx,
+        campaign_id,
+        candidates,
+        choice,
+        people=people,
+        offers=offers,
+        version=version,
+        generic=generic,
     )
     figures = {"status": OK, "task": task, **_figures(candidates, choice, terms, offers)}
     return Decided(rows, figures, notes)
@@ -192,19 +199,43 @@ def _planned(ctx: Context, campaign_id: str) -> list[str]:
 
 
 def _people(ctx: Context, customer_ids: Sequence[str]) -> dict[str, Person]:
-    directory = read_directory(ctx.store, customer_ids, as_of=ctx.as_of, channel=CHANNEL)
+    directory = read_directory(
+        ctx.store, customer_ids, as_of=ctx.as_of, channel=CHANNEL, settings=ctx.settings.act
+    )
     return dict(zip(customer_ids, directory.people(customer_ids), strict=True))
 
 
-def _verdicts(ctx: Context, people: Mapping[str, Person]) -> dict[str, gate.Verdict]:
-    """What the gate says today of a contact with each customer; the holdout comes later."""
+def _found(
+    scores: Mapping[str, Score], recipients: Sequence[str], generic: frozenset[str]
+) -> list[Score]:
+    """The score of each recipient; what is expected of anybody for who refused to be scored."""
+    unscored = Score(math.nan, math.nan, "")
+    held = [scores[one] for one in recipients if one in scores and one not in generic]
+    usual = unscored
+    if held:
+        n = len(held)
+        usual = Score(
+            math.fsum(one.probability for one in held) / n,
+            math.fsum(one.margin_minor for one in held) / n,
+            held[0].model_version,
+        )
+    return [usual if one in generic else scores.get(one, unscored) for one in recipients]
+
+
+def _verdicts(
+    ctx: Context, people: Mapping[str, Person]
+) -> tuple[dict[str, gate.Verdict], frozenset[str]]:
+    """What the gate says today of a contact with each customer, and who refused personalised
+    content; the holdout comes later.
+    """
     terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone)
     with ctx.store.begin() as connection:
         facts = read_facts(
             connection, list(people.values()), terms=terms, vault=ctx.vault, at=ctx.clock.now()
         )
     verdicts = (gate.check(one, terms.limits) for one in facts)
-    return dict(zip(people, verdicts, strict=True))
+    generic = frozenset(one for one, hers in zip(people, facts, strict=True) if hers.generic)
+    return dict(zip(people, verdicts, strict=True)), generic
 
 
 def _earlier_arms(ctx: Context, campaign_id: str, people: Mapping[str, Person]) -> dict[str, str]:
@@ -215,7 +246,9 @@ def _earlier_arms(ctx: Context, campaign_id: str, people: Mapping[str, Person]) 
     return find_earlier_arms(rows, customer_of)
 
 
-def _offers(ctx: Context, campaign_id: str, chosen: Sequence[str]) -> dict[str, Offered]:
+def _offers(
+    ctx: Context, campaign_id: str, chosen: Sequence[str], generic: Sequence[str]
+) -> dict[str, Offered]:
     if not chosen:
         return {}
     offers = ctx.store.read("offers", as_of=ctx.as_of)
@@ -225,6 +258,7 @@ def _offers(ctx: Context, campaign_id: str, chosen: Sequence[str]) -> dict[str, 
         offers=offers.filter(offers[c.CAMPAIGN_ID] == campaign_id),
         order_lines=ctx.store.read("order_lines", as_of=ctx.as_of),
         recommendations=recommendations.filter(recommendations[c.AS_OF_ON] == ctx.as_of),
+        generic=_as_table(ctx, generic) if generic else None,
         as_of=ctx.as_of,
     )
     return {one.customer_id: one for one in made}
@@ -239,6 +273,7 @@ def _to_rows(
     people: Mapping[str, Person],
     offers: Mapping[str, Offered],
     version: str,
+    generic: frozenset[str],
 ) -> pa.Table:
     customers = candidates.customer_ids.tolist()
     at = naive_utc(ctx.clock.now())
@@ -258,6 +293,7 @@ def _to_rows(
         c.ARM: choice.arms.tolist(),
         c.PROPENSITY: choice.propensity.tolist(),
         c.EXPLORED: choice.explored.tolist(),
+        c.PERSONALISED: [one not in generic for one in customers],
         c.OFFER_ID: [one.offer_id for one in offered],
         c.PRODUCT_IDS: [
             json.dumps(one.product_ids) if one.product_ids else None for one in offered

@@ -42,6 +42,7 @@ def choose_offers(
     offers: ir.Table,
     order_lines: ir.Table,
     recommendations: ir.Table,
+    generic: ir.Table | None = None,
     as_of: date,
     shown: int = PRODUCTS_SHOWN,
 ) -> list[Offered]:
@@ -58,6 +59,9 @@ def choose_offers(
         As visible on the day; lines of kind `item` count.
     recommendations
         Of the day, may be empty: `customer_id`, `product_id`, `rank`.
+    generic
+        `customer_id` of those who refused personalised content: they get the most popular offer
+        and its most popular products, whatever they bought.
     as_of
         The day of the decision.
     shown
@@ -70,10 +74,12 @@ def choose_offers(
     items = order_lines.filter(order_lines[c.KIND] == ITEM, order_lines[c.PRODUCT_ID].notnull())
     items = items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.AMOUNT_BASE_MINOR)
     running = _running(customers, offers, as_of=as_of)
+    known = customers if generic is None else customers.anti_join(generic, c.CUSTOMER_ID)
+    recommendations = recommendations.semi_join(known, c.CUSTOMER_ID)
     with ExitStack() as stack:  # what several sums need is made once, and dropped at the end
         popular = items.group_by(c.PRODUCT_ID).agg(**{_ALL_LINES: _.count()})
         goods = stack.enter_context(_goods(running, popular).cache())
-        own = stack.enter_context(_own(items, customers, goods).cache())
+        own = stack.enter_context(_own(items, known, goods).cache())
         best = stack.enter_context(_best_offer(customers, running, goods, own).cache())
         parts = [
             _keep_good(_recommended(recommendations), best, goods, shown=shown),

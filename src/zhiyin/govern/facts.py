@@ -10,12 +10,11 @@ import sqlalchemy as sa
 
 from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.gate import Facts, Limits, Suppression
+from zhiyin.govern.gate import MARKETING, Cap, Facts, Limits, Suppression, personalisation_state
+from zhiyin.govern.holdout import EVERYTHING, place_of
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
-from zhiyin.govern.people import Person, local_hour
+from zhiyin.govern.people import ROW_DAYS, Person, local_hour
 from zhiyin.govern.suppression import address_token, suppression_tokens
-
-MARKETING = "marketing"
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,26 @@ class Terms:
     zone: str  # of people whose own is not known
     channel: str = "email"
     purpose: str = MARKETING
+    campaign_id: str = ""
+    budget_messages: int | None = None  # what the campaign can pay for; None: any number
+    global_share: float = 0.0
 
 
-def gate_terms(settings: ActSettings, *, zone: str) -> Terms:
-    """The terms of marketing e-mail under a workspace's settings."""
+def gate_terms(settings: ActSettings, *, zone: str, purpose: str = MARKETING) -> Terms:
+    """The terms of e-mail for a purpose under a workspace's settings."""
     limits = Limits(
-        settings.cap_messages, settings.cap_days, settings.quiet_from_hour, settings.quiet_to_hour
-    )
-    return Terms(limits, zone)
+        settings.cap_messages, settings.cap_days, settings.quiet_from_hour,
+        settings.quiet_to_hour, tuple(read_cap(one) for one in settings.caps),
+        settings.fatigue_messages, settings.fatigue_days, settings.minimum_age,
+    )  # fmt: skip
+    return Terms(limits, zone, purpose=purpose, global_share=settings.global_holdout_share)
+
+
+def read_cap(text: str) -> Cap:
+    """A cap from its text: `email:2/7d` is at most two e-mails in seven days."""
+    scope, _, rest = text.partition(":")
+    messages, _, days = rest.removesuffix("d").partition("/")
+    return Cap(scope, int(messages), int(days))
 
 
 def read_facts(
@@ -44,6 +55,7 @@ def read_facts(
     vault: Vault,
     at: datetime,
     held_out: Collection[str] = (),
+    personal: Collection[int] = (),
 ) -> list[Facts]:
     """The facts of one contact with each of `people` at a moment, in order.
 
@@ -60,14 +72,17 @@ def read_facts(
         The moment of the contact, aware.
     held_out
         Parties in the holdout of the campaign: a person with one of them is held out.
+    personal
+        Places in `people` of those for whom the contents were chosen.
     """
     parties = sorted({party for one in people for party in one.parties})
-    consents = read_consents(connection, parties, purpose=terms.purpose)
-    since = at - timedelta(days=terms.limits.cap_days)
+    consents = read_consents(connection, parties, purpose=None)
+    since = at - timedelta(days=_window_days(terms.limits))
     contacts = read_contacts(connection, parties, since=since, until=at)
     tokens = [_holders(one, vault=vault, channel=terms.channel) for one in people]
-    every = sorted({one for hers in tokens for one in hers})
+    every = sorted({one for held in tokens for one in held})
     listed = read_suppressed(connection, every, channel=terms.channel)
+    lines = [[line for party in one.parties for line in consents.get(party, ())] for one in people]
     return [
         Facts(
             channel=terms.channel,
@@ -75,18 +90,39 @@ def read_facts(
             at=at,
             local_hour=local_hour(at, person.zone, default=terms.zone),
             has_address=person.reachable,
-            consents=[line for party in person.parties for line in consents.get(party, ())],
+            consents=hers,
             suppressions=[
                 Suppression(tuple(sorted(holders)), reason, since)
-                for token, holders in hers.items()
+                for token, holders in held.items()
                 for reason, since in listed.get(token, ())
             ],
             joins=person.joins,
+            personal=place in personal,
+            generic=personalisation_state(hers, at=at, joins=person.joins) == "refused",
             held_out=any(party in held_out for party in person.parties),
-            contacted_at=[when for party in person.parties for when in contacts.get(party, ())],
+            held_out_of_all=_is_held_out_of_all(person, terms, vault),
+            contacts=[one for party in person.parties for one in contacts.get(party, ())],
+            answered_at=person.answered_at,
+            age=person.age_at(at, default=terms.zone),
+            sensitive=person.sensitive,
+            campaign_id=terms.campaign_id,
         )
-        for person, hers in zip(people, tokens, strict=True)
+        for place, (person, hers, held) in enumerate(zip(people, lines, tokens, strict=True))
     ]
+
+
+def _window_days(limits: Limits) -> int:
+    """How far back any rule looks."""
+    fatigue = ROW_DAYS if limits.fatigue_messages else 0
+    return max(limits.cap_days, fatigue, *(one.days for one in limits.caps), 0)
+
+
+def _is_held_out_of_all(person: Person, terms: Terms, vault: Vault) -> bool:
+    """Whether one of her parties is in the global holdout: it is hers for good."""
+    share = terms.global_share
+    return share > 0 and any(
+        place_of(vault.salt, EVERYTHING, party) < share for party in person.parties
+    )
 
 
 def _holders(person: Person, *, vault: Vault, channel: str) -> dict[str, set[str]]:

@@ -5,7 +5,7 @@ Pure: `act` gathers the facts, records the verdict and enforces it, at planning 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,9 @@ UNSUBSCRIBED = "unsubscribed"
 """The one reason of a suppression that a later consent can lift: she asked for it herself."""
 IMPORT = "import"
 """Source of consents that a file tells of: they are no new word of hers."""
+MARKETING, PERSONALISATION, CONFIRMATION = "marketing", "personalisation", "confirmation"
+"""Purposes of a contact or of a consent; a confirmation is the mail of a double opt-in."""
+ANY_CHANNEL = "*"
 
 ALLOWED = "allowed"
 
@@ -23,8 +26,20 @@ REASONS = {
     "suppressed": ("on the suppression list", "在屏蔽名单中"),
     "consent_missing": ("never agreed to be contacted so", "未同意接收此类信息"),
     "consent_refused": ("refused to be contacted so", "已拒绝接收此类信息"),
+    "minor": ("younger than the age for marketing", "未达到营销所需年龄"),
+    "sensitive": ("in a group that is marked sensitive", "属于标记为敏感的群体"),
+    "personalisation_refused": (
+        "refused personalised content, and this was made for her",
+        "已拒绝个性化内容，而此消息为个性化内容",
+    ),
     "held_out": ("held out to measure the effect", "作为对照组保留，用于衡量效果"),
+    "global_holdout": ("held out of all marketing to measure it", "全局对照组，不接收任何营销"),
+    "duplicate_address": ("another got this at the same address", "同一地址已有人收到此活动"),
+    "campaign_budget": ("the campaign's budget is spent", "活动预算已用完"),
     "frequency_cap": ("got enough messages lately", "近期已达到发送上限"),
+    "channel_cap": ("got enough messages on this channel lately", "近期该渠道已达到发送上限"),
+    "campaign_cap": ("got enough messages of this campaign lately", "近期该活动已达到发送上限"),
+    "fatigue": ("left many messages unanswered: a pause", "多条消息未回应，暂停联系"),
     "quiet_hours": ("it is night where she is", "当地处于免打扰时段"),
 }
 """Every reason the gate can give, in the order in which it is looked for: code → (en, zh)."""
@@ -51,14 +66,43 @@ class Suppression:
     at: datetime
 
 
+ALL, CAMPAIGN = "all", "campaign"
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most `messages` in the last `days`: of a channel, of each `campaign`, or of `all`."""
+
+    scope: str
+    messages: int
+    days: int
+
+
+@dataclass(frozen=True)
+class Contact:
+    """An earlier marketing message to one of her parties."""
+
+    at: datetime
+    channel: str = ""
+    campaign_id: str = ""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Caps and quiet hours; hours are local, 0..23; equal hours mean no quiet time."""
+    """Caps and quiet hours; hours are local, 0..23; equal hours mean no quiet time.
+
+    `fatigue_messages` unanswered in a row make a pause of `fatigue_days`; 0: never. Who is known
+    to be younger than `minimum_age` gets no marketing.
+    """
 
     cap_messages: int
     cap_days: int
     quiet_from_hour: int
     quiet_to_hour: int
+    caps: tuple[Cap, ...] = ()
+    fatigue_messages: int = 0
+    fatigue_days: int = 60
+    minimum_age: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,8 +117,17 @@ class Facts:
     consents: Sequence[Consent]  # of all parties of the person
     suppressions: Sequence[Suppression] = ()
     joins: Sequence[Join] = ()  # the merges that make her parties one person
+    personal: bool = False  # what it shows was chosen for her
+    generic: bool = False  # she refused personalised content
     held_out: bool = False
-    contacted_at: Sequence[datetime] = ()  # earlier marketing messages to any of her parties
+    held_out_of_all: bool = False
+    contacts: Sequence[Contact] = ()
+    answered_at: datetime | None = None  # when she last answered anything, or bought
+    age: int | None = None  # in years where she is; None: not known
+    sensitive: bool = False
+    campaign_id: str = ""
+    address_taken: bool = False  # another person got this campaign at her address
+    budget_left: int | None = None  # messages that the campaign can pay for; None: any number
 
 
 @dataclass(frozen=True)
@@ -89,28 +142,12 @@ def check(facts: Facts, limits: Limits) -> Verdict:
     """The first rule that forbids the contact, or leave to make it.
 
     A transactional contact (`purpose` other than `marketing`) passes caps and quiet hours but
-    never a suppression or a refusal.
+    never a suppression or a refusal. A confirmation needs no consent, for it asks for one, and is
+    not stopped by an unsubscription from something else.
     """
-    marketing = facts.purpose == "marketing"
-    if not facts.has_address:
-        return Verdict(False, "no_address")
-    if is_suppressed(facts):
-        return Verdict(False, "suppressed")
-    consent = consent_state(
-        facts.consents,
-        purpose=facts.purpose,
-        channel=facts.channel,
-        at=facts.at,
-        joins=facts.joins,
-    )
-    if consent != "granted":
-        return Verdict(False, f"consent_{consent}")
-    if facts.held_out:
-        return Verdict(False, "held_out")
-    if marketing and _recent(facts, limits.cap_days) >= limits.cap_messages:
-        return Verdict(False, "frequency_cap")
-    if marketing and is_quiet(facts.local_hour, limits):
-        return Verdict(False, "quiet_hours")
+    for reason, forbids in RULES.items():
+        if forbids(facts, limits):
+            return Verdict(False, reason)
     return Verdict(True, ALLOWED)
 
 
@@ -147,6 +184,21 @@ def consent_state(
     return "granted" if newest else "missing"
 
 
+def personalisation_state(
+    consents: Sequence[Consent], *, at: datetime, joins: Sequence[Join] = ()
+) -> str:
+    """`refused` where she refused personalised content on any channel, else as `consent_state`.
+
+    What she refuses is a use of her data, not a way to reach her: so no channel is apart.
+    """
+    channels = {one.channel for one in consents if one.purpose == PERSONALISATION}
+    states = {
+        consent_state(consents, purpose=PERSONALISATION, channel=one, at=at, joins=joins)
+        for one in channels
+    }
+    return next((one for one in ("refused", "granted") if one in states), "missing")
+
+
 def is_suppressed(facts: Facts) -> bool:
     """Whether an address of hers is on the suppression list, for this contact.
 
@@ -154,6 +206,8 @@ def is_suppressed(facts: Facts) -> bool:
     the same person by then already; not by one that a file tells of. Whatever else stands on the
     list (a complaint, a bounce, an erasure) is never lifted.
     """
+    if facts.purpose == CONFIRMATION:
+        return any(one.reason != UNSUBSCRIBED for one in facts.suppressions)
     if not facts.suppressions:
         return False
     grants = [
@@ -175,7 +229,7 @@ def _fitting(
     return [
         line
         for line in consents
-        if line.purpose == purpose and line.channel in (channel, "*") and line.at <= at
+        if line.purpose == purpose and line.channel in (channel, ANY_CHANNEL) and line.at <= at
     ]
 
 
@@ -203,6 +257,77 @@ def is_quiet(local_hour: int, limits: Limits) -> bool:
     return local_hour >= begin or local_hour < end
 
 
-def _recent(facts: Facts, days: int) -> int:
-    since = facts.at - timedelta(days=days)
-    return sum(since < moment <= facts.at for moment in facts.contacted_at)
+def _consent(facts: Facts) -> str:
+    return consent_state(
+        facts.consents,
+        purpose=facts.purpose,
+        channel=facts.channel,
+        at=facts.at,
+        joins=facts.joins,
+    )
+
+
+def _too_many(facts: Facts, cap: Cap) -> bool:
+    since = facts.at - timedelta(days=cap.days)
+    recent = sum(
+        since < one.at <= facts.at
+        and cap.scope in (ALL, one.channel, CAMPAIGN)
+        and (cap.scope != CAMPAIGN or one.campaign_id == facts.campaign_id)
+        for one in facts.contacts
+    )
+    return recent >= cap.messages
+
+
+def _capped(facts: Facts, limits: Limits, kind: str) -> bool:
+    """Whether a cap of a kind (all, campaign, or empty: of her channel) is reached."""
+    caps = [*limits.caps, Cap(ALL, limits.cap_messages, limits.cap_days)]
+    wanted = kind or facts.channel
+    return any(one.scope == wanted and _too_many(facts, one) for one in caps)
+
+
+def is_tired(facts: Facts, limits: Limits) -> bool:
+    """Whether so many messages since her last answer make a pause, counted from the last one."""
+    since = facts.answered_at
+    unanswered = [
+        one.at for one in facts.contacts if one.at <= facts.at and (since is None or one.at > since)
+    ]
+    if limits.fatigue_messages == 0 or len(unanswered) < limits.fatigue_messages:
+        return False
+    return facts.at - max(unanswered) < timedelta(days=limits.fatigue_days)
+
+
+_Forbids = Callable[[Facts, Limits], bool]
+
+
+def _marketing(forbids: _Forbids) -> _Forbids:
+    """The rule for marketing alone."""
+    return lambda facts, limits: facts.purpose == MARKETING and forbids(facts, limits)
+
+
+RULES: dict[str, _Forbids] = {
+    "no_address": lambda facts, _: not facts.has_address,
+    "suppressed": lambda facts, _: is_suppressed(facts),
+    "consent_missing": lambda facts, _: (
+        facts.purpose != CONFIRMATION and _consent(facts) == "missing"
+    ),
+    "consent_refused": lambda facts, _: _consent(facts) == "refused",
+    "minor": lambda facts, limits: (
+        facts.purpose in (MARKETING, CONFIRMATION)
+        and facts.age is not None
+        and facts.age < limits.minimum_age
+    ),
+    "sensitive": _marketing(lambda facts, _: facts.sensitive),
+    "personalisation_refused": _marketing(lambda facts, _: facts.personal and facts.generic),
+    "held_out": lambda facts, _: facts.held_out,
+    "global_holdout": _marketing(lambda facts, _: facts.held_out_of_all),
+    "duplicate_address": _marketing(lambda facts, _: facts.address_taken),
+    "campaign_budget": _marketing(
+        lambda facts, _: facts.budget_left is not None and facts.budget_left <= 0
+    ),
+    "frequency_cap": _marketing(lambda facts, limits: _capped(facts, limits, ALL)),
+    "channel_cap": _marketing(lambda facts, limits: _capped(facts, limits, "")),
+    "campaign_cap": _marketing(lambda facts, limits: _capped(facts, limits, CAMPAIGN)),
+    "fatigue": _marketing(is_tired),
+    "quiet_hours": _marketing(lambda facts, limits: is_quiet(facts.local_hour, limits)),
+}
+"""Every rule: reason → whether it forbids the contact, in the order of `REASONS`."""

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +15,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import ledger
 from zhiyin.core.clock import naive_utc
-from zhiyin.govern.gate import UNSUBSCRIBED, Consent
+from zhiyin.govern.gate import MARKETING, UNSUBSCRIBED, Consent, Contact
 
 _CHUNK = 500
 _FEW = 5_000  # more parties than this are found by reading the whole table once
@@ -22,12 +24,41 @@ REACHED = ("sending", "sent", "unknown")
 """States of a message that may have reached the person: they count for the caps."""
 
 
-def read_consents(
-    connection: sa.Connection, party_ids: Sequence[str], *, purpose: str
-) -> dict[str, list[Consent]]:
-    """The consent lines of each party for a purpose; times aware, in UTC."""
+def add_consent(
+    connection: sa.Connection, line: Consent, *, text_version: str | None = None,
+    proof: bytes | None = None,
+) -> None:  # fmt: skip
+    """Append a line to the consent record; the same line twice is one.
+
+    Parameters
+    ----------
+    proof
+        What was shown and how the answer came, sealed with the party's key.
+    """
     table = ledger.consents
-    query = sa.select(table).where(table.c.purpose == purpose)
+    row: dict[str, Any] = {
+        "party_id": line.party_id, "purpose": line.purpose, "channel": line.channel,
+        "granted": line.granted, "at": naive_utc(line.at), "source": line.source,
+        "text_version": text_version,
+    }  # fmt: skip
+    content = json.dumps(row, default=str, sort_keys=True).encode()
+    row["consent_id"] = hashlib.sha256(content).hexdigest()
+    held = sa.select(table.c.consent_id).where(table.c.consent_id == row["consent_id"])
+    if connection.execute(held).first() is None:
+        connection.execute(table.insert().values(**row, proof=proof))
+
+
+def read_consents(
+    connection: sa.Connection, party_ids: Sequence[str], *, purpose: str | None
+) -> dict[str, list[Consent]]:
+    """The consent lines of each party for a purpose (None: for all); times aware, in UTC."""
+    table = ledger.consents
+    query = sa.select(
+        table.c.party_id, table.c.purpose, table.c.channel, table.c.granted, table.c.at,
+        table.c.source,
+    )  # fmt: skip
+    if purpose is not None:
+        query = query.where(table.c.purpose == purpose)
     found: dict[str, list[Consent]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
         line = Consent(
@@ -38,19 +69,55 @@ def read_consents(
     return dict(found)
 
 
+def read_languages(
+    connection: sa.Connection, party_ids: Sequence[str]
+) -> dict[str, tuple[datetime, str]]:
+    """When each party chose which language for messages; only those that did."""
+    table = ledger.languages
+    rows = _rows_of(connection, sa.select(table), table.c.party_id, party_ids)
+    return {row.party_id: (row.at, row.language) for row in rows}
+
+
+def newest_language(chosen: Mapping[str, tuple[datetime, str]], parties: Sequence[str]) -> str:
+    """The language that was chosen last by one of a person's parties; empty where none was."""
+    return max((chosen[one] for one in parties if one in chosen), default=(None, ""))[1]
+
+
+def set_language(connection: sa.Connection, party_id: str, language: str, *, at: datetime) -> None:
+    """Keep in which language a party wants messages."""
+    table = ledger.languages
+    values: dict[str, Any] = {"language": language, "at": naive_utc(at)}
+    mine = table.update().where(table.c.party_id == party_id)
+    if not connection.execute(mine.values(**values)).rowcount:
+        connection.execute(table.insert().values(party_id=party_id, **values))
+
+
 def read_contacts(
     connection: sa.Connection, party_ids: Sequence[str], *, since: datetime, until: datetime
-) -> dict[str, list[datetime]]:
-    """When each party was, or may have been, sent a message in (since, until]."""
+) -> dict[str, list[Contact]]:
+    """What each party was, or may have been, sent as marketing in (since, until]."""
     table = ledger.messages
     at = sa.func.coalesce(table.c.sent_at, table.c.planned_at).label("contacted_at")
-    query = sa.select(table.c.party_id, at).where(
-        table.c.state.in_(REACHED), at > naive_utc(since), at <= naive_utc(until)
+    query = sa.select(table.c.party_id, table.c.channel, table.c.campaign_id, at).where(
+        table.c.state.in_(REACHED),
+        table.c.purpose == MARKETING,
+        at > naive_utc(since),
+        at <= naive_utc(until),
     )
-    found: dict[str, list[datetime]] = defaultdict(list)
+    found: dict[str, list[Contact]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
-        found[row.party_id].append(row.contacted_at.replace(tzinfo=UTC))
+        contact = Contact(row.contacted_at.replace(tzinfo=UTC), row.channel, row.campaign_id)
+        found[row.party_id].append(contact)
     return dict(found)
+
+
+def find_reached(connection: sa.Connection) -> frozenset[str]:
+    """Every party that got a marketing message."""
+    table = ledger.messages
+    reached = sa.select(table.c.party_id).where(
+        table.c.state.in_(REACHED), table.c.purpose == MARKETING
+    )
+    return frozenset(connection.execute(reached.distinct()).scalars())
 
 
 def read_suppressed(

@@ -5,19 +5,25 @@ One reader for deciding, planning and sending, so that all three know the same o
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from zhiyin.core import columns as c
+from zhiyin.core.birthday import birthday_of
 from zhiyin.core.parties import Join, representatives
 from zhiyin.core.protocols import Vault
 
 EMAIL = "email"  # the personal field that `collect` keeps an e-mail address in
+AGE = "age"
+ROW_DAYS = 365
+"""How far back unanswered messages in a row are counted."""
 _NAMES = ("first_name", "given_name", "name", "姓名")
 
 
@@ -39,9 +45,22 @@ class Person:
     joins: tuple[Join, ...] = ()  # the merges that make her parties one person
     language: str = ""  # BCP 47, or empty
     zone: str = ""  # IANA, or empty
+    answered_at: datetime | None = None  # when she last answered a message, or bought
+    sensitive: bool = False  # in a group that the workspace marks so
+    age_said: int | None = None  # an age trait, whenever it was said
     opened: bool = False
     addresses: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (party, address)
     name: str = field(default="", repr=False)
+    born_on: date | None = field(default=None, repr=False)
+
+    def age_at(self, at: datetime, *, default: str) -> int | None:
+        """Her age in years where she is, the younger one of two that are said; None: not known."""
+        ages = [] if self.age_said is None else [self.age_said]
+        if self.born_on is not None:
+            day = at.astimezone(_zone(self.zone, default)).date()
+            born = self.born_on
+            ages.append(day.year - born.year - ((day.month, day.day) < (born.month, born.day)))
+        return min(ages, default=None)
 
     @property
     def address(self) -> str:
@@ -101,8 +120,12 @@ class Directory:
         *,
         customers: Iterable[Mapping[str, Any]],
         identities: Iterable[Mapping[str, Any]],
+        sensitive: Collection[str] = (),
+        answered: Mapping[str, datetime] | None = None,
     ) -> None:
         self._kinship = kinship
+        self._sensitive = frozenset(sensitive)
+        self._answered = answered or {}
         self._rows = {row[c.PARTY_ID]: row for row in customers}
         self._identities: dict[str, set[str]] = defaultdict(set)
         for row in identities:
@@ -135,6 +158,9 @@ class Directory:
             self._kinship.joins(party),
             next((row[c.LANGUAGE] for row in rows if row[c.LANGUAGE]), ""),
             next((row[c.TIME_ZONE] for row in rows if row[c.TIME_ZONE]), ""),
+            max((self._answered[one] for one in parties if one in self._answered), default=None),
+            not self._sensitive.isdisjoint(parties),
+            min((age for row in rows if (age := _age_of(row)) is not None), default=None),
         )
 
 
@@ -148,7 +174,35 @@ def _with_fields(person: Person, fields: Mapping[str, Mapping[str, Any]]) -> Per
         opened=True,
         addresses=tuple((party, address) for party, address in written if address),
         name=next((name for name in names if name), ""),
-    )
+        born_on=max((day for _, one in held if (day := _born_on(one))), default=None),
+        age_said=min(
+            (age for age in (person.age_said, *(_years(one.get(AGE)) for _, one in held))
+             if age is not None),
+            default=None,
+        ),
+    )  # fmt: skip
+
+
+def _born_on(fields: Mapping[str, Any]) -> date | None:
+    try:
+        return date.fromisoformat(birthday_of(fields) or "")
+    except ValueError:  # none, without a year, or no day of the calendar
+        return None
+
+
+def _age_of(row: Mapping[str, Any]) -> int | None:
+    """The age trait among a row's properties."""
+    text = row.get(c.PROPERTIES)
+    if not text or f'"{AGE}"' not in text:
+        return None
+    found: Any = json.loads(text)  # Any: a JSON value
+    return _years(cast("dict[str, Any]", found).get(AGE)) if isinstance(found, dict) else None
+
+
+def _years(value: Any) -> int | None:  # Any: a JSON value
+    """Whole years of an age or of the lower end of a band (`16-24`)."""
+    found = re.match(r"\s*(\d{1,3})(?!\d)", str(value)) if value is not None else None
+    return int(found[1]) if found else None
 
 
 def choose_language(spoken: str, offered: Sequence[str]) -> str:

@@ -24,6 +24,9 @@ PERMISSIONS: dict[str, str] = {
     "tag:read": "see tags, how many have them, what they are made from",
     "tag:write": "add, change and retire tags",
     "tag:give": "give manual tags to customers, or take them",
+    "consent:read": "see to what a customer agreed, and what was asked",
+    "consent:ask": "ask a customer for a consent, which a link in an e-mail confirms",
+    "consent:write": "record or withdraw a consent for a customer",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
     "event:write": "send events",
@@ -40,6 +43,7 @@ ROLES: dict[str, frozenset[str]] = {
         _READ
         | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
+        | {"consent:read", "consent:ask"}
     ),
     "approver": frozenset(
         _READ
@@ -54,7 +58,7 @@ ROLES: dict[str, frozenset[str]] = {
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),
-    "service": frozenset({"decision:ask", "event:write"}),
+    "service": frozenset({"decision:ask", "event:write", "consent:ask"}),
 }
 
 

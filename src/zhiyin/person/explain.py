@@ -262,6 +262,7 @@ def explain_decisions(store: WorkspaceStore, person: Person, words: Words) -> li
             "arm_words": words.term("arm", row[c.ARM]),
             "reason_words": words.reason(row[c.REASON]),
             "products": load_json(row[c.PRODUCT_IDS], []),
+            "personalised": row.get(c.PERSONALISED) is not False,
         }
         for row in rows
     ]

@@ -36,7 +36,10 @@ from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
 FORMAT = 1
-LEDGER = (ledger.messages, ledger.consents, ledger.membership_changes, ledger.manual_tags)
+LEDGER = (
+    ledger.messages, ledger.consents, ledger.consent_requests, ledger.languages,
+    ledger.membership_changes, ledger.manual_tags,
+)  # fmt: skip
 PRODUCT_NAME, REASON_WORDS = "product_name", "reason_words"
 _WITHHELD = "export.withheld"
 
@@ -124,9 +127,9 @@ def collect_parts(
         parts.append(Part(table.name, table.meaning, _with_words(store, rows)))
     for table in LEDGER:
         rows = read_ledger(store, table, person)
-        if c.CONTENT in table.c:
-            contents = vault.unseal([r[c.PARTY_ID] for r in rows], [r[c.CONTENT] for r in rows])
-            rows = [{**r, c.CONTENT: fields} for r, fields in zip(rows, contents, strict=True)]
+        for sealed in {c.CONTENT, "proof"} & {*table.c.keys()}:
+            contents = vault.unseal([r[c.PARTY_ID] for r in rows], [r[sealed] for r in rows])
+            rows = [{**r, sealed: fields} for r, fields in zip(rows, contents, strict=True)]
         parts.append(Part(table.name, "", _with_words(store, rows)))
     parts.append(Part(ledger.suppressions.name, "", _suppressions(store, vault, owned)))
     parts.append(Part(ledger.jobs.name, "", read_jobs(store, person)))

@@ -111,6 +111,7 @@ def _decisions(values: Mapping[str, Any], words: Words) -> Iterator[str]:
                 reason=one["reason_words"],
             )
             + f" · {one['arm_words']} · {chance}"
+            + ("" if one["personalised"] else f" · {words('decision.generic')}")
         )
 
 

@@ -25,8 +25,10 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.ledger import (
     audiences,
+    consent_requests,
     consents,
     jobs,
+    languages,
     manual_tags,
     membership_changes,
     messages,
@@ -218,23 +220,24 @@ def _erase_from_ledger(
         connection.execute(
             consents.update()
             .where(consents.c.consent_id == sa.bindparam("old"))
-            .values(consent_id=sa.bindparam("fresh"), party_id=new_id),
+            .values(consent_id=sa.bindparam("fresh"), party_id=new_id, proof=None),
             rows,
         )
     counts[consents.name] = len(rows)
     counts[messages.name] = connection.execute(
         messages.update()
         .where(messages.c.party_id.in_(wanted) | messages.c.customer_id.in_(wanted))
-        .values(party_id=new_id, customer_id=new_id, content=None, receipt=None)
+        .values(party_id=new_id, customer_id=new_id, content=None, receipt=None, address_token=None)
     ).rowcount
     counts[jobs.name] = _scrub_jobs(connection, wanted, new_id)
     hers = membership_changes.c.customer_id.in_(wanted)
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
     ).rowcount
-    counts[manual_tags.name] = connection.execute(
-        manual_tags.delete().where(manual_tags.c.party_id.in_(wanted))
-    ).rowcount
+    for table in (manual_tags, consent_requests, languages):
+        counts[table.name] = connection.execute(
+            table.delete().where(table.c.party_id.in_(wanted))
+        ).rowcount
     for table, column in ((audiences, "rule"), (tag_definitions, "body")):
         counts[table.name] = _scrub_rules(connection, table, column, wanted, new_id)
     return counts

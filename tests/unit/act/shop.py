@@ -82,11 +82,11 @@ class Shop:
         if consent is not None:
             self.consent(*keys, granted=consent)
 
-    def consent(self, *keys: str, granted: bool, days: int = 0) -> None:
+    def consent(self, *keys: str, granted: bool, days: int = 0, purpose: str = "marketing") -> None:
         """A line of the consent record, `days` after the others."""
         rows = [
-            {"consent_id": f"{key}|{granted}|{days}", "party_id": self.party(key),
-             "purpose": "marketing", "channel": "email", "granted": granted,
+            {"consent_id": f"{key}|{granted}|{days}|{purpose}", "party_id": self.party(key),
+             "purpose": purpose, "channel": "email", "granted": granted,
              "at": LONG_AGO + timedelta(days=days), "source": "s"}
             for key in keys
         ]  # fmt: skip
@@ -112,7 +112,8 @@ class Shop:
         put(self.store, "merges", row, app=f"merge {self._appended}")
 
     def decide(self, *keys: str, held: tuple[str, ...] = (), none: tuple[str, ...] = (),
-               day: date = DAY, products=tuple(PRODUCTS)) -> None:  # fmt: skip
+               day: date = DAY, products=tuple(PRODUCTS),
+               generic: tuple[str, ...] = ()) -> None:  # fmt: skip
         """Make these the only decisions of the day."""
         arms = dict.fromkeys(keys, "treat") | dict.fromkeys(held, "holdout")
         arms |= dict.fromkeys(none, "none")
@@ -124,7 +125,7 @@ class Shop:
              c.ELIGIBLE: "[]", c.ACTION: "none" if arm == "none" else "contact", c.ARM: arm,
              c.PROPENSITY: 0.9, c.EXPLORED: False, c.OFFER_ID: OFFER,
              c.PRODUCT_IDS: json.dumps(products), c.POLICY: "p", c.POLICY_VERSION: "1",
-             c.REASON: "expected_profit"}
+             c.REASON: "expected_profit", c.PERSONALISED: key not in generic}
             for key, arm in arms.items()
         ]  # fmt: skip
         self.store.replace("decisions", pa.Table.from_pylist(rows), scope={c.AS_OF_ON: day})

@@ -24,6 +24,7 @@ EVIL = '{{ shop }}{% assign x = 1 %}"><script>alert(1)</script>\r\nBcc: all@shop
 VALUES = {
     "shop": "Shop", "name": "", "offer": "A coupon", "last_day": "April 1, 2024",
     "postal_address": "1 Street", "unsubscribe_url": "https://shop.example/u/m.s",
+    "preferences_url": "https://shop.example/p/m.t", "personal": True,
     "products": [{"name": "Tea", "detail": "Brand · Drinks", "url": "https://shop.example/t?a=1&b"}],
 }  # fmt: skip
 MJML = "<mjml><mj-head><mj-title>{0}</mj-title></mj-head><mj-body><mj-section><mj-column><mj-text>{0}</mj-text></mj-column></mj-section></mj-body></mjml>"  # noqa: E501

@@ -7,7 +7,7 @@ from tests.unit.act.shop import CAMPAIGN, DAY, opened
 from zhiyin.act import job, ledger
 from zhiyin.act.create.content import clean
 from zhiyin.act.letters import require_sender
-from zhiyin.act.links import read_unsubscribe, sign_unsubscribe
+from zhiyin.act.links import PREFERENCES, read_unsubscribe, sign, sign_unsubscribe
 from zhiyin.act.preview import example_emails, planned_page
 from zhiyin.store.vault import Keys, LocalVault
 from zhiyin.testing.channel import RecordingChannel
@@ -34,7 +34,11 @@ def test_the_preview_is_what_is_sent_without_name_address_and_signature(shop):
     text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
     signed = sign_unsubscribe(shop.vault, example["message_id"])
     assert signed in text
-    unsigned = text.replace(signed, example["message_id"]).replace("Hello Ana Secret,", "Hello,")
+    choices = sign(shop.vault, PREFERENCES, example["message_id"])
+    assert choices in text
+    unsigned = text.replace("Hello Ana Secret,", "Hello,")
+    for one in (signed, choices):
+        unsigned = unsigned.replace(one, example["message_id"])
     assert unsigned == example["text"]
     assert message["Subject"] == example["subject"]
     assert "Secret" not in example["html"] + example["text"]

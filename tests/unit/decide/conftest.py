@@ -72,12 +72,14 @@ class Shop:
         if consent is not None:
             self.add_consent(party, granted=consent)
 
-    def add_consent(self, party, *, granted, at=datetime(2026, 1, 1)):
+    def add_consent(
+        self, party, *, granted, at=datetime(2026, 1, 1), purpose="marketing", channel="email"
+    ):
         with self.store.begin() as connection:
             connection.execute(
                 ledger.consents.insert().values(
-                    consent_id=f"{party}-{at}", party_id=party, purpose="marketing",
-                    channel="email", granted=granted, at=at, source="test",
+                    consent_id=f"{party}-{at}-{purpose}", party_id=party, purpose=purpose,
+                    channel=channel, granted=granted, at=at, source="test",
                 )
             )  # fmt: skip
 

@@ -236,3 +236,15 @@ def test_what_is_not_visible_before_the_day_changes_nothing(campaign):
     campaign.score({"p_9": 0.01}, day=NEXT_DAY)
     run(campaign, max_share=0.5, explore_share=0.4, holdout_share=0.3)
     assert campaign.decisions() == before
+
+
+def test_who_refused_personalised_content_is_not_ranked_by_her_scores(campaign):
+    campaign.add_consent("p_9", granted=False, purpose="personalisation", channel="web")
+    run(campaign, max_share=0.3)
+    rows = campaign.decisions()
+    assert (rows["p_9"][c.PERSONALISED], rows["p_8"][c.PERSONALISED]) == (False, True)
+    usual = sum(0.05 + n / 10 for n in range(9)) / 9
+    assert rows["p_9"][c.SCORE] == pytest.approx(usual)
+    assert rows["p_9"][c.ACTION] == "none"
+    run(campaign, max_share=0.6)
+    assert campaign.decisions()["p_9"][c.ACTION] == "contact"

@@ -41,7 +41,7 @@ def choose(engine):
         made = pa.Table.from_pylist([dict(zip(schema.names, r, strict=True)) for r in rows], schema)
         return engine.create_table(ibis.util.gen_name(name), made, temp=True)
 
-    def run(customers, *, offers=(), bought=(), recommended=(), shown=3):
+    def run(customers, *, offers=(), bought=(), recommended=(), generic=(), shown=3):
         lines = [
             (who, what, kind, amount, datetime(2026, 4, 1)) for who, what, amount, kind in bought
         ]
@@ -51,6 +51,7 @@ def choose(engine):
                                     for o, p, e in offers]),
             order_lines=table("order_lines", lines),
             recommendations=table("recommendations", recommended),
+            generic=table("customers", [(one,) for one in generic]) if generic else None,
             as_of=DAY, shown=shown,
         )  # fmt: skip
         return {one.customer_id: (one.offer_id, list(one.product_ids)) for one in made}
@@ -175,3 +176,15 @@ def test_the_order_of_rows_changes_nothing(choose):
     other = choose(people[::-1], offers=offers[::-1], bought=bought[::-1])
     assert one == other
     assert list(one) == sorted(people)
+
+
+def test_who_refused_personalised_content_gets_what_everybody_buys(choose):
+    planted = {
+        "offers": offer("a", "tea", "soap") + offer("b", "bread"),
+        "bought": buy("ann", "bread", 900, times=2) + buy("bob", "tea", times=3)
+        + buy("bob", "soap"),
+        "recommended": [("ann", "soap", 1)],
+    }  # fmt: skip
+    assert choose(["ann"], **planted)["ann"][0] == "b"
+    generic = choose(["ann", "cai"], **planted, generic=["ann"])
+    assert generic["ann"] == generic["cai"] == ("a", ["tea", "soap"])

@@ -9,17 +9,30 @@ import pytest
 
 from zhiyin.govern.gate import (
     REASONS,
+    RULES,
+    Cap,
     Consent,
+    Contact,
     Facts,
     Limits,
     Suppression,
     check,
     consent_state,
     is_quiet,
+    personalisation_state,
 )
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-LIMITS = Limits(cap_messages=2, cap_days=30, quiet_from_hour=21, quiet_to_hour=8)
+LIMITS = Limits(
+    cap_messages=2, cap_days=30, quiet_from_hour=21, quiet_to_hour=8,
+    caps=(Cap("email", 1, 2), Cap("campaign", 1, 20)), fatigue_messages=3, minimum_age=18,
+)  # fmt: skip
+
+
+def sent(*days, channel="email", campaign="old"):
+    return tuple(Contact(NOON - timedelta(days=one), channel, campaign) for one in days)
+
+
 YES = Consent("p_a", "marketing", "email", True, NOON - timedelta(days=9))
 OPEN = Facts("email", "marketing", NOON, 12, True, (YES,))
 
@@ -36,7 +49,16 @@ def test_a_person_who_agreed_is_reached_at_noon():
         ({"consents": ()}, "consent_missing"),
         ({"consents": (replace(YES, granted=False),)}, "consent_refused"),
         ({"held_out": True}, "held_out"),
-        ({"contacted_at": (NOON - timedelta(days=1), NOON - timedelta(days=2))}, "frequency_cap"),
+        ({"contacts": sent(1, 2)}, "frequency_cap"),
+        ({"contacts": sent(1)}, "channel_cap"),
+        ({"contacts": sent(5, campaign="k"), "campaign_id": "k"}, "campaign_cap"),
+        ({"contacts": sent(31, 32, 33)}, "fatigue"),
+        ({"age": 17}, "minor"),
+        ({"sensitive": True}, "sensitive"),
+        ({"personal": True, "generic": True}, "personalisation_refused"),
+        ({"held_out_of_all": True}, "global_holdout"),
+        ({"address_taken": True}, "duplicate_address"),
+        ({"budget_left": 0}, "campaign_budget"),
         ({"local_hour": 23}, "quiet_hours"),
         ({"local_hour": 7}, "quiet_hours"),
     ],
@@ -48,8 +70,8 @@ def test_each_rule_forbids_with_its_reason(change, reason):
 
 
 def test_a_message_older_than_the_window_does_not_count():
-    old = (NOON - timedelta(days=30), NOON - timedelta(days=31))
-    assert check(replace(OPEN, contacted_at=old), LIMITS).allowed
+    old = sent(30, 31)
+    assert check(replace(OPEN, contacts=old), LIMITS).allowed
 
 
 def test_a_refusal_by_one_record_holds_for_the_person():
@@ -89,3 +111,44 @@ def test_a_transactional_message_passes_caps_and_night_but_not_a_refusal():
     night = replace(OPEN, purpose="service", local_hour=23, consents=(grant,))
     assert check(night, LIMITS).allowed
     assert not check(replace(night, consents=(replace(grant, granted=False),)), LIMITS).allowed
+
+
+def test_there_is_a_rule_for_every_reason_in_its_order():
+    assert list(RULES) == list(REASONS)
+
+
+def test_caps_of_another_channel_or_campaign_do_not_count():
+    assert check(replace(OPEN, contacts=sent(1, channel="sms")), LIMITS).allowed
+    assert check(replace(OPEN, contacts=sent(5, campaign="k"), campaign_id="j"), LIMITS).allowed
+
+
+def test_a_pause_ends_by_an_answer_or_in_time():
+    tired = replace(OPEN, contacts=sent(31, 40, 50))
+    assert check(tired, LIMITS).reason == "fatigue"
+    assert check(replace(tired, answered_at=NOON - timedelta(days=45)), LIMITS).allowed
+    assert check(replace(OPEN, contacts=sent(61, 70, 80)), LIMITS).allowed
+
+
+def test_of_whom_no_age_is_known_is_not_taken_for_a_minor():
+    assert check(replace(OPEN, age=18), LIMITS).allowed
+    assert check(replace(OPEN, age=None), LIMITS).allowed
+
+
+def test_a_confirmation_needs_no_consent_but_stops_at_a_refusal_a_complaint_and_a_child():
+    asked = replace(OPEN, purpose="confirmation", consents=())
+    assert check(asked, LIMITS).allowed
+    left = Suppression(("p_a",), "unsubscribed", NOON - timedelta(days=1))
+    assert check(replace(asked, suppressions=(left,)), LIMITS).allowed
+    complained = replace(left, reason="complaint")
+    assert check(replace(asked, suppressions=(complained,)), LIMITS).reason == "suppressed"
+    assert check(replace(asked, age=12), LIMITS).reason == "minor"
+
+
+def test_personalisation_refused_on_one_channel_is_refused():
+    web = Consent("p_a", "personalisation", "web", False, NOON - timedelta(days=2))
+    back = Consent("p_a", "personalisation", "*", True, NOON - timedelta(days=1))
+    assert personalisation_state([web, replace(YES, purpose="personalisation")], at=NOON) == (
+        "refused"
+    )
+    assert personalisation_state([web, back], at=NOON) == "granted"
+    assert personalisation_state([YES], at=NOON) == "missing"

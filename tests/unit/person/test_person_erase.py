@@ -6,7 +6,16 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound
-from zhiyin.core.ledger import audit, consents, jobs, messages, steps, suppressions
+from zhiyin.core.ledger import (
+    audit,
+    consent_requests,
+    consents,
+    jobs,
+    languages,
+    messages,
+    steps,
+    suppressions,
+)
 from zhiyin.govern.suppression import address_token
 from zhiyin.person import erase as erasing
 from zhiyin.person import find_person
@@ -28,10 +37,28 @@ def values_of(shop, table, column):
     return shop.table(table).select(column).to_pyarrow().column(column).to_pylist()
 
 
+def add_choices(shop):
+    """A consent with its proof, one that was asked for, the language she chose."""
+    party = people.party_of(shop, people.ANA)
+    (proof,) = shop.vault.seal([party], [{"ip": "192.0.2.7"}])
+    at = people.NOW.replace(tzinfo=None)
+    row = {
+        "request_id": "r", "party_id": party, "purpose": "marketing", "channel": "email",
+        "language": "en", "source": "form", "text_version": "1", "proof": proof, "asked_at": at,
+        "asked_by": "t", "expires_at": at,
+    }  # fmt: skip
+    with shop.store.begin() as connection:
+        connection.execute(consent_requests.insert().values(**row))
+        connection.execute(languages.insert().values(party_id=party, language="zh", at=at))
+        connection.execute(consents.update().values(proof=proof))
+        connection.execute(messages.update().values(address_token="hash"))
+
+
 def make(folder):
     shop = people.make_shop(folder)
     ids = people.add_messages(shop)
     people.add_derived(shop)
+    add_choices(shop)
     shop.render = lambda: (shop.folder / "reports" / "report.html").write_text("anew")
     (shop.folder / "reports" / "report.html").write_text(
         f"top: {people.party_of(shop, people.ANA)}"
@@ -131,6 +158,15 @@ def test_messages_and_consents_are_kept_without_her(erased):
     decisions = shop.table("decisions").to_pyarrow().to_pylist()
     assert {row["decision_id"] for row in other} < {row[c.DECISION_ID] for row in decisions}
     assert len(rows_of(shop, consents)) == 2
+    assert [row["address_token"] for row in other] == [None]
+
+
+def test_nothing_is_left_of_what_she_was_asked_and_chose(erased):
+    shop, _, _ = erased
+    bea = people.party_of(shop, people.BEA)
+    assert rows_of(shop, consent_requests) == rows_of(shop, languages) == []
+    hers = [row for row in rows_of(shop, consents) if row["party_id"] != bea]
+    assert [row["proof"] for row in hers] == [None]
 
 
 def test_a_planted_trace_is_seen(tmp_path):

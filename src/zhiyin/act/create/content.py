@@ -15,6 +15,7 @@ from zhiyin.core import columns as c
 
 FORMAT = 1
 OFFER = "offer"  # the template
+PERSONAL = "personal"
 MAX_PRODUCTS = 4
 _LOCALES = {"en": "en_US", "zh": "zh_CN"}
 _KINDS = {
@@ -23,6 +24,12 @@ _KINDS = {
     "gift": ("A gift for you", "送您一份礼物"),
 }
 _OTHER = ("An offer for you", "为您准备的优惠")
+_GENERIC = {
+    "coupon": ("A coupon", "优惠券"),
+    "percent": ("A discount", "折扣优惠"),
+    "gift": ("A gift", "赠品"),
+}
+_GENERIC_OTHER = ("An offer", "优惠活动")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, direction marks, unassigned
 _JOINERS = {"\u200d"}  # keeps emoji families together
 
@@ -81,6 +88,7 @@ def make_content(
     offer: Mapping[str, Any],
     products: Sequence[Mapping[str, str]],
     last_on: date | None,
+    personal: bool = True,
 ) -> dict[str, Any]:
     """The JSON value that is sealed in the ledger: no name, no address, no language."""
     return {
@@ -89,26 +97,41 @@ def make_content(
         "offer": dict(offer),
         "products": [dict(product) for product in products],
         "last_on": last_on.isoformat() if last_on else "",
+        PERSONAL: personal,
     }
+
+
+def is_personal(content: Mapping[str, Any]) -> bool:
+    """Whether what the content shows was chosen for her; what was kept without saying so was."""
+    return content.get("template") == OFFER and bool(content.get(PERSONAL, True))
+
+
+def places(which: Iterable[bool]) -> set[int]:
+    """Where it is true, from 0."""
+    return {place for place, one in enumerate(which) if one}
 
 
 def words_of(content: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """The values of `content` in a language, for the template: `offer`, `last_day`, `products`."""
-    last_on = content["last_on"]
+    """The values of `content` in a language, for the template: `offer`, `last_day`, `products`,
+    `personal`.
+    """
+    last_on, personal = content["last_on"], is_personal(content)
     return {
-        "offer": _offer_words(content["offer"], language),
+        "offer": _offer_words(content["offer"], language, personal=personal),
         "last_day": _day_words(date.fromisoformat(last_on), language) if last_on else "",
         "products": content["products"],
+        PERSONAL: personal,
     }
 
 
-def _offer_words(offer: Mapping[str, Any], language: str) -> str:
+def _offer_words(offer: Mapping[str, Any], language: str, *, personal: bool) -> str:
     if offer.get("name"):
         return str(offer["name"])
     if offer.get("value") and offer.get("currency"):
         amount = _money_words(int(offer["value"]), str(offer["currency"]), language)
         return f"立减 {amount}" if language == "zh" else f"{amount} off"
-    pair = _KINDS.get(offer.get("kind", ""), _OTHER)
+    kinds, other = (_KINDS, _OTHER) if personal else (_GENERIC, _GENERIC_OTHER)
+    pair = kinds.get(offer.get("kind", ""), other)
     return pair[language == "zh"]
 
 

@@ -62,7 +62,8 @@ def render(template: str, values: Mapping[str, Any], language: str) -> Rendered:
         Its name, for example `offer`.
     values
         What the template asks for: for `offer` `shop`, `name`, `offer`, `last_day`, `products`
-        (`name`, `detail`, `url`), `postal_address`, `unsubscribe_url`: empty where there is none.
+        (`name`, `detail`, `url`), `personal`, `postal_address`, `unsubscribe_url`,
+        `preferences_url`: empty where there is none.
     language
         One of `LANGUAGES`.
 
