@@ -148,14 +148,17 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
         If the campaign has no message.
     """
     rows = _states(ctx, campaign_id)
-    waiting = [row for row in rows if row.state == ledger.PLANNED]
+    with ctx.store.begin() as connection:
+        waiting = ledger.read_messages(connection, campaign_id, states=[ledger.PLANNED])
     parties = [row.party_id for row in waiting]
     people = _directory(ctx, parties, as_of=as_of).opened(parties, vault=ctx.vault)
+    contents = ctx.vault.unseal(parties, [row.content for row in waiting])
     held_out = _held_out(ctx, campaign_id)
     with ctx.store.begin() as connection:
         verdicts = check_people(
             connection, people, terms=_terms(ctx, campaign_id), vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out,
+            personal=places(is_personal(one or {}) for one in contents),
         )  # fmt: skip
         counts = ledger.count_messages(connection, [campaign_id])
     reasons = [row.reason or "" for row in rows if row.state == ledger.SKIPPED]

@@ -45,6 +45,8 @@ def test_a_refusal_after_planning_stops_what_was_made_for_her(shop):
     shop.decide("ann", "bea", generic=("bea",))
     job.run(shop.context(), shop.settings.act)
     shop.consent("ann", "bea", granted=False, days=1, purpose="personalisation")
+    rules = {one.reason: one.stopped for one in job.plan(shop.context(), CAMPAIGN).sizes}
+    assert rules["personalisation_refused"] == 1
     channel = RecordingChannel()
     ctx = with_channel(shop.context(), channel)
     job.deliver(ctx, CAMPAIGN, progress=lambda what, share: None, as_of=DAY)
