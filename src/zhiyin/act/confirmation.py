@@ -67,7 +67,8 @@ def plan_confirmation(
             "message_id": message_id, "campaign_id": CONFIRMATIONS, "turn_id": "",
             "party_id": person.party_id, "customer_id": person.customer_id,
             "channel": terms.channel, "language": asked.language, "state": ledger.PLANNED,
-            "planned_at": naive_utc(at), "content": sealed, "purpose": CONFIRMATION, "priority": ledger.TRANSACTIONAL,
+            "planned_at": naive_utc(at), "content": sealed, "purpose": CONFIRMATION,
+            "priority": ledger.TRANSACTIONAL,
         }  # fmt: skip
         ledger.insert_messages(connection, [row])
     return verdict
