@@ -29,7 +29,6 @@ from zhiyin.core.sections import (
     UnderstandSettings,
 )
 
-
 FILE_NAME = "zhiyin.toml"
 FORMAT = 1
 
