@@ -77,7 +77,9 @@ def test_every_later_turn_says_who_moved_between_segments(turned):
     rows = workspace.table("insights")
     said = {
         row[c.AS_OF_ON]: json.loads(row[c.BODY])
-        for row in rows.filter(rows[c.KIND] == "movement").to_pyarrow().to_pylist()
+        for row in rows.filter(rows[c.KIND] == "movement", rows[c.KEY] == "rfm")
+        .to_pyarrow()
+        .to_pylist()
     }
     assert sorted(said) == days[1:]
     members = workspace.table("memberships")
