@@ -95,6 +95,7 @@ def test_an_answer_says_whether_to_come_again(serve, answer, retryable, in_doubt
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
         (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0),
         ("999999999", 86_400),
+        ("9" * 400, 86_400),  # more than a float holds
         ("soon", None),
     ],
 )

@@ -58,6 +58,17 @@ def test_days_computed_at_once_are_those_computed_one_by_one():
     assert at_once == alone
 
 
+def test_a_later_day_can_be_made_from_one_of_several_days_as_from_a_single_one():
+    tables, made = shop().tables, []
+    for days in [(EARLIER, DAY), (EARLIER,), (DAY,)]:
+        facts = gather(tables, Days(days, ZONE), moments=True)
+        made.append(rows(build_days(facts, people=everyone(facts), moments=True)))
+    at_once, *alone = made
+    assert at_once == [row for one in alone for row in one]
+    # o2 was seen in part on the earlier day: two parts, each of one day
+    assert [row["scattered"] for row in at_once] == [0, 1, 0]
+
+
 def test_campaigns_computed_at_once_are_those_computed_one_by_one():
     tables = shop().tables
     facts = gather(tables, Days((EARLIER, DAY), ZONE))

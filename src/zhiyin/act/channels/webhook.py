@@ -182,7 +182,7 @@ def read_wait(header: str | None, clock: Clock) -> float | None:
     if header is None:
         return None
     try:
-        wait = float(int(header))
+        wait = float(min(int(header), MAX_WAIT_S))
     except ValueError:
         try:
             at = parsedate_to_datetime(header)
