@@ -257,6 +257,7 @@ class Consents:
         if not reason.strip():
             raise InvalidParameter("a consent by hand needs a reason", hint="say how it came")
         person = self.person_of(find_person(self.store, self.vault, customer).customer_id)
+        self._require_known(person, purpose=purpose, channel=channel)
         proof = {"reason": reason, "by": by}
         self.put(
             person.party_id, granted=granted, purpose=purpose, channel=channel,
@@ -267,6 +268,22 @@ class Consents:
             action = "consent.given" if granted else "consent.withdrawn"
             self._note(connection, action, by, detail)
         return {"customer_id": person.customer_id, **detail, "granted": granted}
+
+    def _require_known(self, person: Person, *, purpose: str, channel: str) -> None:
+        """Refuse words that nothing asks for: a refusal by e-mial would stop no e-mail.
+
+        Known is what Zhiyin asks for, and what her record already holds.
+        """
+        with reading(self.store.ledger) as connection:
+            held = read_consents(connection, person.parties, purpose=None)
+        lines = [line for one in held.values() for line in one]
+        purposes = {*TEXTS} | {one.purpose for one in lines}
+        channels = {*NAMESPACE_OF, ANY_CHANNEL} | {one.channel for one in lines}
+        for what, given, known in (("purpose", purpose, purposes), ("channel", channel, channels)):
+            if given not in known:
+                raise InvalidParameter(
+                    f"there is no {what} {given!r}", hint=f"{what}: {', '.join(sorted(known))}"
+                )
 
     def put(
         self, party: str, *, granted: bool, purpose: str, channel: str, source: str,

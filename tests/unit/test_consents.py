@@ -151,6 +151,18 @@ def test_what_is_written_by_hand_has_its_source_and_reason_and_is_audited(shop):
             record(shop).give(people.BEA, **{"reason": "x", **by_hand, **wrong})
 
 
+@pytest.mark.parametrize(
+    ("purpose", "channel", "hint"),
+    [("marketing", "e-mial", "channel: *, email, sms"), ("Marketing", "email", "purpose: market")],
+)
+def test_a_word_that_nothing_asks_for_is_refused(shop, purpose, channel, hint):
+    with pytest.raises(InvalidParameter) as caught:
+        record(shop).withdraw(
+            people.ANA, purpose=purpose, channel=channel, source="phone", reason="asked", by="me"
+        )
+    assert caught.value.hint.startswith(hint)
+
+
 def test_a_worker_sends_what_waits_for_a_confirmation(shop, monkeypatch):
     sent = []
     monkeypatch.setattr(type(shop), "send", lambda shop, campaign: sent.append(campaign))
