@@ -24,7 +24,7 @@ from zhiyin.profile.visible import BACK_DAYS, Days
 from zhiyin.store.workspace import WorkspaceStore
 
 SQL = Path(__file__).with_suffix(".sql")
-ROUNDS = 5
+ROUNDS = 9
 
 
 def by_expressions(

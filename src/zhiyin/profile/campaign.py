@@ -142,7 +142,7 @@ def _facts(campaigns: ibis.Table, own: ibis.Table, people: ibis.Table) -> ibis.T
     )
     facts = join_all(facts, [offers], on=("shot",))
     sizes = people.group_by("shot").agg(campaign_recipients=_.count())
-    return facts.inner_join(sizes, "shot").drop("shot_0")
+    return facts.inner_join(sizes, "shot")
 
 
 def _lines(facts: Facts, own: ibis.Table) -> ibis.Table:

@@ -5,6 +5,7 @@ One in-memory database per process; each thread has its own connection to it.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
@@ -39,6 +40,9 @@ _DUCK_TYPES = {
 }
 _GIB = 2**30
 _HERE = ops.Namespace()
+# An expression is thousands of small objects that live until it is compiled. With Python's 700
+# the collector walks through all that the process holds for most of them: a tenth of a turn.
+_OBJECTS_BEFORE_COLLECTION = 50_000
 
 
 class Compiler(DuckDBCompiler):
@@ -51,6 +55,38 @@ class Compiler(DuckDBCompiler):
         """All 64 bits without a text of them between, less one that would be the sign."""
         bits = sge.BitwiseRightShift(this=self.f.anon.hash(arg), expression=sge.convert(1))
         return self.cast(sge.paren(bits, copy=False), op.dtype)
+
+    def translate(self, op: ops.Node, *, params: Any) -> Any:
+        """Without walks through the whole graph for operations that it has none of."""
+        if op.find(_is_rewritten):
+            return super().translate(op, params=params)
+        return _PLAIN.translate(op, params=params)
+
+
+class _PlainCompiler(Compiler):
+    """For expressions without the operations that Ibis writes in other ones first."""
+
+    __slots__ = ()
+    LOWERED_OPS: ClassVar = dict.fromkeys(DuckDBCompiler.lowered_ops)
+    rewrites = ()
+
+    def translate(self, op: ops.Node, *, params: Any) -> Any:
+        return DuckDBCompiler.translate(self, op, params=params)
+
+
+_PLAIN = _PlainCompiler()
+_REWRITTEN = (
+    *DuckDBCompiler.lowered_ops,
+    *(ops.ArrayMap, ops.ArrayFilter, ops.ArrayPosition, ops.FindInSet),
+    *(ops.NTile, ops.NthValue, ops.RankBase, ops.StringFind),
+)
+
+
+def _is_rewritten(node: ops.Node) -> bool:
+    """Whether `lowered_ops` or `rewrites` of Ibis's compiler have a rule for it."""
+    if isinstance(node, ops.InValues):
+        return not node.options
+    return isinstance(node, _REWRITTEN)
 
 
 class Backend(IbisBackend):
@@ -175,7 +211,10 @@ class DuckDBEngine:
 
 @cache
 def process_engine() -> DuckDBEngine:
-    """The one DuckDB of this process."""
+    """The one DuckDB of this process, whose garbage is collected less often from now on."""
+    first, *others = gc.get_threshold()
+    if first:  # 0: somebody has switched it off
+        gc.set_threshold(max(first, _OBJECTS_BEFORE_COLLECTION), *others)
     return DuckDBEngine()
 
 
