@@ -1,144 +1,222 @@
-"""Law 4 in the small: whatever the history, the gate never passes a person who refused."""
+"""The gate's law over any course of events: consents, withdrawals, complaints, merges, plans,
+deliveries that die half way, and a clock that goes on. Whatever a channel is given is judged by the
+walk through the history of `test_merged_consent_law`, which knows nothing of the code.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import os
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+import sqlalchemy as sa
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from zhiyin.govern.gate import (
-    RULES,
-    Cap,
-    Consent,
-    Contact,
-    Facts,
-    Limits,
-    Suppression,
-    check,
+from tests.property.test_merged_consent_law import Step, may_write, merges_in_force, reachable
+from tests.unit.act.shop import DAY, ZONE, Shop
+from zhiyin.act import job
+from zhiyin.collect import identity
+from zhiyin.core.clock import FrozenClock, local_day, naive_utc
+from zhiyin.core.ledger import consents, messages
+from zhiyin.govern.gate import UNSUBSCRIBED
+from zhiyin.govern.ledger import add_suppressions
+from zhiyin.govern.suppression import address_token
+from zhiyin.store.vault import Keys, LocalVault
+from zhiyin.testing.channel import RecordingChannel
+from zhiyin.testing.store import MemoryStore
+
+HERS = "Asia/Shanghai"  # where the customers are; the shop is in New York
+PEOPLE = ("ana", "bo", "cy", "di")
+CAP, CAP_DAYS = 2, 7
+QUIET_FROM, QUIET_TO = 21, 8
+
+
+class Watched(RecordingChannel):
+    """Asks the law of each message at the moment it is handed over."""
+
+    def __init__(self, machine) -> None:
+        super().__init__(supports={"lookup"})
+        self._machine = machine
+
+    def fail_after(self, attempts: int, *, kept: bool) -> None:
+        """Die at that attempt from now, with or without having taken the message."""
+        number = len(self.attempts) + attempts
+        self._errors = {number: KeyboardInterrupt()}
+        self._kept = frozenset({number} if kept else ())
+
+    def calm(self) -> None:
+        self._errors, self._kept = {}, frozenset()
+
+    def send(self, message_id, recipient, content):
+        self._machine.judge(message_id, recipient)
+        return super().send(message_id, recipient, content)
+
+
+class GateLaw(RuleBasedStateMachine):
+    """A shop, its customers, and what they were sent."""
+
+    campaigns = Bundle("campaigns")
+
+    @initialize(silent=st.sampled_from(("nobody", *PEOPLE)))
+    def open(self, silent):
+        self.store = MemoryStore(zone=ZONE)
+        self.shop = Shop(
+            self.store, LocalVault(Keys.make(), self.store.ledger),
+            act={
+                "cap_messages": CAP, "cap_days": CAP_DAYS,
+                "quiet_from_hour": QUIET_FROM, "quiet_to_hour": QUIET_TO,
+            },
+        )  # fmt: skip
+        self.shop.add(*PEOPLE, zone=HERS, consent=None)
+        for one in PEOPLE:
+            self.shop.identify(one, f"{one}@shop.example")
+        self.party = {one: self.shop.party(one) for one in PEOPLE}
+        self.clock = FrozenClock(datetime(DAY.year, DAY.month, DAY.day, 4, tzinfo=UTC))
+        self.history: list[Step] = []
+        self.sent: list[tuple[str, datetime]] = []  # party, when
+        self.channel = Watched(self)
+        self.plans = 0
+        for one in PEOPLE:
+            if one != silent:
+                self.say(one, granted=True, everywhere=False)
+        self.deliver(self.plan("nobody"), None)
+
+    def note(self, what, who, other=""):
+        """One more line of the history, at a moment of its own."""
+        self.advance(timedelta(minutes=1))
+        day = len(self.history)
+        self.history.append(Step(day, what, self.party[who], self.party.get(other, ""), "email"))
+        return str(day)
+
+    def advance(self, by: timedelta) -> None:
+        self.clock = FrozenClock(self.clock.now() + by)
+
+    @rule(who=st.sampled_from(PEOPLE), granted=st.booleans(), everywhere=st.booleans())
+    def say(self, who, granted, everywhere):
+        line = self.note("grant" if granted else "refuse", who)
+        with self.store.begin() as connection:
+            connection.execute(
+                consents.insert().values(
+                    consent_id=line, party_id=self.party[who], purpose="marketing",
+                    channel="*" if everywhere else "email", granted=granted,
+                    at=naive_utc(self.clock.now()), source="site",
+                )
+            )  # fmt: skip
+
+    @rule(who=st.sampled_from(PEOPLE), complaint=st.booleans())
+    def leave(self, who, complaint):
+        line = self.note("complain" if complaint else "unsubscribe", who)
+        token = address_token(self.shop.vault, "email", f"{who}@shop.example")
+        with self.store.begin() as connection:
+            add_suppressions(
+                connection, [(token, "email")],
+                reason="complaint" if complaint else UNSUBSCRIBED, at=self.clock.now(),
+            )  # fmt: skip
+            if not complaint:
+                connection.execute(
+                    consents.insert().values(
+                        consent_id=line, party_id=self.party[who], purpose="marketing",
+                        channel="email", granted=False, at=naive_utc(self.clock.now()),
+                        source="unsubscribe",
+                    )
+                )  # fmt: skip
+
+    @rule(one=st.sampled_from(PEOPLE), other=st.sampled_from(PEOPLE))
+    def join(self, one, other):
+        if one == other:
+            return
+        self.note("merge", one, other)
+        identity.merge(
+            self.store, self.party[one], into=self.party[other], at=self.clock.now(), rule="person"
+        )
+
+    @rule(hours=st.sampled_from((24, 1, 5, 12, 72)))
+    def wait(self, hours):
+        """Time goes by, and the worker looks whether something is due."""
+        self.advance(timedelta(hours=hours))
+        if self.plans:
+            self.deliver(f"s:k{self.plans}", None)
+
+    @rule(target=campaigns, spared=st.sampled_from(("nobody", *PEOPLE)))
+    def plan(self, spared):
+        self.plans += 1
+        campaign = f"s:k{self.plans}"
+        chosen = [one for one in PEOPLE if one != spared]
+        self.shop.decide(*chosen, campaign=campaign, day=self.today())
+        self.run(job.run, self.shop.settings.act)
+        return campaign
+
+    @rule(dies=st.tuples(st.integers(0, 3), st.booleans()), spared=st.sampled_from(PEOPLE))
+    def send(self, dies, spared):
+        """A campaign that dies on its way and is taken up again."""
+        campaign = self.plan(spared)
+        self.deliver(campaign, dies)
+        self.deliver(campaign, None)
+
+    @rule(campaign=campaigns, dies=st.none() | st.tuples(st.integers(0, 3), st.booleans()))
+    def deliver(self, campaign, dies):
+        """Also dies while the given message from now is handed over, before or after it is kept."""
+        if dies:
+            self.channel.fail_after(dies[0], kept=dies[1])
+        try:
+            self.run(job.deliver, campaign, progress=lambda what, share: None)
+        except KeyboardInterrupt:
+            return
+        finally:
+            self.channel.calm()
+        there = {one for one, state in self.states(campaign).items() if state == "sent"}
+        assert there == self.states(campaign).keys() & self.channel.delivered.keys()
+
+    def run(self, work, *words, **named):
+        context = self.shop.context(
+            self.channel if work is job.deliver else None,
+            turn=f"t{self.plans}", day=self.today(), clock=self.clock,
+        )  # fmt: skip
+        return work(context, *words, **named)
+
+    def today(self) -> date:
+        return local_day(self.clock.now(), ZONE)
+
+    def states(self, campaign) -> dict[str, str]:
+        query = sa.select(messages.c.message_id, messages.c.state)
+        with self.store.begin() as connection:
+            return dict(connection.execute(query.where(messages.c.campaign_id == campaign)).all())
+
+    def judge(self, message_id, recipient):
+        """The law, in words of its own."""
+        who = recipient.partition("@")[0]
+        at = self.clock.now()
+        hour = at.astimezone(ZoneInfo(HERS)).hour
+        person = reachable(self.party[who], merges_in_force(self.history))
+        lately = [t for p, t in self.sent if p in person and t > at - timedelta(days=CAP_DAYS)]
+        assert may_write(self.party[who], self.history), "she refused"
+        assert QUIET_TO <= hour < QUIET_FROM, "it is night where she is"
+        assert len(lately) < CAP, "more than the cap"
+        assert message_id not in self.channel.delivered, "twice"
+        self.sent.append((self.party[who], at))
+
+    @invariant()
+    def nothing_is_lost(self):
+        if not self.plans:
+            return
+        with self.store.begin() as connection:
+            rows = connection.execute(sa.select(messages.c.state, messages.c.reason)).all()
+        assert all(state in STATES for state, _ in rows)
+        assert all(reason for state, reason in rows if state == "skipped")
+
+    def teardown(self):
+        """Whatever happened: noon of the next day, and one campaign more."""
+        if hasattr(self, "store"):
+            noon = (self.clock.now() + timedelta(days=1)).replace(hour=4)
+            self.clock = FrozenClock(noon)
+            self.deliver(self.plan("nobody"), None)
+            self.store.close()
+
+
+STATES = {"planned", "sending", "sent", "unknown", "failed", "skipped"}
+TestGateLaw = GateLaw.TestCase
+TestGateLaw.settings = settings(
+    max_examples=int(os.environ.get("TORTURE_EXAMPLES", "5")), stateful_step_count=16, deadline=None
 )
-
-NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-LIMITS = Limits(4, 30, 21, 8)
-
-consents = st.builds(
-    Consent,
-    party_id=st.sampled_from(["p_a", "p_b", "p_c"]),
-    purpose=st.sampled_from(["marketing", "analytics"]),
-    channel=st.sampled_from(["email", "sms", "*"]),
-    granted=st.booleans(),
-    at=st.integers(-5, 5).map(lambda days: NOW + timedelta(days=days)),
-)
-
-
-@given(st.lists(consents, max_size=12), st.randoms(use_true_random=False))
-def test_an_allowed_person_has_no_record_that_ends_in_a_refusal(lines, random):
-    facts = Facts("email", "marketing", NOW, 12, True, lines)
-    verdict = check(facts, LIMITS)
-    relevant = [
-        line
-        for line in lines
-        if line.purpose == "marketing" and line.channel in ("email", "*") and line.at <= NOW
-    ]
-    for party in {line.party_id for line in relevant}:
-        of_party = [line for line in relevant if line.party_id == party]
-        last = max(line.at for line in of_party)
-        if any(not line.granted for line in of_party if line.at == last):
-            assert not verdict.allowed
-    if not relevant:
-        assert not verdict.allowed
-    shuffled = list(lines)
-    random.shuffle(shuffled)
-    assert check(Facts("email", "marketing", NOW, 12, True, shuffled), LIMITS) == verdict
-
-
-flags = st.fixed_dictionaries(
-    {
-        "has_address": st.booleans(),
-        "personal": st.booleans(),
-        "generic": st.booleans(),
-        "held_out": st.booleans(),
-        "held_out_of_all": st.booleans(),
-        "sensitive": st.booleans(),
-        "address_taken": st.booleans(),
-        "age": st.none() | st.integers(0, 90),
-        "budget_left": st.none() | st.integers(-2, 3),
-        "local_hour": st.integers(0, 23),
-        "answered_at": st.none() | st.integers(0, 90).map(lambda days: NOW - timedelta(days=days)),
-        "purpose": st.sampled_from(["marketing", "confirmation", "analytics"]),
-    }
-)
-contacts = st.lists(
-    st.builds(
-        Contact,
-        st.integers(0, 90).map(lambda days: NOW - timedelta(days=days)),
-        st.sampled_from(["email", "sms"]),
-        st.sampled_from(["k", "j"]),
-    ),
-    max_size=8,
-)
-suppressed = st.lists(
-    st.builds(
-        Suppression,
-        parties=st.just(("p_a",)),
-        reason=st.sampled_from(["unsubscribed", "complaint"]),
-        at=st.integers(0, 5).map(lambda days: NOW - timedelta(days=days)),
-    ),
-    max_size=2,
-)
-limits = st.builds(
-    Limits,
-    cap_messages=st.integers(1, 5),
-    cap_days=st.integers(1, 60),
-    quiet_from_hour=st.integers(0, 23),
-    quiet_to_hour=st.integers(0, 23),
-    caps=st.lists(
-        st.builds(
-            Cap, st.sampled_from(["all", "email", "campaign"]), st.integers(1, 4),
-            st.integers(1, 60),
-        ),
-        max_size=3,
-    ).map(tuple),
-    fatigue_messages=st.integers(0, 4),
-    minimum_age=st.sampled_from([0, 14, 18]),
-)  # fmt: skip
-facts = st.builds(
-    lambda lines, held, listed, more: replace(
-        Facts("email", "marketing", NOW, 12, True, lines, listed),
-        contacts=held, campaign_id="k", **more,
-    ),
-    st.lists(consents, max_size=6), contacts, suppressed, flags,
-)  # fmt: skip
-
-
-@settings(deadline=None)
-@given(facts, limits)
-def test_what_is_allowed_is_forbidden_by_no_rule_and_each_reason_is_a_rule(one, held):
-    forbidding = [reason for reason, forbids in RULES.items() if forbids(one, held)]
-    verdict = check(one, held)
-    assert verdict.allowed == (not forbidding)
-    assert verdict.reason == (forbidding[0] if forbidding else "allowed")
-
-
-STRICTER = {
-    "held_out": True, "held_out_of_all": True, "sensitive": True, "address_taken": True,
-    "age": 3, "budget_left": 0, "generic": True, "has_address": False,
-}  # fmt: skip
-
-
-@settings(deadline=None)
-@given(facts, limits, st.sampled_from(sorted(STRICTER)), contacts, consents, suppressed)
-def test_more_refusals_never_allow_more(one, held, name, sent, line, listed):
-    if check(one, held).allowed:
-        return
-    refusal = replace(line, granted=False)
-    for more in (
-        {name: STRICTER[name]},
-        {"contacts": [*one.contacts, *sent]},
-        {"consents": [*one.consents, refusal]},
-        {"suppressions": [*one.suppressions, *listed]},
-    ):
-        assert not check(replace(one, **more), held).allowed
-    stricter = replace(held, caps=(*held.caps, Cap("email", 1, 30)), cap_messages=1)
-    assert not check(one, stricter).allowed

@@ -113,14 +113,14 @@ class Shop:
 
     def decide(self, *keys: str, held: tuple[str, ...] = (), none: tuple[str, ...] = (),
                day: date = DAY, products=tuple(PRODUCTS),
-               generic: tuple[str, ...] = ()) -> None:  # fmt: skip
+               generic: tuple[str, ...] = (), campaign: str = CAMPAIGN) -> None:  # fmt: skip
         """Make these the only decisions of the day."""
         arms = dict.fromkeys(keys, "treat") | dict.fromkeys(held, "holdout")
         arms |= dict.fromkeys(none, "none")
         at = naive_utc(run_moment(day, ZONE))
         rows = [
             {c.DECISION_ID: f"d:{day}:{key}", c.TURN_ID: "t", c.AS_OF_ON: day,
-             c.CAMPAIGN_ID: CAMPAIGN, c.PARTY_ID: self.party(key),
+             c.CAMPAIGN_ID: campaign, c.PARTY_ID: self.party(key),
              c.CUSTOMER_ID: self.party(key), c.DECIDED_AT: at, c.MONTH: f"{at:%Y-%m}",
              c.ELIGIBLE: "[]", c.ACTION: "none" if arm == "none" else "contact", c.ARM: arm,
              c.PROPENSITY: 0.9, c.EXPLORED: False, c.OFFER_ID: OFFER,
