@@ -21,7 +21,7 @@ from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ConfigError, WorkspaceError
 from zhiyin.store.journal import open_segments
 
-START_S = 60
+START_S = 240
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +95,11 @@ def two_processes(folder):
     process.stderr.close()
 
 
-def send_until(url, key, enough):
+def send_until(process, url, key, enough):
     """Send events over fresh connections until `enough()`; how many were acknowledged."""
     sent = 0
     while not enough():
+        assert process.poll() is None, "the server has ended"
         event = {"type": "track", "event": "e", "userId": "u", "messageId": f"m{sent}"}
         try:
             answer = httpx.post(f"{url}/v1/track", json=event | {"writeKey": key}, timeout=10)
@@ -114,7 +115,7 @@ def test_two_processes_take_events_and_one_that_dies_is_replaced(folder, two_pro
     def writing():
         return len(open_segments(folder / "journal"))
 
-    send_until(url, key, lambda: writing() == 2)
+    send_until(process, url, key, lambda: writing() == 2)
     (other,) = psutil.Process(process.pid).children()
     other.kill()
 
@@ -122,7 +123,7 @@ def test_two_processes_take_events_and_one_that_dies_is_replaced(folder, two_pro
         children = psutil.Process(process.pid).children()
         return any(one.pid != other.pid for one in children) and writing() == 2
 
-    assert send_until(url, key, replaced) > 0
+    assert send_until(process, url, key, replaced) > 0
     children = psutil.Process(process.pid).children()
     process.kill()
     process.wait()
