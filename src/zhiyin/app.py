@@ -40,12 +40,13 @@ from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
 from zhiyin.store.engines import open_engine
 from zhiyin.store.journal import open_segments
-from zhiyin.store.leases import hold_lease
+from zhiyin.store.leases import Lease, hold_lease
 from zhiyin.store.vault import LocalVault, open_segment_keys, open_vault
 from zhiyin.store.workspace import WorkspaceStore, open_store
 from zhiyin.summary import summarise
 
 JOURNAL_WAIT_S, JOURNAL_STEP_S = 30.0, 0.2
+RENEW_S = 20.0  # a lease is held for two minutes
 FOLDERS = ("lake", "keys", "outbox", "reports")
 REPORT, PLANNED, SUMMARY = "report.html", "planned.html", "summary.json"
 
@@ -235,19 +236,23 @@ class Workspace:
         """What sending the campaign's planned messages now would do, rule by rule."""
         return act.plan(self._context_now(), campaign)
 
-    def send(self, campaign: str, *, progress: Progress = quiet) -> dict[str, Any]:
+    def send(
+        self, campaign: str, *, progress: Progress = quiet, longest_s: float | None = None
+    ) -> dict[str, Any]:
         """Send the campaign's planned messages through the configured channel; the counts.
 
-        A demonstration sends to its sink, never to a server.
+        A demonstration sends to its sink, never to a server. One that a person planned is sent as
+        far as it is due, for `longest_s` seconds.
 
         Raises
         ------
         ConfigError
             If no channel is configured.
         """
-        with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock):
+        with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock) as lease:
             context = replace(self._context_now(channel), clock=self.clock)  # it may take hours
-            return act.deliver(context, campaign, progress=progress)
+            told = _renewing(lease, progress, self.clock)
+            return act.deliver(context, campaign, progress=told, longest_s=longest_s)
 
     def erase(
         self, customer: str, *, language: str | None = None, progress: Progress = quiet
@@ -333,6 +338,20 @@ class Workspace:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _renewing(lease: Lease, progress: Progress, clock: Clock) -> Progress:
+    """The progress, which also keeps the lease as long as something is done."""
+    renewed = clock.monotonic()
+
+    def told(what: str, share: float) -> None:
+        nonlocal renewed
+        if clock.monotonic() - renewed > RENEW_S:
+            lease.renew()
+            renewed = clock.monotonic()
+        progress(what, share)
+
+    return told
 
 
 def _require_currency(settings: Settings) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from zhiyin import (
     cli_audience,
+    cli_campaign,
     cli_consent,
     cli_files,
     cli_models,
@@ -39,6 +40,7 @@ app.add_typer(cli_sources.app)
 app.add_typer(cli_files.app)
 app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
+app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)

@@ -20,8 +20,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.app import Workspace, quiet
+from zhiyin.campaigns import campaigns_of
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
@@ -29,13 +31,14 @@ from zhiyin.core.ledger import QUEUED_KINDS, jobs, messages
 from zhiyin.core.log import get_logger
 from zhiyin.intake import ask_due_pulls, pull_source
 from zhiyin.live_audiences import refresh_live
-from zhiyin.store.leases import is_dead, this_process
+from zhiyin.store.leases import hold_lease, is_dead, this_process
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 MAX_ATTEMPTS = 3
 LEASE_S = 60.0
 POLL_S = 1.0
+CAMPAIGN_S = 20.0  # of one campaign at a time, then others have their turn
 SOURCES_S = 5.0  # between two looks at which sources are due
 COMPACT_S = 10.0  # between two compactions: each is a commit to every table it writes
 COMPACT_REST = 4.0  # and at least so many times what the last one took
@@ -83,6 +86,7 @@ def work(
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
                     _send_confirmations(shop)
+                    _send_campaigns(shop)
                     looked = shop.clock.monotonic()
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
@@ -133,6 +137,28 @@ def _send_confirmations(shop: Workspace) -> None:
         pass
     except ZhiyinError as error:
         get_logger().error("confirmations wait: %s: %s", error.code, error.message)
+
+
+def _send_campaigns(shop: Workspace) -> None:
+    """Plan and send what is due of the campaigns that persons started, for a while each."""
+    if not (shop.settings.demo or shop.settings.act.channel):
+        return
+    now = naive_utc(shop.clock.now())
+    with reading(shop.store.ledger) as connection:
+        waiting = find_waiting(connection, now=now)
+    for one in waiting:
+        try:
+            if one.planned_at is None and one.as_of_on is not None:
+                own = campaigns_of(
+                    shop.store, shop.vault, shop.settings, shop.clock, one.as_of_on
+                )  # fmt: skip
+                with hold_lease(shop.store.ledger, clock=shop.clock):
+                    own.plan(one.key)
+            shop.send(one.campaign_id, longest_s=CAMPAIGN_S)
+        except LeaseHeld:
+            return
+        except ZhiyinError as error:
+            get_logger().error("%s waits: %s: %s", one.campaign_id, error.code, error.message)
 
 
 def _refresh_audiences(shop: Workspace) -> None:

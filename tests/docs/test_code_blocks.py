@@ -17,6 +17,8 @@ import typer
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
+from zhiyin.act.campaigns.content import check_letters
+from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.app import Workspace
 from zhiyin.audience import Vocabulary, compile, parse
 from zhiyin.cli import app
@@ -184,7 +186,9 @@ def test_every_mapping_and_source_is_read_and_fits_its_table(block, tmp_path):
 def check_toml(text: str, folder: Path) -> None:
     """Let the real readers read a source, a mapping, or rules out of one."""
     values = tomllib.loads(text)
-    if "kind" in values:
+    if "variants" in values:
+        check_letters(parse_definition(values))
+    elif "kind" in values:
         if isinstance(values.get("mapping"), str):  # the file beside it
             mapping = next(b for b in of_language("toml") if b.page == "docs/start.md")
             renamed = mapping.text.replace("sold_at", "ordered_at").replace("price =", "amount =")

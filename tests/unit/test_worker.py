@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.unit.act.shop import DAY, ZONE, Shop
 from zhiyin import worker
+from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.app import Workspace
-from zhiyin.core.clock import FrozenClock
+from zhiyin.campaigns import campaigns_of
+from zhiyin.core.clock import FrozenClock, run_moment
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import LeaseHeld, NotEnoughData
 from zhiyin.core.ledger import jobs
@@ -202,3 +205,22 @@ def test_a_worker_stops_when_told_to(shop):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_campaign_that_was_started_is_planned_and_sent(tmp_path):
+    settings = validate_settings({"name": "laden", "zone": ZONE, "demo": True}, where="test")
+    with Workspace.create(tmp_path / "shop", settings) as made:
+        made.clock = FrozenClock(run_moment(DAY, ZONE))
+        Shop(made.store, made.vault).add("a", "b")
+        text = {"subject": "Spring", "text": "Look."}
+        rule = {"type": "trait", "field": "language", "value": "en"}
+        values = {"key": "k", "rule": rule, "variants": [{"name": "x", "en": text}]}
+        own = campaigns_of(made.store, made.vault, made.settings, made.clock, DAY)
+        own.create(parse_definition(values), by="Ana")
+        worker._send_campaigns(made)
+        assert not list((made.folder / "outbox").iterdir())
+        own.start("k", by="Ana")
+        for _ in range(2):  # the second finds nothing to do
+            worker._send_campaigns(made)
+        assert len(list((made.folder / "outbox").iterdir())) == 2
+        assert own.shown("k")["state"] == "done"

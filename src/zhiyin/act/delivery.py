@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.confirmation import EXPIRES_AT
 from zhiyin.act.create.content import is_personal, places
 from zhiyin.act.gate import check_people
@@ -36,6 +37,28 @@ BATCH = 50
 GIVE_UP_AFTER = 3  # times in a row that the channel cannot be used
 
 
+class Watch(Protocol):
+    """Whether a delivery may go on: somebody may pause or cancel it meanwhile."""
+
+    def between(self) -> bool:
+        """Asked before each batch."""
+        ...
+
+    def within(self) -> bool:
+        """Asked before each message: as cheap as can be."""
+        ...
+
+
+class Unwatched:
+    """Nobody can stop it."""
+
+    def between(self) -> bool:
+        """Always."""
+        return True
+
+    within = between
+
+
 @dataclass(frozen=True)
 class Desk:
     """What delivering one campaign needs. The caller holds the workspace's lease alone."""
@@ -49,6 +72,8 @@ class Desk:
     directory: Directory
     rng: np.random.Generator
     held_out: Collection[str] = frozenset()
+    letters: Letters | None = None  # of a planned campaign
+    watch: Watch = field(default_factory=Unwatched)
 
 
 @dataclass(frozen=True)
@@ -76,7 +101,8 @@ def reconcile(desk: Desk, campaign_id: str) -> int:
 
 
 def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None:
-    """Try every planned message of the campaign that is due once, by priority and id.
+    """Try every planned message of the campaign that is due once, by priority and id, as long as
+    the desk's watch lets it.
 
     Raises
     ------
@@ -87,7 +113,7 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
         counts = ledger.count_messages(connection, [campaign_id])
     waiting, tried, after, failures = max(counts["open"], 1), 0, (-1, ""), 0
     due_at = naive_utc(desk.clock.now())
-    while True:
+    while desk.watch.between():
         with desk.begin() as connection:
             rows = ledger.read_messages(
                 connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
@@ -124,6 +150,9 @@ def _deliver_batch(desk: Desk, letters: Sequence[Letter], failures: int) -> int:
     in_flight = True
     try:
         for letter in mine:
+            if not desk.watch.within():
+                in_flight = False
+                return failures
             outcome, error = _hand_over(desk, letter)
             outcomes[letter.row.message_id] = outcome
             failures = failures + 1 if isinstance(error, ChannelUnavailable) else 0
@@ -173,7 +202,9 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
         "message_id": row.message_id, "language": row.language,
     }  # fmt: skip
     try:
-        rendered = render_letter(letter.content or {}, name=letter.person.name, **shared)
+        rendered = render_letter(
+            letter.content or {}, name=letter.person.name, letters=desk.letters, **shared
+        )
     except (InvalidParameter, NotFound, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None
     try:
@@ -194,7 +225,8 @@ def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
     if isinstance(error, ChannelUnavailable):  # no fault of the message: it costs no try
         return Outcome(row.message_id, ledger.PLANNED)
     if not error.retryable:
-        return Outcome(row.message_id, ledger.FAILED, "refused")
+        refused_at = naive_utc(desk.clock.now())  # it counts as sent where a stop rule counts
+        return Outcome(row.message_id, ledger.FAILED, "refused", sent_at=refused_at)
     tries = row.tries + 1
     if tries >= desk.settings.act.retry_tries:
         return Outcome(row.message_id, ledger.FAILED, GAVE_UP, tried=1)

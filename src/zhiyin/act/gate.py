@@ -18,11 +18,12 @@ from zhiyin.govern import gate
 from zhiyin.govern.facts import Terms, read_facts
 from zhiyin.govern.gate import Verdict
 from zhiyin.govern.people import Person
-from zhiyin.govern.suppression import address_token
+from zhiyin.govern.suppression import Tokens, address_token
 
 REASONS = gate.REASONS | {
     "already_planned": ("has a message of this campaign already", "已有本次活动的消息"),
     "superseded": ("not chosen any more by a newer plan", "新的计划中不再选中"),
+    "cancelled": ("its campaign was cancelled", "活动已取消"),
     "erased": ("erased in the meantime", "个人数据已被删除"),
     "expired": ("nobody may confirm it any more", "确认期限已过"),
     "interrupted": ("it may have gone out when the run was cut short", "中断时可能已发出"),
@@ -59,20 +60,24 @@ def check_people(
     turn_id
         The turn that plans: what it planned already counts as sent. None when sending.
     """
+    known = Tokens(vault, terms.channel)
     facts = read_facts(
-        connection, people, terms=terms, vault=vault, at=at, held_out=held_out, personal=personal
-    )
-    tokens = [address_of(one, vault=vault, channel=terms.channel) for one in people]
+        connection, people, terms=terms, vault=vault, at=at, held_out=held_out, personal=personal,
+        known=known,
+    )  # fmt: skip
+    tokens = [known.of_address(one.address) if one.address else "" for one in people]
     spent = read_spent(
         connection, terms.campaign_id, tokens, counted=terms.budget_messages is not None,
         turn_id=turn_id,
     )  # fmt: skip
     used, holders = spent.messages, {token: set(spent.holders[token]) for token in spent.holders}
     verdicts: list[Verdict] = []
-    for one, person, token in zip(facts, people, tokens, strict=True):
+    for fact, person, token in zip(facts, people, tokens, strict=True):
         left = None if terms.budget_messages is None else terms.budget_messages - used
         taken = bool(holders.get(token, set()) - set(person.parties)) if token else False
-        made = gate.check(replace(one, address_taken=taken, budget_left=left), terms.limits)
+        if taken or left is not None:
+            fact = replace(fact, address_taken=taken, budget_left=left)
+        made = gate.check(fact, terms.limits)
         if made.allowed:
             used += 1
             holders.setdefault(token, set()).add(person.party_id)

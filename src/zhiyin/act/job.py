@@ -17,6 +17,8 @@ import ibis
 import pyarrow as pa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.definition import is_planned_by_hand
+from zhiyin.act.campaigns.job import deliver_campaign
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.act.create.content import (
     OFFER,
@@ -35,7 +37,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import ActSettings
 from zhiyin.core.context import Context
-from zhiyin.core.errors import ConfigError, NotFound
+from zhiyin.core.errors import ConfigError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
 from zhiyin.govern.facts import Terms, gate_terms
@@ -101,8 +103,9 @@ def run(ctx: Context, config: ActSettings) -> JobReport:
 
 
 def deliver(
-    ctx: Context, campaign_id: str, *, progress: Progress, as_of: date | None = None
-) -> dict[str, Any]:
+    ctx: Context, campaign_id: str, *, progress: Progress, as_of: date | None = None,
+    longest_s: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Send the campaign's planned messages through the context's channel; `count_messages` of it.
 
     The caller holds the lease `lake`: two deliveries at once would take each other's messages
@@ -113,6 +116,8 @@ def deliver(
     as_of
         What is known of customers is what was before this day; None: all that is known now, which
         is what a real delivery wants. Consents, suppressions and caps are read at `ctx.clock`.
+    longest_s
+        Seconds after which the delivery of a campaign that a person planned makes room for others.
 
     Raises
     ------
@@ -123,6 +128,8 @@ def deliver(
     ChannelUnavailable
         If the channel cannot be used; what was not handed over stays planned.
     """
+    if is_planned_by_hand(campaign_id):
+        return deliver_campaign(ctx, campaign_id, progress=progress, longest_s=longest_s)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
     require_sender(ctx.settings)
@@ -147,6 +154,10 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
     NotFound
         If the campaign has no message.
     """
+    if is_planned_by_hand(campaign_id):
+        raise InvalidParameter(
+            f"{campaign_id} was planned by a person", hint="look and send: zhiyin campaign --help"
+        )
     rows = _states(ctx, campaign_id)
     with ctx.store.begin() as connection:
         waiting = ledger.read_messages(connection, campaign_id, states=[ledger.PLANNED])
@@ -226,7 +237,7 @@ def _plan_chunk(
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
             row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
             reason = None if verdict.allowed else verdict.reason
-            if _has_another(others, person, row[c.MESSAGE_ID]):
+            if ledger.has_another(others, person.parties, row[c.MESSAGE_ID]):
                 reason = "already_planned"
             row["state"] = ledger.PLANNED if reason is None else ledger.SKIPPED
             row |= {"reason": reason, "content": content}
@@ -263,13 +274,6 @@ def _content(decision: Row, shown: Shown) -> Row:
         last_on=last_on,
         personal=decision[c.PERSONALISED] is not False,
     )
-
-
-def _has_another(others: Mapping[str, list[str]], person: Person, message_id: str) -> bool:
-    """Whether one of her parties has a message of the campaign under another id (a merge)."""
-    return any(
-        one != message_id for party in person.parties for one in others.get(party, ())
-    )  # fmt: skip
 
 
 def _shown(ctx: Context, decided: Sequence[Row]) -> Shown:

@@ -165,6 +165,25 @@ def read_messages(
     return list(connection.execute(query if limit is None else query.limit(limit)))
 
 
+def read_parties(
+    connection: sa.Connection, campaign_id: str, *, states: Sequence[str], due_at: datetime
+) -> list[str]:
+    """Parties of the campaign's messages in `states` that may be tried by `due_at`."""
+    due = messages.c.not_before.is_(None) | (messages.c.not_before <= due_at)
+    mine = (messages.c.campaign_id == campaign_id) & messages.c.state.in_(states) & due
+    return list(connection.execute(sa.select(messages.c.party_id).where(mine).distinct()).scalars())
+
+
+def has_another(
+    others: Mapping[str, Sequence[str]], parties: Sequence[str], message_id: str
+) -> bool:
+    """Whether one of a person's parties has a message under another id (a merge).
+
+    `others`: as `other_messages` gives them.
+    """
+    return any(one != message_id for party in parties for one in others.get(party, ()))
+
+
 def read_states(connection: sa.Connection, campaign_id: str) -> list[State]:
     """Every message of the campaign, by id, without its content."""
     columns = [messages.c[name] for name in State.__dataclass_fields__]

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from zhiyin.act.campaigns.content import CAMPAIGN, Letters
 from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
 from zhiyin.act.links import CONFIRM, PREFERENCES, sign_unsubscribe, unsubscribe_url
 from zhiyin.act.links import link as make_link
 from zhiyin.core.config import Settings
-from zhiyin.core.errors import ConfigError
+from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Vault
 from zhiyin.govern.people import Person
 
@@ -57,10 +58,19 @@ def render_letter(
     language: str,
     name: str = "",
     signed: bool = True,
+    letters: Letters | None = None,
 ) -> Rendered:
     """The rendered e-mail of one message; without `name` its greeting is general.
 
-    Unless `signed`, its links are for looking at only.
+    Unless `signed`, its links are for looking at only. A message of a planned campaign needs the
+    campaign's `letters`.
+
+    Raises
+    ------
+    NotFound
+        If its template, or its campaign's text, is not there.
+    InvalidParameter
+        If it cannot be filled.
     """
     link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
     choices = make_link(vault, PREFERENCES, message_id, public_url=settings.act.public_url)
@@ -71,6 +81,8 @@ def render_letter(
                 vault, CONFIRM, content["request_id"], public_url=settings.act.public_url
             ),
         }
+    elif content["template"] == CAMPAIGN:
+        words = {}
     else:
         words = words_of(content, language)
     values = words | {
@@ -82,6 +94,10 @@ def render_letter(
         "unsubscribe_url": link if signed else link.rpartition(".")[0],
         "preferences_url": choices if signed else choices.rpartition(".")[0],
     }
+    if content["template"] == CAMPAIGN:
+        if letters is None:
+            raise NotFound("the campaign of a message is not there")
+        return letters.render(content, values, language)
     return render(str(content["template"]), values, language)
 
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.ledger import load_letters
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.ledger import State
 from zhiyin.act.letters import render_letter
@@ -88,7 +89,7 @@ def _example(ctx: Context, row: Any) -> dict[str, Any] | None:  # Any: a ledger 
         return None
     rendered = render_letter(
         content, settings=ctx.settings, vault=ctx.vault, message_id=row.message_id,
-        language=row.language, signed=False,
+        language=row.language, signed=False, letters=load_letters(ctx, content),
     )  # fmt: skip
     return {
         "message_id": row.message_id,

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from zhiyin import __version__
 from zhiyin.api import (
     audiences,
+    campaigns,
     catalog,
     consents,
     hooks,
@@ -53,7 +54,7 @@ ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *preferences.ROUTES,
+    *campaigns.ROUTES, *preferences.ROUTES,
 )  # fmt: skip
 
 

@@ -218,7 +218,27 @@ messages = sa.Table(
     sa.Column("purpose", sa.String(32), nullable=False, server_default="marketing",
               comment="marketing, or confirmation of a consent"),
     sa.Column("address_token", sa.String(64), comment="keyed hash of the address it goes to"),
+    sa.Column("variant", sa.String(32), comment="of a planned campaign: which content she gets"),
     sa.Index(None, "campaign_id", "address_token"),
+)  # fmt: skip
+
+campaigns = sa.Table(
+    "campaigns", metadata,
+    sa.Column("key", sa.String(40), primary_key=True, comment="a person planned it under this"),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True,
+              comment="draft, approved, running, paused, done, cancelled or replaced"),
+    sa.Column("reason", sa.String(80), comment="why paused: by whom, or which stop rule"),
+    sa.Column("definition", sa.JSON, nullable=False, comment="as the file has it"),
+    sa.Column("created_by", sa.String(80), nullable=False),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("approved_by", sa.String(80)),
+    sa.Column("approved_at", sa.DateTime),
+    sa.Column("started_at", sa.DateTime),
+    sa.Column("as_of_on", sa.Date, comment="day as of which its audience was asked"),
+    sa.Column("planned_at", sa.DateTime, comment="when all its messages were planned"),
+    sa.Column("counted_from", sa.DateTime, comment="the stop rule counts what is sent from here"),
+    sa.Column("finished_at", sa.DateTime),
 )  # fmt: skip
 
 audiences = sa.Table(

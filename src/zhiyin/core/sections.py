@@ -235,6 +235,9 @@ class ActSettings(Section):
     global_holdout_share: float = Field(
         default=0.0, ge=0, lt=1, description="share of all people who get no marketing at all"
     )
+    second_person: bool = Field(
+        default=False, description="a campaign starts only when another person has approved it"
+    )
     confirm_hours: int = Field(
         default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
     )

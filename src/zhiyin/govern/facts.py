@@ -14,7 +14,7 @@ from zhiyin.govern.gate import MARKETING, Cap, Facts, Limits, Suppression, perso
 from zhiyin.govern.holdout import EVERYTHING, place_of
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import ROW_DAYS, Person, local_hour
-from zhiyin.govern.suppression import address_token, suppression_tokens
+from zhiyin.govern.suppression import Tokens
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def read_facts(
     at: datetime,
     held_out: Collection[str] = (),
     personal: Collection[int] = (),
+    known: Tokens | None = None,
 ) -> list[Facts]:
     """The facts of one contact with each of `people` at a moment, in order.
 
@@ -74,12 +75,15 @@ def read_facts(
         Parties in the holdout of the campaign: a person with one of them is held out.
     personal
         Places in `people` of those for whom the contents were chosen.
+    known
+        Tokens of the channel's addresses, where the caller needs them too.
     """
     parties = sorted({party for one in people for party in one.parties})
     consents = read_consents(connection, parties, purpose=None)
     since = at - timedelta(days=_window_days(terms.limits))
     contacts = read_contacts(connection, parties, since=since, until=at)
-    tokens = [_holders(one, vault=vault, channel=terms.channel) for one in people]
+    known = known or Tokens(vault, terms.channel)
+    tokens = [_holders(one, known) for one in people]
     every = sorted({one for held in tokens for one in held})
     listed = read_suppressed(connection, every, channel=terms.channel)
     lines = [[line for party in one.parties for line in consents.get(party, ())] for one in people]
@@ -125,14 +129,13 @@ def _is_held_out_of_all(person: Person, terms: Terms, vault: Vault) -> bool:
     )
 
 
-def _holders(person: Person, *, vault: Vault, channel: str) -> dict[str, set[str]]:
+def _holders(person: Person, known: Tokens) -> dict[str, set[str]]:
     """Token of each address of hers, those that only an identity tells of included → the parties
     of hers that hold it.
     """
     found: dict[str, set[str]] = {}
     for party, address in person.addresses:
-        found.setdefault(address_token(vault, channel, address), set()).add(party)
-    tokens = suppression_tokens(vault, [one for _, one in person.identities])
-    for (party, _), token in zip(person.identities, tokens, strict=True):
-        found.setdefault(token, set()).add(party)
+        found.setdefault(known.of_address(address), set()).add(party)
+    for party, identity in person.identities:
+        found.setdefault(known.of_identity(identity), set()).add(party)
     return found

@@ -138,6 +138,9 @@ class Verdict:
     reason: str
 
 
+_LET = Verdict(True, ALLOWED)
+
+
 def check(facts: Facts, limits: Limits) -> Verdict:
     """The first rule that forbids the contact, or leave to make it.
 
@@ -148,7 +151,7 @@ def check(facts: Facts, limits: Limits) -> Verdict:
     for reason, forbids in RULES.items():
         if forbids(facts, limits):
             return Verdict(False, reason)
-    return Verdict(True, ALLOWED)
+    return _LET
 
 
 def consent_state(
@@ -280,6 +283,8 @@ def _too_many(facts: Facts, cap: Cap) -> bool:
 
 def _capped(facts: Facts, limits: Limits, kind: str) -> bool:
     """Whether a cap of a kind (all, campaign, or empty: of her channel) is reached."""
+    if not facts.contacts:
+        return False
     caps = [*limits.caps, Cap(ALL, limits.cap_messages, limits.cap_days)]
     wanted = kind or facts.channel
     return any(one.scope == wanted and _too_many(facts, one) for one in caps)

@@ -27,8 +27,9 @@ PERMISSIONS: dict[str, str] = {
     "consent:read": "see to what a customer agreed, and what was asked",
     "consent:ask": "ask a customer for a consent, which a link in an e-mail confirms",
     "consent:write": "record or withdraw a consent for a customer",
-    "campaign:plan": "prepare a campaign",
-    "campaign:approve": "approve and send a campaign (never one's own)",
+    "campaign:read": "see campaigns, what they would send and how far they are",
+    "campaign:write": "plan, start, pause and cancel campaigns",
+    "campaign:approve": "approve a campaign (never one's own)",
     "event:write": "send events",
     "decision:ask": "ask for a decision or a recommendation",
     "key:manage": "make and revoke API keys",
@@ -41,20 +42,21 @@ ROLES: dict[str, frozenset[str]] = {
     "admin": frozenset(PERMISSIONS),
     "marketer": frozenset(
         _READ
-        | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
+        | {"people:read", "identity:read", "plan:read", "job:run", "data:load"}
+        | {"campaign:read", "campaign:write"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
         | {"consent:read", "consent:ask"}
     ),
     "approver": frozenset(
         _READ
-        | {"people:read", "audience:read", "tag:read", "campaign:approve"}
+        | {"people:read", "audience:read", "tag:read", "campaign:read", "campaign:approve"}
         | {"model:read", "model:promote"}
     ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
         | {"audience:read", "audience:write", "tag:read", "tag:write"}
-        | {"model:read", "model:promote"}
+        | {"model:read", "model:promote", "campaign:read"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),

@@ -37,6 +37,31 @@ def address_token(vault: Vault, channel: str, address: str) -> str:
     return suppression_tokens(vault, [named])[0]
 
 
+class Tokens:
+    """Tokens of many addresses of a channel, each computed once; it lives as long as one look."""
+
+    def __init__(self, vault: Vault, channel: str) -> None:
+        self._vault, self._space = vault, NAMESPACE_OF.get(channel, channel)
+        self._of_address: dict[str, str] = {}
+        self._of_identity: dict[str, str] = {}
+
+    def of_address(self, address: str) -> str:
+        """As `address_token`."""
+        known = self._of_address.get(address)
+        if known is None:
+            named = identify(self._vault, self._space, normalise_address(address))
+            known = self._of_address[address] = self.of_identity(named)
+        return known
+
+    def of_identity(self, identity_id: str) -> str:
+        """As `suppression_tokens`."""
+        known = self._of_identity.get(identity_id)
+        if known is None:
+            (known,) = suppression_tokens(self._vault, [identity_id])
+            self._of_identity[identity_id] = known
+        return known
+
+
 def normalise_address(address: str) -> str:
     """An e-mail address as a load normalises it; what is none stays, in one form."""
     alike = unicodedata.normalize("NFKC", address).strip().lower()

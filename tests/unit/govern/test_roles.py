@@ -22,7 +22,7 @@ def test_roles_hold_only_known_permissions():
 
 
 def test_planning_and_approving_are_different_people():
-    both = {role for role in ROLES if allows(role, "campaign:plan")} & {
+    both = {role for role in ROLES if allows(role, "campaign:write")} & {
         role for role in ROLES if allows(role, "campaign:approve")
     }
     assert both == {"admin"}

@@ -13,12 +13,15 @@ from importlib.resources import files
 from typing import Any
 
 import mrml
-from liquid import BoundTemplate, Environment, StrictUndefined
+from liquid import Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
+from zhiyin.act.create.quick import Quick
 from zhiyin.core.errors import InvalidParameter, NotFound
 
 LANGUAGES = ("en", "zh")
+_LINE = 200  # characters: with values in it a line is seldom too long for SMTP
+LETTER = "letter"  # the packaged template for texts of a shop's own
 
 
 class SafeEnvironment(Environment):
@@ -48,9 +51,9 @@ class Rendered:
 class Template:
     """A compiled template: Liquid in HTML, in plain text, and in the subject line."""
 
-    subject: BoundTemplate
-    html: BoundTemplate
-    text: BoundTemplate
+    subject: Quick
+    html: Quick
+    text: Quick
 
 
 def render(template: str, values: Mapping[str, Any], language: str) -> Rendered:
@@ -86,12 +89,21 @@ def fill(template: Template, values: Mapping[str, Any]) -> Rendered:
         If a value is missing or a limit is passed. No value is quoted.
     """
     given = {name: _or_nil(value) for name, value in values.items()}
+    return Rendered(
+        " ".join(_put(template.subject, given).split()),
+        _put(template.html, given),
+        _put(template.text, given).strip() + "\n",
+    )
+
+
+def fill_text(template: Quick, values: Mapping[str, Any]) -> str:
+    """Put `values` into compiled Liquid; raises as `fill`."""
+    return _put(template, {name: _or_nil(value) for name, value in values.items()})
+
+
+def _put(template: Quick, given: dict[str, Any]) -> str:
     try:
-        return Rendered(
-            " ".join(template.subject.render(given).split()),
-            template.html.render(given),
-            template.text.render(given).strip() + "\n",
-        )
+        return template.fill(given)
     except LiquidError as error:
         raise InvalidParameter(
             f"a template cannot be rendered: {type(error).__name__}",
@@ -99,30 +111,68 @@ def fill(template: Template, values: Mapping[str, Any]) -> Rendered:
         ) from None  # Liquid's own message may quote a value
 
 
-def compile_template(mjml: str, text: str) -> Template:
-    """Compile MJML and plain text that hold Liquid; the MJML's `mj-title` is the subject.
+def compile_template(mjml: str, text: str, *, subject: str = "") -> Template:
+    """Compile MJML and plain text that hold Liquid; without `subject` the MJML's `mj-title` is it.
 
     Raises
     ------
     InvalidParameter
         If the MJML or the Liquid is malformed, or there is no subject.
     """
-    plain, escaped = SafeEnvironment(autoescape=False), SafeEnvironment(autoescape=True)
     options = mrml.RenderOptions(disable_comments=True, fonts={})
     try:
         made = mrml.to_html(mjml, render_options=options)
     except OSError as error:  # what the package raises for markup it cannot read
         raise InvalidParameter(f"the MJML cannot be read: {error}") from error
-    if not made.title:
+    title = subject or made.title
+    if not title:
         raise InvalidParameter("the MJML has no mj-title, which is the e-mail's subject")
+    return Template(
+        compile_text(title),
+        compile_text(break_lines(made.content, longest=_LINE), escaped=True),
+        compile_text(text),
+    )
+
+
+def compile_text(text: str, *, escaped: bool = False) -> Quick:
+    """Compile Liquid; `escaped`: what it fills in is escaped for HTML.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is malformed.
+    """
     try:
-        return Template(
-            plain.from_string(made.title),
-            escaped.from_string(made.content),
-            plain.from_string(text),
-        )
+        return Quick(SafeEnvironment(autoescape=escaped).from_string(text), escaped=escaped)
     except LiquidError as error:
-        raise InvalidParameter(f"a template is not valid Liquid: {error}") from error
+        raise InvalidParameter(
+            f"a template is not valid Liquid: {error}", hint="correct that place"
+        ) from error
+
+
+def break_lines(html: str, *, longest: int) -> str:
+    """The same HTML in lines of about `longest` characters at most, as far as it has attributes.
+
+    Lines are broken inside tags, before the `>` that follows an attribute, where white space means
+    nothing.
+    """
+    lines = html.splitlines()
+    if max(map(len, lines), default=0) > longest:
+        lines = [_broken(line, longest) for line in lines]
+    return "\n".join(lines)
+
+
+def _broken(line: str, longest: int) -> str:
+    if len(line) <= longest:
+        return line
+    broken, length = [], 0
+    for piece in line.replace('">', '"\0>').split("\0"):
+        if broken and length + len(piece) > longest:
+            broken.append("\n")
+            length = 0
+        broken.append(piece)
+        length += len(piece)
+    return "".join(broken)
 
 
 def _or_nil(value: Any) -> Any:  # Any: JSON values

@@ -7,18 +7,17 @@ deterministic: the boundary is the message's id.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
+from base64 import b64encode, encodebytes
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime
 from urllib.parse import quote
 
 from zhiyin.act.create.content import clean
-from zhiyin.act.create.email import Rendered
+from zhiyin.act.create.email import Rendered, break_lines
 from zhiyin.core.errors import InvalidParameter
 
 CRLF = "\r\n"
@@ -118,11 +117,28 @@ def _mailbox(name: str, spec: str) -> str:
 
 
 def _words(header: str, text: str) -> str:
-    """`text` for a header: one line of ASCII as it is, anything else as encoded words."""
+    """`text` for a header: one line of ASCII as it is, anything else as encoded words (RFC 2047).
+
+    Each word holds whole characters, and no line is longer than 76.
+    """
     line = clean(text, limit=400)
-    plain = line.isascii() and len(header) + len(line) < 76 and "=?" not in line
-    charset = "us-ascii" if plain else "utf-8"
-    return Header(line, charset, header_name=header).encode(linesep=CRLF)
+    if line.isascii() and len(header) + len(line) < 76 and "=?" not in line:
+        return line
+    words: list[bytes] = []
+    held, room = b"", _word_room(len(header) + 2)
+    for one in line:
+        piece = one.encode()
+        if len(held) + len(piece) > room:
+            words.append(held)
+            held, room = b"", _word_room(1)
+        held += piece
+    words.append(held)
+    return f"{CRLF} ".join(f"=?utf-8?b?{b64encode(one).decode('ascii')}?=" for one in words)
+
+
+def _word_room(before: int) -> int:
+    """Bytes that fit into one encoded word on a line after `before` characters."""
+    return (76 - before - len("=?utf-8?b??=")) // 4 * 3
 
 
 def _part(boundary: str, kind: str, body: str) -> Iterator[str]:
@@ -141,20 +157,7 @@ def _ascii_html(html: str) -> str:
     follows an attribute, where white space means nothing.
     """
     ascii_only = html.encode("ascii", "xmlcharrefreplace").decode("ascii")
-    return "\n".join(_broken(line) for line in ascii_only.splitlines())
-
-
-def _broken(line: str) -> str:
-    if len(line) <= _LONGEST:
-        return line
-    broken, length = [], 0
-    for piece in line.replace('">', '"\0>').split("\0"):
-        if broken and length + len(piece) > _LONGEST:
-            broken.append("\n")
-            length = 0
-        broken.append(piece)
-        length += len(piece)
-    return "".join(broken)
+    return break_lines(ascii_only, longest=_LONGEST)
 
 
 def _encode(body: str) -> tuple[str, str]:
@@ -165,6 +168,6 @@ def _encode(body: str) -> tuple[str, str]:
         return "7bit", text
     content = text.encode()
     if len(content.translate(None, _ASCII)) > _FOREIGN_SHARE * len(content):
-        encoded = base64.encodebytes(content).decode("ascii").replace("\n", CRLF)
+        encoded = encodebytes(content).decode("ascii").replace("\n", CRLF)
         return "base64", encoded.removesuffix(CRLF)
     return "quoted-printable", binascii.b2a_qp(content, istext=True).decode("ascii")

@@ -1,0 +1,92 @@
+"""Sends what is due of a campaign that runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zhiyin.act import ledger
+from zhiyin.act.campaigns.content import Letters
+from zhiyin.act.campaigns.definition import SOURCE
+from zhiyin.act.campaigns.ledger import (
+    CANCELLED,
+    RUNNING,
+    Campaign,
+    find_campaign,
+    finish,
+    read_held_out,
+    skip_planned,
+)
+from zhiyin.act.campaigns.plan_job import campaign_terms
+from zhiyin.act.campaigns.watch import CampaignWatch
+from zhiyin.act.delivery import Desk, deliver_planned, reconcile
+from zhiyin.act.letters import require_sender
+from zhiyin.core.clock import naive_utc
+from zhiyin.core.context import Context
+from zhiyin.core.errors import ConfigError, InvalidParameter
+from zhiyin.core.protocols import Channel, Progress
+from zhiyin.govern.live import read_directory
+
+
+def deliver_campaign(
+    ctx: Context, campaign_id: str, *, progress: Progress, longest_s: float | None = None
+) -> dict[str, Any]:
+    """Send the campaign's messages that are due; `ledger.count_messages` of it.
+
+    It ends early where the campaign is paused or cancelled meanwhile, its stop rule is broken or
+    `longest_s` is over. The caller holds the lease `lake`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no channel, or the sender is not set.
+    InvalidParameter
+        If the campaign does not run.
+    ChannelUnavailable
+        If the channel cannot be used; what was not handed over stays planned.
+    """
+    if ctx.channel is None:
+        raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
+    require_sender(ctx.settings)
+    with ctx.store.begin() as connection:
+        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
+    if held.state not in (RUNNING, CANCELLED):
+        raise InvalidParameter(
+            f"the campaign {held.key!r} is {held.state}: it sends nothing",
+            hint=f"zhiyin campaign show {held.key}",
+        )
+    desk = _desk(ctx, held, CampaignWatch(ctx, held, longest_s=longest_s), ctx.channel)
+    reconcile(desk, campaign_id)
+    if held.state == RUNNING:
+        deliver_planned(desk, campaign_id, progress=progress)
+    return _close(ctx, held)
+
+
+def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) -> Desk:
+    due = naive_utc(ctx.clock.now())
+    with ctx.store.begin() as connection:
+        rows = ledger.read_parties(
+            connection, held.campaign_id, states=(*ledger.OPEN, ledger.UNKNOWN), due_at=due
+        )
+        held_out = read_held_out(connection, held.campaign_id)
+    directory = read_directory(
+        ctx.store, rows, as_of=None, channel=held.definition.channel, sealed=True,
+        settings=ctx.settings.act,
+    )  # fmt: skip
+    return Desk(
+        ctx.store.begin, ctx.vault, channel, ctx.clock, ctx.settings,
+        campaign_terms(ctx, held.definition), directory,
+        ctx.rng.generator(f"act.retry {held.campaign_id}"), held_out,
+        Letters(held.definition, held.version), watch,
+    )  # fmt: skip
+
+
+def _close(ctx: Context, held: Campaign) -> dict[str, Any]:
+    """What a cancellation left planned is skipped; without open messages the campaign is done."""
+    with ctx.store.begin() as connection:
+        now = find_campaign(connection, held.key)
+        if now.state == CANCELLED:
+            skip_planned(connection, held.campaign_id)
+        counts = ledger.count_messages(connection, [held.campaign_id])
+        if now.planned_at is not None and not counts["open"]:
+            finish(connection, now, now=naive_utc(ctx.clock.now()))
+        return counts

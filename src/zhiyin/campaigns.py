@@ -1,0 +1,331 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Ibis knows the type of a column when it runs)
+"""Campaigns of a workspace that a person plans: check, keep, approve, start, pause, measure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from zhiyin.act import ledger as messages
+from zhiyin.act.campaigns import ledger
+from zhiyin.act.campaigns.checklist import Checklist, Shown
+from zhiyin.act.campaigns.content import check_letters
+from zhiyin.act.campaigns.definition import Definition, dump_definition
+from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING, Campaign
+from zhiyin.act.campaigns.plan_job import Judged, judge_people, plan_messages
+from zhiyin.act.campaigns.schedule import check_schedule, with_zone
+from zhiyin.act.campaigns.watch import STOP_RULE
+from zhiyin.act.review import count_by_rule
+from zhiyin.audience import compile, parse
+from zhiyin.audience.ledger import LIVE, STATIC, find_audience, told_members
+from zhiyin.audience.read import last_snapshot, tables_for
+from zhiyin.audiences import Audiences
+from zhiyin.core import columns as c
+from zhiyin.core.clock import Clock, local_day, naive_utc, start_of_day
+from zhiyin.core.config import Settings
+from zhiyin.core.context import Context
+from zhiyin.core.errors import InvalidParameter
+from zhiyin.core.rng import Streams
+from zhiyin.measure.experiment import ArmStatistics, compare_means, summarize_share
+from zhiyin.measure.power import find_enough, find_smallest_change
+from zhiyin.store.ledger import reading, transaction
+from zhiyin.store.vault import LocalVault
+from zhiyin.store.workspace import WorkspaceStore
+
+HOLDOUT = "holdout"
+
+
+def campaigns_of(
+    store: WorkspaceStore, vault: LocalVault, settings: Settings, clock: Clock, as_of: date
+) -> Campaigns:
+    """The campaigns of a workspace, whose audiences are asked as of a day."""
+    today = local_day(clock.now(), settings.zone)
+    ctx = Context(settings, store, vault, clock, Streams(settings.seed), today, "")
+    return Campaigns(ctx, Audiences(store, vault, clock, as_of))
+
+
+@dataclass(frozen=True)
+class Campaigns:
+    """The planned campaigns of a workspace.
+
+    Parameters
+    ----------
+    ctx
+        Its clock is the machine's: what is known at this moment counts.
+    audiences
+        As of the day for which audiences are asked.
+    """
+
+    ctx: Context
+    audiences: Audiences
+
+    def check(self, definition: Definition) -> Checklist:
+        """What starting the campaign now would do, without writing anything.
+
+        Raises
+        ------
+        InvalidParameter, NotFound
+            As `create`.
+        """
+        self._check(definition)
+        as_of = self.audiences.as_of
+        people = self._members(definition, as_of=as_of)
+        judged = judge_people(self.ctx, definition, people)
+        variants = Counter(one.variant for one in judged if one.variant is not None)
+        sent = sum(variants.values())
+        return Checklist(
+            definition.key,
+            self.ctx.settings.currency,
+            len(judged),
+            count_by_rule([one.reason or "" for one in judged]),
+            sum(one.reason == HELD_OUT for one in judged),
+            {name: variants[name] for name in definition.shares},
+            sent * definition.cost,
+            definition.budget,
+            _due(judged),
+            self._shown(definition, judged, as_of=as_of),
+        )
+
+    def create(self, definition: Definition, *, by: str) -> Campaign:
+        """Keep a campaign as a draft: a new version of its key.
+
+        Raises
+        ------
+        NotFound
+            If there is no such audience.
+        InvalidParameter
+            If its rule, its texts or its schedule are wrong, or it has started.
+        """
+        self._check(definition)
+        with transaction(self.audiences.store.ledger) as connection:
+            return ledger.add_version(connection, definition, by=_named(by), now=self._now())
+
+    def approve(self, key: str, *, by: str) -> Campaign:
+        """Approve the newest version: never one's own."""
+        with transaction(self.audiences.store.ledger) as connection:
+            return ledger.approve(connection, key, by=_named(by), now=self._now())
+
+    def start(self, key: str, *, by: str) -> Campaign:
+        """Let it run; its messages are planned by `plan`, which the worker calls.
+
+        Raises
+        ------
+        PermissionDenied, InvalidParameter
+            As `ledger.start`; also where its moment has passed.
+        """
+        with reading(self.audiences.store.ledger) as connection:
+            held = ledger.find_campaign(connection, key)
+        self._check(held.definition)
+        with transaction(self.audiences.store.ledger) as connection:
+            return ledger.start(
+                connection, key, as_of=self.audiences.as_of, by=_named(by), now=self._now(),
+                second_person=self.ctx.settings.act.second_person,
+            )  # fmt: skip
+
+    def plan(self, key: str) -> int:
+        """Plan the messages of a campaign that runs; how many are new. Call it under the lease
+        `lake`.
+
+        What was planned stays: planning that was cut short goes on.
+        """
+        with reading(self.audiences.store.ledger) as connection:
+            held = ledger.find_campaign(connection, key)
+        if held.planned_at is not None or held.as_of_on is None or held.state != RUNNING:
+            return 0
+        made = plan_messages(self.ctx, held, self._members(held.definition, as_of=held.as_of_on))
+        with transaction(self.audiences.store.ledger) as connection:
+            ledger.set_planned(connection, held, now=self._now())
+            still = ledger.find_campaign(connection, key)
+            if still.state == ledger.CANCELLED:
+                ledger.skip_planned(connection, held.campaign_id)
+        return made
+
+    def pause(self, key: str, *, by: str) -> Campaign:
+        """Send nothing more; a delivery under way stops within a second."""
+        with transaction(self.audiences.store.ledger) as connection:
+            return ledger.pause(connection, key, by=_named(by), now=self._now())
+
+    def resume(self, key: str, *, by: str) -> Campaign:
+        """Go on where it stopped; nothing is sent again."""
+        with transaction(self.audiences.store.ledger) as connection:
+            return ledger.resume(connection, key, by=_named(by), now=self._now())
+
+    def cancel(self, key: str, *, by: str) -> Campaign:
+        """End it for good."""
+        with transaction(self.audiences.store.ledger) as connection:
+            return ledger.cancel(connection, key, by=_named(by), now=self._now())
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The newest version of each campaign, by key."""
+        with reading(self.audiences.store.ledger) as connection:
+            return [_head(one) for one in ledger.list_campaigns(connection)]
+
+    def shown(self, key: str) -> dict[str, Any]:
+        """A campaign: definition, live counts, and what it caused so far.
+
+        Returns
+        -------
+        As `listed`, with `definition`, `counts` (`messages.count_messages`), `parts` (by state,
+        reason and variant), `ends` (sent, complaints, bounces, unsubscribes) and `effect` (by
+        variant and for all: buyers and people in both arms, the difference with its interval).
+        """
+        with reading(self.audiences.store.ledger) as connection:
+            held = ledger.find_campaign(connection, key)
+            own = held.campaign_id
+            counts = messages.count_messages(connection, [own])
+            parts = ledger.count_parts(connection, own)
+            since = held.started_at or held.created_at
+            ends = ledger.count_ends(connection, own, since=since)
+            arms = ledger.read_arms(connection, own)
+        return _head(held) | {
+            "definition": dump_definition(held.definition), "counts": counts, "parts": parts,
+            "ends": vars(ends), "effect": self._effect(held, arms),
+        }  # fmt: skip
+
+    def _check(self, definition: Definition) -> None:
+        check_schedule(
+            definition.schedule, default=self.ctx.settings.zone, now=self.ctx.clock.now()
+        )
+        check_letters(definition)
+        if definition.rule is not None:
+            compile(
+                parse(definition.rule), audiences=self.audiences.rules(),
+                vocabulary=self.audiences.vocabulary(),
+            )  # fmt: skip
+        else:
+            with reading(self.audiences.store.ledger) as connection:
+                find_audience(connection, definition.audience)
+
+    def _members(self, definition: Definition, *, as_of: date) -> list[str]:
+        """Who is in the audience: a static one as it was kept, a live one as it was told."""
+        store = self.audiences.store
+        rule = None if definition.rule is None else parse(definition.rule)
+        if rule is None:
+            with reading(store.ledger) as connection:
+                stored = find_audience(connection, definition.audience)
+                if stored.kind == LIVE and stored.asked is not None:
+                    return sorted(told_members(connection, stored.name))
+            if stored.kind == STATIC and stored.evaluated_on is not None:
+                rows = store.read("audience_members")
+                mine = rows.filter(
+                    rows[c.AUDIENCE] == stored.name, rows[c.AS_OF_ON] == stored.evaluated_on
+                )
+                return sorted(mine.select(c.CUSTOMER_ID).to_pyarrow()[c.CUSTOMER_ID].to_pylist())
+            rule = stored.rule
+        compiled = compile(
+            rule, audiences=self.audiences.rules(), vocabulary=self.audiences.vocabulary()
+        )
+        tables = tables_for(store, self.audiences.vault, compiled.rules.values(), as_of=as_of)
+        found = compiled.members(
+            tables, as_of=as_of, zone=store.zone, snapshot_on=last_snapshot(store, as_of)
+        )
+        return sorted(found.to_pyarrow()[c.CUSTOMER_ID].to_pylist())
+
+    def _shown(self, definition: Definition, judged: list[Judged], *, as_of: date) -> Shown:
+        goal, share = definition.goal, definition.holdout_share
+        reached = {
+            one.person.customer_id for one in judged if one.variant or one.reason == HELD_OUT
+        }
+        base = goal.base_rate
+        if base is None:
+            until = start_of_day(as_of, self.ctx.settings.zone)
+            buyers = self._buyers(reached, until - timedelta(days=goal.days), until)
+            base = len(buyers) / len(reached) if reached else 0.0
+        change = find_smallest_change(len(reached), share, base)
+        enough = find_enough(len(reached), share, base, change=goal.change)
+        return Shown(
+            base, goal.days, change, goal.change,
+            enough.holdout_share if enough else None, enough.campaigns if enough else None,
+        )  # fmt: skip
+
+    def _effect(self, held: Campaign, arms: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Who bought within the goal's days from the start, of each arm, by intention to treat."""
+        if held.started_at is None or not arms:
+            return []
+        since = _begun(held, self.ctx.settings.zone)
+        until = min(since + timedelta(days=held.definition.goal.days), self.ctx.clock.now())
+        bought = self._buyers({one for one, _ in arms}, since, until)
+        sizes = Counter(arm for _, arm in arms)
+        buyers = Counter(arm for customer, arm in arms if customer in bought)
+        names = [name for name in held.definition.shares if sizes[name]]
+        rows: Iterable[tuple[str, list[str]]] = [
+            ("all", names),
+            *((name, [name]) for name in names),
+        ]
+        control = summarize_share(buyers[HOLDOUT], sizes[HOLDOUT])
+        made: list[dict[str, Any]] = []
+        for name, of in rows:
+            treated = summarize_share(sum(buyers[one] for one in of), sum(sizes[one] for one in of))
+            made.append(
+                {"variant": name, "days": (until - since).days} | _compared(control, treated)
+            )
+        return made
+
+    def _buyers(self, customers: set[str], since: datetime, until: datetime) -> set[str]:
+        """Those of the customers who bought in [since, until)."""
+        lines = self.audiences.store.read("order_lines", as_of=None)
+        within = lines.filter(
+            lines[c.SOLD_AT] >= naive_utc(since), lines[c.SOLD_AT] < naive_utc(until),
+            lines[c.QUANTITY] > 0,
+        )  # fmt: skip
+        ids = self.audiences.store.to_ibis(
+            pa.table({c.CUSTOMER_ID: pa.array(sorted(customers), pa.string())})
+        )
+        found = within.semi_join(ids, c.CUSTOMER_ID).select(c.CUSTOMER_ID).distinct()
+        return set(found.to_pyarrow()[c.CUSTOMER_ID].to_pylist())
+
+    def _now(self) -> datetime:
+        return naive_utc(self.ctx.clock.now())
+
+
+def _compared(control: ArmStatistics, treated: ArmStatistics) -> dict[str, Any]:
+    found = compare_means(control, treated)
+    numbers: Mapping[str, float] = {
+        "difference": found.estimate.value, "low": found.estimate.low, "high": found.estimate.high,
+    }  # fmt: skip
+    return {
+        "people": treated.n, "buyers": int(treated.total), "held_out": control.n,
+        "held_out_buyers": int(control.total), "status": found.estimate.status,
+    } | {name: value if value == value else None for name, value in numbers.items()}  # fmt: skip
+
+
+def _begun(held: Campaign, zone: str) -> datetime:
+    """When its messages began to go."""
+    begun = (held.started_at or held.created_at).replace(tzinfo=UTC)
+    schedule = held.definition.schedule
+    if schedule.at is not None:
+        return max(begun, with_zone(schedule.at, zone))
+    return begun if schedule.on is None else max(begun, start_of_day(schedule.on, zone))
+
+
+def _due(judged: list[Judged]) -> tuple[str, str] | None:
+    moments = sorted(one.due for one in judged if one.due is not None)
+    return (_said(moments[0]), _said(moments[-1])) if moments else None
+
+
+def _said(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="minutes")
+
+
+def _head(one: Campaign) -> dict[str, Any]:
+    moments = ("created_at", "approved_at", "started_at", "planned_at", "finished_at")
+    return {
+        "key": one.key, "name": one.definition.name, "version": one.version, "state": one.state,
+        "reason": one.reason, "campaign_id": one.campaign_id, "created_by": one.created_by,
+        "approved_by": one.approved_by,
+    } | {
+        name: value.replace(tzinfo=UTC).isoformat() if (value := getattr(one, name)) else None
+        for name in moments
+    }  # fmt: skip
+
+
+def _named(by: str) -> str:
+    if not by.strip() or by.strip() in (STOP_RULE, "delivery"):
+        raise InvalidParameter("who does it is not named", hint="say who you are: --by NAME")
+    return by.strip()[:80]

@@ -1,0 +1,186 @@
+"""`zhiyin campaign`: campaigns that a person plans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from zhiyin.app import Workspace
+    from zhiyin.campaigns import Campaigns
+
+app = typer.Typer(name="campaign", help="Campaigns that you plan.", no_args_is_help=True)
+Folder = Annotated[
+    Path,
+    typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
+]
+File = Annotated[Path, typer.Argument(help="The campaign, TOML or JSON.")]
+Key = Annotated[str, typer.Argument(help="Key of the campaign.")]
+By = Annotated[str, typer.Option(help="Who does it; kept in the audit log.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day; none: the last that was computed."),
+]
+Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="en or zh.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HERE = Path()
+
+
+@app.command()
+def check(
+    file: File,
+    as_of: AsOf = None,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Who would get it after each rule, what it costs, what its holdout can show."""
+    from zhiyin.act.campaigns.definition import read_definition
+
+    with _open(workspace) as shop:
+        found = _campaigns(shop, as_of).check(read_definition(file))
+    typer.echo(_json(found.as_dict()) if as_json else found.text(language))
+
+
+@app.command()
+def create(file: File, by: By, workspace: Folder = HERE) -> None:
+    """Keep the campaign as a draft; nothing is sent."""
+    from zhiyin.act.campaigns.definition import read_definition
+
+    with _open(workspace, write=True) as shop:
+        made = _campaigns(shop).create(read_definition(file), by=by)
+    typer.echo(f"{made.key}: version {made.version}, {made.state}")
+
+
+@app.command()
+def approve(key: Key, by: By, workspace: Folder = HERE) -> None:
+    """Approve a campaign that another person made."""
+    with _open(workspace, write=True) as shop:
+        made = _campaigns(shop).approve(key, by=by)
+    typer.echo(f"{made.key}: version {made.version}, {made.state}")
+
+
+@app.command()
+def start(key: Key, by: By, as_of: AsOf = None, workspace: Folder = HERE) -> None:
+    """Start a campaign and plan its messages; the worker sends them when they are due."""
+    from zhiyin.core.errors import LeaseHeld
+    from zhiyin.store.leases import hold_lease
+
+    with _open(workspace, write=True) as shop:
+        campaigns = _campaigns(shop, as_of)
+        made = campaigns.start(key, by=by)
+        try:
+            with hold_lease(shop.store.ledger, clock=shop.clock):
+                campaigns.plan(key)
+        except LeaseHeld:
+            typer.echo("a turn is under way: the worker plans the messages after it", err=True)
+        counts = campaigns.shown(key)["counts"]
+    typer.echo(f"{made.key}: running; {counts['open']:,} messages planned")
+
+
+@app.command()
+def deliver(key: Key, workspace: Folder = HERE) -> None:
+    """Send now what is due of a campaign that runs; the worker does so by itself."""
+    from zhiyin.act.campaigns.definition import campaign_id
+    from zhiyin.cli_progress import progress_bar
+
+    with _open(workspace, write=True) as shop:
+        with progress_bar() as progress:
+            shop.send(campaign_id(key), progress=progress)
+        typer.echo(_said(_campaigns(shop).shown(key)))
+
+
+@app.command()
+def pause(key: Key, by: By, workspace: Folder = HERE) -> None:
+    """Send nothing more for now; a delivery under way stops within a second."""
+    _change(workspace, key, "pause", by)
+
+
+@app.command()
+def resume(key: Key, by: By, workspace: Folder = HERE) -> None:
+    """Go on where it stopped; the stop rule counts anew."""
+    _change(workspace, key, "resume", by)
+
+
+@app.command()
+def cancel(key: Key, by: By, workspace: Folder = HERE) -> None:
+    """End a campaign for good: what is still planned is skipped."""
+    _change(workspace, key, "cancel", by)
+
+
+@app.command()
+def show(key: Key, workspace: Folder = HERE, as_json: AsJson = False) -> None:
+    """How far a campaign is: messages by state, reason and variant, and what it caused."""
+    with _open(workspace) as shop:
+        found = _campaigns(shop).shown(key)
+    typer.echo(_json(found) if as_json else _said(found))
+
+
+@app.command("list")
+def list_all(workspace: Folder = HERE) -> None:
+    """The campaigns, with their states."""
+    with _open(workspace) as shop:
+        rows = _campaigns(shop).listed()
+    for one in rows:
+        why = f"  {one['reason']}" if one["reason"] else ""
+        typer.echo(
+            f"{one['key']:<24} version {one['version']:<4} {one['state']:<10} "
+            f"by {one['created_by']}{why}"
+        )
+    if not rows:
+        typer.echo("There is no campaign yet: zhiyin campaign create FILE --by NAME", err=True)
+
+
+def _change(workspace: Path, key: str, what: str, by: str) -> None:
+    with _open(workspace, write=True) as shop:
+        made = getattr(_campaigns(shop), what)(key, by=by)
+    typer.echo(f"{made.key}: {made.state}")
+
+
+def _said(found: dict[str, Any]) -> str:
+    """A campaign in lines."""
+    why = f" ({found['reason']})" if found["reason"] else ""
+    lines = [f"{found['key']} version {found['version']}: {found['state']}{why}"]
+    for part in found["parts"]:
+        words = " ".join(part[name] for name in ("state", "variant", "reason") if part[name])
+        lines.append(f"  {part['n']:>9,}  {words}")
+    ends = found["ends"]
+    lines.append("  " + ", ".join(f"{name} {number:,}" for name, number in ends.items()))
+    for row in found["effect"]:
+        said = f"  {row['variant']}: {row['buyers']:,} of {row['people']:,} bought"
+        if row["held_out"]:
+            said += f", {row['held_out_buyers']:,} of {row['held_out']:,} held out"
+        if row["low"] is not None:
+            said += f"; difference {row['difference']:+.2%} [{row['low']:+.2%}, {row['high']:+.2%}]"
+        lines.append(f"{said} in {row['days']} days")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _open(workspace: Path, *, write: bool = False) -> Iterator[Workspace]:
+    from zhiyin.app import Workspace
+
+    with Workspace.open(workspace, write=write) as shop:
+        yield shop
+
+
+def _campaigns(shop: Workspace, as_of: datetime | None = None) -> Campaigns:
+    from zhiyin.campaigns import campaigns_of
+
+    return campaigns_of(shop.store, shop.vault, shop.settings, shop.clock, _day(shop, as_of))
+
+
+def _day(shop: Workspace, as_of: datetime | None) -> Any:
+    from zhiyin.audiences import usual_day
+
+    return as_of.date() if as_of else usual_day(shop.store, shop.clock, shop.default_day)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
