@@ -173,7 +173,9 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
         "message_id": row.message_id, "language": row.language,
     }  # fmt: skip
     try:
-        rendered = render_letter(letter.content or {}, name=letter.person.name, **shared)
+        rendered = render_letter(
+            letter.content or {}, name=letter.person.name, campaign_id=row.campaign_id, **shared
+        )
     except (InvalidParameter, NotFound, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None
     try:

@@ -297,6 +297,12 @@ def load_states(ctx: Context, campaign_id: str) -> list[State]:
         return read_states(connection, campaign_id)
 
 
+def load_planned(ctx: Context, campaign_id: str, *, limit: int) -> list[sa.Row[Any]]:
+    """The first planned messages of a campaign, as `read_messages` gives them."""
+    with ctx.store.begin() as connection:
+        return read_messages(connection, campaign_id, states=[PLANNED], limit=limit)
+
+
 def load_examples(ctx: Context, message_ids: Sequence[str]) -> list[sa.Row[Any]]:
     """The rows of some messages, in the order of `message_ids`; without those not there."""
     with ctx.store.begin() as connection:

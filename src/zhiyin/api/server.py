@@ -25,6 +25,7 @@ from zhiyin.api import (
     personas,
     plans,
     preferences,
+    reactions,
     tables,
     tags,
     tracker,
@@ -53,7 +54,7 @@ ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *preferences.ROUTES,
+    *preferences.ROUTES, *reactions.ROUTES,
 )  # fmt: skip
 
 

@@ -211,6 +211,22 @@ class ActSettings(Section):
     sender_address: str = Field(default="", description="sender address")
     postal_address: str = Field(default="", description="postal address shown in each e-mail")
     public_url: str = Field(default="https://example.invalid", description="where links lead")
+    track_links: bool = Field(
+        default=True, description="links in e-mails tell that they were followed"
+    )
+    track_opens: bool = Field(
+        default=False, description="an invisible picture tells that an e-mail was opened"
+    )
+    utm_source: str = Field(
+        default="zhiyin", description="utm_source of links that have none; empty: not added"
+    )
+    utm_medium: str = Field(
+        default="email", description="utm_medium of links that have none; empty: not added"
+    )
+    utm_campaign: str = Field(
+        default="{campaign}",
+        description="utm_campaign of links that have none; {campaign} is its id; empty: not added",
+    )
     quiet_from_hour: int = Field(
         default=21, ge=0, le=23, description="quiet hours begin, local hour"
     )

@@ -20,13 +20,17 @@ _NAT64 = ip_network("64:ff9b::/96")  # an IPv4 address in its last 32 bits
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go. `private`: this machine, inner networks and plain HTTP are allowed."""
+    """Where requests go. `private`: this machine, inner networks and plain HTTP are allowed.
+
+    `setting` is the one that names the address, for hints.
+    """
 
     scheme: str
     host: str
     port: int
     path: str
     private: bool = False
+    setting: str = "act.webhook_url"
 
     def connect(self, timeout_s: float) -> HTTPConnection:
         """An open connection; no redirect and no proxy is followed.
@@ -75,11 +79,11 @@ class Target:
     def _unreachable(self, error: OSError) -> ChannelUnavailable:
         return ChannelUnavailable(
             f"{self.host}:{self.port} cannot be reached: {type(error).__name__}",
-            hint="look at act.webhook_url in zhiyin.toml; messages stay planned",
+            hint=f"look at {self.setting} in zhiyin.toml; messages stay planned",
         )
 
 
-def read_target(url: str, *, private: bool = False) -> Target:
+def read_target(url: str, *, private: bool = False, setting: str = "act.webhook_url") -> Target:
     """The target of an https address; http only where it may be `private`.
 
     Raises
@@ -91,14 +95,14 @@ def read_target(url: str, *, private: bool = False) -> Target:
         parts = urlsplit(url)
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
     except ValueError:
-        raise ConfigError("act.webhook_url is no web address", hint=_HINT) from None
+        raise ConfigError(f"{setting} is no web address", hint=_HINT) from None
     host = parts.hostname or ""
     if parts.scheme not in ({"https", "http"} if private else {"https"}) or not host:
-        raise ConfigError("act.webhook_url is no https address", hint=_HINT)
+        raise ConfigError(f"{setting} is no https address", hint=_HINT)
     if parts.username is not None or not url.isascii() or any(mark <= " " for mark in url):
-        raise ConfigError("act.webhook_url holds a login, a space or other letters", hint=_HINT)
+        raise ConfigError(f"{setting} holds a login, a space or other letters", hint=_HINT)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port, path, private)
+    return Target(parts.scheme, host, port, path, private, setting)
 
 
 _HINT = "for example https://hooks.shop.example/zhiyin"

@@ -1,0 +1,81 @@
+"""`zhiyin messages`: what is in messages before they go, and what came back of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from zhiyin.app import Workspace
+
+app = typer.Typer(
+    name="messages", help="Messages (消息): their links, what came back.", no_args_is_help=True
+)
+Folder = Annotated[
+    Path,
+    typer.Option("--workspace", "-w", envvar="ZHIYIN_WORKSPACE", help="Folder of the workspace."),
+]
+Campaign = Annotated[str, typer.Argument(help="Id of the campaign.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Language = Annotated[Literal["en", "zh"], typer.Option("--lang", help="en or zh.")]
+HERE = Path()
+
+
+@app.command()
+def links(
+    campaign: Campaign, workspace: Folder = HERE, language: Language = "en", as_json: AsJson = False
+) -> None:
+    """Look at every link of planned messages: malformed, or leading nowhere (检查链接)."""
+    from zhiyin.act.link_check import WORDS, check_links, planned_links
+
+    with _workspace(workspace) as shop:
+        found = planned_links(shop.context(shop.clock.now().date()), campaign)
+        faults = check_links(found)
+    if as_json:
+        typer.echo(json.dumps({"links": len(found), "faults": [vars(one) for one in faults]}))
+        raise typer.Exit(1 if faults else 0)
+    zh = language == "zh"
+    typer.echo(f"{len(found)} 个链接" if zh else f"{len(found)} links")
+    for one in faults:
+        typer.echo(f"  {one.url}: {WORDS[one.problem][zh]} ({one.status or one.problem})")
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def reactions(
+    campaign: Annotated[str, typer.Argument(help="Id of the campaign; none: all.")] = "",
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """What came back of sent messages, people and machines apart (反馈)."""
+    from zhiyin.act.machines import WORDS
+    from zhiyin.act.reactions import count_reactions
+    from zhiyin.store.ledger import reading
+
+    with _workspace(workspace) as shop, reading(shop.store.ledger) as connection:
+        found = count_reactions(connection, campaign or None)
+    if as_json:
+        typer.echo(json.dumps([dict(row) for row in found]))
+        return
+    zh = language == "zh"
+    for row in found:
+        machine = row["machine"]
+        who = ("人" if zh else "people") if machine is None else WORDS[machine][zh]
+        typer.echo(
+            f"{row['campaign_id']}  {row['kind']:<12} {row['reactions']:>7,} "
+            f"({row['messages']:,})  {who}"
+        )
+
+
+@contextmanager
+def _workspace(folder: Path, *, write: bool = False) -> Iterator[Workspace]:
+    from zhiyin.app import Workspace
+
+    with Workspace.open(folder, write=write) as shop:
+        yield shop
