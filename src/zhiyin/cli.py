@@ -45,6 +45,7 @@ app.add_typer(cli_messages.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.command()(cli_persona.persona)
+app.command()(cli_messages.bounces)
 
 Folder = Annotated[
     Path,

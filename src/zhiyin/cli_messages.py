@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,34 @@ def reactions(
             f"{row['campaign_id']}  {row['kind']:<12} {row['reactions']:>7,} "
             f"({row['messages']:,})  {who}"
         )
+
+
+def bounces(
+    place: Annotated[Path, typer.Argument(help="A mail, an mbox, a Maildir or a folder of mails.")],
+    workspace: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Take in mails that came back: bounces, complaints, refusals (退信与投诉)."""
+    from zhiyin.act.bounce_mail import read_bounce, read_mails
+    from zhiyin.act.returned import IGNORED, take_returned
+    from zhiyin.store.ledger import transaction
+
+    counts: Counter[str] = Counter()
+    with _workspace(workspace, write=True) as shop:
+        limit = shop.settings.act.soft_bounces
+        for content in read_mails(place):
+            found = read_bounce(content, vault=shop.vault)
+            if found is None:
+                counts[IGNORED] += 1
+                continue
+            with transaction(shop.store.ledger) as connection:
+                counts += take_returned(
+                    connection, [found], at=shop.clock.now(), soft_bounces=limit
+                )
+    if as_json:
+        typer.echo(json.dumps(dict(counts)))
+        return
+    typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "no mails")
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Links in e-mails lead on, keep who followed them, and count machines apart."""
 
+import base64
+import hashlib
+import hmac
 from datetime import timedelta
 
 import people
@@ -9,8 +12,8 @@ import sqlalchemy as sa
 from zhiyin.act.links import CLICK, OPEN, link, sign
 from zhiyin.act.tracked import read_click
 from zhiyin.core import columns as c
-from zhiyin.core.clock import FrozenClock, naive_utc
-from zhiyin.core.ledger import messages, reactions
+from zhiyin.core.clock import FrozenClock, SystemClock, naive_utc
+from zhiyin.core.ledger import messages, reactions, suppressions
 from zhiyin.reactions import copy_reactions
 from zhiyin.store.ledger import reading
 
@@ -20,8 +23,6 @@ PERSON = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0
 
 
 def token(shop, target=TARGET, links=5):
-    import base64
-
     packed = base64.urlsafe_b64encode(target.encode()).rstrip(b"=").decode()
     made = sign(shop.vault, CLICK, f"{MESSAGE}.{links}.{packed}")
     assert read_click(shop.vault, made).url == target
@@ -136,3 +137,43 @@ def test_settled_reactions_become_touches_once(client, served):
     with shop.store.begin() as connection:
         connection.execute(reactions.update().values(copied=False))
     assert copy_reactions(shop.store, late) == 0
+
+
+def test_events_of_a_provider_are_taken_once_and_only_with_its_signature(
+    client, served, monkeypatch
+):
+    shop, _ = served
+    stamp, long_id = str(int(SystemClock().now().timestamp())), "m_" + "cd" * 16
+
+    def event(key):
+        made = hmac.new(key.encode(), f"{stamp}t".encode(), hashlib.sha256).hexdigest()
+        return {
+            "signature": {"timestamp": stamp, "token": "t", "signature": made},
+            "event-data": {
+                "id": "e", "event": "complained",
+                "message": {"headers": {"message-id": f"{long_id}@shop.example"}},
+            },
+        }  # fmt: skip
+
+    path = "/v1/returns/mailgun"
+    assert client.post(path, json=event("k")).status_code == 404  # no secret is set
+    monkeypatch.setenv("ZHIYIN_SOURCE_RETURNS_MAILGUN", "k")
+    assert client.post(path, json=event("guessed")).status_code == 401
+    assert client.post(path, json=event("k")).json() == {"unknown_message": 1}
+    with shop.store.begin() as connection:
+        party = people.party_of(shop, people.ANA)
+        connection.execute(messages.insert().values(
+            message_id=long_id, campaign_id="laden:k1", turn_id="t", party_id=party,
+            customer_id=party, channel="email", language="en", state="sent",
+            planned_at=naive_utc(people.NOW), address_token="hash of an address",
+        ))  # fmt: skip
+    try:
+        answers = [client.post(path, json=event("k")).json() for _ in range(2)]
+        assert answers == [{"taken": 1}, {"repeated": 1}]
+        with reading(shop.store.ledger) as connection:
+            held = connection.execute(sa.select(suppressions)).one()
+        assert (held.token, held.reason) == ("hash of an address", "complaint")
+    finally:
+        with shop.store.begin() as connection:
+            connection.execute(messages.delete().where(messages.c.message_id == long_id))
+            connection.execute(suppressions.delete())

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from zhiyin.act import ledger
 from zhiyin.act.confirmation import EXPIRES_AT
 from zhiyin.act.create.content import is_personal, places
-from zhiyin.act.gate import check_people
+from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
-from zhiyin.act.reasons import GAVE_UP
+from zhiyin.act.reasons import BOUNCED, GAVE_UP
 from zhiyin.act.retry import next_wait_s
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
@@ -30,9 +30,11 @@ from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParamet
 from zhiyin.core.protocols import Channel, Progress, Vault
 from zhiyin.govern.facts import Terms
 from zhiyin.govern.gate import Verdict
+from zhiyin.govern.ledger import add_suppressions
 from zhiyin.govern.people import Directory, Person
 
 BATCH = 50
+BOUNCE = "bounce"  # why an address is suppressed
 GIVE_UP_AFTER = 3  # times in a row that the channel cannot be used
 
 
@@ -196,7 +198,8 @@ def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
     if isinstance(error, ChannelUnavailable):  # no fault of the message: it costs no try
         return Outcome(row.message_id, ledger.PLANNED)
     if not error.retryable:
-        return Outcome(row.message_id, ledger.FAILED, "refused")
+        gone = error.no_such_address
+        return Outcome(row.message_id, ledger.FAILED, BOUNCED if gone else "refused")
     tries = row.tries + 1
     if tries >= desk.settings.act.retry_tries:
         return Outcome(row.message_id, ledger.FAILED, GAVE_UP, tried=1)
@@ -214,5 +217,12 @@ def _settle(
     """
     rest = [one.row.message_id for one in mine if one.row.message_id not in outcomes]
     back = [Outcome(one, ledger.PLANNED) for one in rest[1 if in_flight else 0 :]]
+    gone = [
+        (token, one.row.channel)
+        for one in mine
+        if (outcome := outcomes.get(one.row.message_id)) and outcome.reason == BOUNCED
+        and (token := address_of(one.person, vault=desk.vault, channel=one.row.channel))
+    ]  # fmt: skip
     with desk.begin() as connection:
         ledger.settle_messages(connection, [*outcomes.values(), *back], before=ledger.SENDING)
+        add_suppressions(connection, gone, reason=BOUNCE, at=desk.clock.now())

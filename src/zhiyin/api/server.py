@@ -26,6 +26,7 @@ from zhiyin.api import (
     plans,
     preferences,
     reactions,
+    returned,
     tables,
     tags,
     tracker,
@@ -54,7 +55,7 @@ ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *preferences.ROUTES, *reactions.ROUTES,
+    *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
 )  # fmt: skip
 
 

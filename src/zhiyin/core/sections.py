@@ -211,6 +211,14 @@ class ActSettings(Section):
     sender_address: str = Field(default="", description="sender address")
     postal_address: str = Field(default="", description="postal address shown in each e-mail")
     public_url: str = Field(default="https://example.invalid", description="where links lead")
+    bounce_address: str = Field(
+        default="",
+        pattern=r"^([^@\s+]+@[^@\s]+)?$",
+        description="where bounces go, as NAME+MESSAGE@DOMAIN; empty: to the sender's address",
+    )
+    soft_bounces: int = Field(
+        default=5, ge=1, description="so many bounces for now in a row suppress an address"
+    )
     track_links: bool = Field(
         default=True, description="links in e-mails tell that they were followed"
     )

@@ -22,6 +22,7 @@ class ScriptedServer:
     def __init__(self, *scripts: dict, greeting: str = "220 hello"):
         self._scripts, self._greeting = list(scripts), greeting
         self.connections = 0
+        self.commands: list[str] = []
         self._socket = socket.create_server((HOST, 0))
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -50,6 +51,7 @@ class ScriptedServer:
 
         say(self._greeting)
         while command := file.readline():
+            self.commands.append(command.decode().strip())
             verb = command[:4].decode().upper().strip()
             if verb == "DATA" and "DATA" not in script:
                 say("354 go on")
@@ -104,6 +106,23 @@ def test_an_error_says_whether_the_message_may_have_arrived(serve, script, retry
         send(channel)
     assert (caught.value.retryable, caught.value.in_doubt) == (retryable, in_doubt)
     assert RECIPIENT not in str(caught.value)
+
+
+@pytest.mark.parametrize(("answer", "nobody"), [
+    ("550 5.1.1 nobody here", True), ("550 5.7.1 not wanted", False), ("550 no", False),
+    ("450 4.1.1 5.1.1 look again", False),
+])  # fmt: skip
+def test_an_address_that_nobody_has_is_told_from_other_refusals(serve, answer, nobody):
+    channel, _ = serve({"RCPT": answer})
+    with pytest.raises(DeliveryError) as caught:
+        send(channel)
+    assert caught.value.no_such_address is nobody
+
+
+def test_bounces_go_to_an_address_that_names_the_message(serve):
+    channel, server = serve({}, bounces="bounces@shop.example")
+    channel.send("m_1", RECIPIENT, an_email("m_1"))
+    assert "MAIL FROM:<bounces+m_1@shop.example>" in server.commands
 
 
 def test_one_connection_serves_many_messages(serve):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from zhiyin.core.errors import ChannelUnavailable, ConfigError
 
+MAX_FETCHED = 262_144
+_OK = 200
 _NAT64 = ip_network("64:ff9b::/96")  # an IPv4 address in its last 32 bits
 
 
@@ -81,6 +83,29 @@ class Target:
             f"{self.host}:{self.port} cannot be reached: {type(error).__name__}",
             hint=f"look at {self.setting} in zhiyin.toml; messages stay planned",
         )
+
+
+def fetch_public(url: str, *, timeout_s: float = 10.0) -> bytes:
+    """What an https address of the public network answers to a GET, up to `MAX_FETCHED` bytes.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If nobody answers there, or not with a page.
+    """
+    target = read_target(url, setting="the address")
+    line = target.connect(timeout_s)
+    try:
+        line.request("GET", target.path)
+        answer = line.getresponse()
+        content = answer.read(MAX_FETCHED)
+    except (OSError, HTTPException) as error:
+        raise ChannelUnavailable(f"{target.host} does not answer: {type(error).__name__}") from None
+    finally:
+        line.close()
+    if answer.status != _OK:
+        raise ChannelUnavailable(f"{target.host} answers {answer.status}")
+    return content
 
 
 def read_target(url: str, *, private: bool = False, setting: str = "act.webhook_url") -> Target:

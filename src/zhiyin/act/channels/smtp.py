@@ -15,6 +15,7 @@ from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 
 IMPLICIT_TLS_PORT = 465
 _DONE, _FORWARDED, _GO_ON, _CLOSING = 250, 251, 354, 421  # RFC 5321, 4.2.3
+_NOBODY = re.compile(rb"5\.1\.(1|2|6|10)\b")  # RFC 3463 and 7505: no such mailbox, host, mail
 _ADDRESS = re.compile(r"\S+@\S+")
 
 
@@ -25,6 +26,9 @@ class SmtpChannel:
     ----------
     sender
         The envelope's sender, where bounces go.
+    bounces
+        Where bounces go instead, as `NAME+MESSAGE@DOMAIN`, so that the address a report comes to
+        names its message; empty: to the sender.
     user, password
         Login; empty: none. Never sent over an open line, except to this machine.
     timeout_s
@@ -46,9 +50,11 @@ class SmtpChannel:
         password: str = "",
         timeout_s: float = 30.0,
         signer: DkimSigner | None = None,
+        bounces: str = "",
     ) -> None:
         self._host, self._port = host, port
         self._sender = ascii_address(sender)
+        self._bounces = ascii_address(bounces) if bounces else ""
         self._login = (user, password)
         self._timeout_s = timeout_s
         self._signer = signer
@@ -68,7 +74,7 @@ class SmtpChannel:
         address = ascii_address(recipient)
         if self._signer is not None:
             content = self._signer.sign(content)
-        smtp = self._begin(address)
+        smtp = self._begin(self._envelope_sender(message_id), address)
         try:
             code, answer = _give(smtp, content)
         except smtplib.SMTPDataError as error:  # it said no before the content
@@ -97,33 +103,37 @@ class SmtpChannel:
             except (OSError, smtplib.SMTPException):
                 smtp.close()
 
-    def _begin(self, address: str) -> smtplib.SMTP:
+    def _begin(self, sender: str, address: str) -> smtplib.SMTP:
         """A connection that has accepted sender and recipient; nothing is handed over yet."""
         if self._smtp is not None:
             try:
-                return self._addressed(self._smtp, address)
+                return self._addressed(self._smtp, sender, address)
             except (OSError, smtplib.SMTPException):
                 self._drop()  # the server had closed an idle line
         smtp = self._connected()
         try:
-            return self._addressed(smtp, address)
+            return self._addressed(smtp, sender, address)
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
             raise self._unreachable(error) from None
 
-    def _addressed(self, smtp: smtplib.SMTP, address: str) -> smtplib.SMTP:
-        code, _ = smtp.docmd("MAIL", f"FROM:<{self._sender}>")
+    def _addressed(self, smtp: smtplib.SMTP, sender: str, address: str) -> smtplib.SMTP:
+        code, _ = smtp.docmd("MAIL", f"FROM:<{sender}>")
         if code != _DONE:
             self._drop()
             raise ChannelUnavailable(
                 f"the SMTP server {self._host} does not take this sender ({code})",
                 hint="look at act.sender_address in zhiyin.toml; messages stay planned",
             )
-        code, _ = smtp.docmd("RCPT", f"TO:<{address}>")
+        code, said = smtp.docmd("RCPT", f"TO:<{address}>")
         if code not in (_DONE, _FORWARDED):
             smtp.rset()
-            raise self._refused(code)
+            raise self._refused(code, nobody=_NOBODY.match(said) is not None)
         return smtp
+
+    def _envelope_sender(self, message_id: str) -> str:
+        local, _, domain = self._bounces.partition("@")
+        return f"{local}+{message_id}@{domain}" if local else self._sender
 
     def _connected(self) -> smtplib.SMTP:
         if self._smtp is not None:
@@ -174,15 +184,16 @@ class SmtpChannel:
         if smtp is not None:
             smtp.close()
 
-    def _refused(self, code: int) -> DeliveryError:
+    def _refused(self, code: int, *, nobody: bool = False) -> DeliveryError:
         """An answer with a code: 4xx is for now, 5xx for good (RFC 5321, 4.2.1)."""
         later = 400 <= code < 500
         if code == _CLOSING:
             self._drop()
         when = "for now" if later else "for good"
         return DeliveryError(
-            f"the SMTP server {self._host} refused a message {when} ({code})", retryable=later
-        )
+            f"the SMTP server {self._host} refused a message {when} ({code})", retryable=later,
+            no_such_address=nobody and not later,
+        )  # fmt: skip
 
     def _unreachable(self, error: Exception) -> ChannelUnavailable:
         code = getattr(error, "smtp_code", None)
@@ -214,6 +225,7 @@ def open_smtp(settings: ActSettings, *, folder: Path = Path()) -> SmtpChannel:
         user=settings.smtp_user,
         password=smtp_password() if settings.smtp_user else "",
         signer=open_dkim(settings, folder),
+        bounces=settings.bounce_address,
     )
 
 
