@@ -96,7 +96,7 @@ def send(channel):
         ({"BODY": "554 5.7.1 spam"}, False, False),
         ({"BODY": "452 4.3.1 full"}, True, False),
         ({"BODY": HANG_UP}, False, True),
-        ({"DATA": HANG_UP}, False, True),
+        ({"DATA": HANG_UP}, True, False),
         ({"RCPT": HANG_UP}, True, False),
     ],
 )
@@ -117,6 +117,27 @@ def test_an_address_that_nobody_has_is_told_from_other_refusals(serve, answer, n
     with pytest.raises(DeliveryError) as caught:
         send(channel)
     assert caught.value.no_such_address is nobody
+
+
+TOGETHER = {"EHLO": "250-hello\r\n250 PIPELINING"}
+
+
+@pytest.mark.parametrize(("script", "retryable"), [
+    ({"RCPT": "450 4.2.0 later", "DATA": "503 no"}, True), ({"DATA": "554 no"}, False),
+])  # fmt: skip
+def test_a_server_that_takes_commands_together_is_believed_by_each_answer(serve, script, retryable):
+    channel, _ = serve(TOGETHER | script)
+    with pytest.raises(DeliveryError) as caught:
+        send(channel)
+    assert (caught.value.retryable, caught.value.in_doubt) == (retryable, False)
+
+
+def test_no_content_goes_to_a_server_that_took_no_recipient(serve):
+    channel, server = serve(TOGETHER | {"RCPT": "550 5.1.1 nobody", "DATA": "354 go on"}, TOGETHER)
+    with pytest.raises(DeliveryError):
+        send(channel)
+    send(channel)
+    assert server.connections == 2
 
 
 def test_bounces_go_to_an_address_that_names_the_message(serve):

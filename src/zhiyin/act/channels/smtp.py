@@ -16,6 +16,7 @@ from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 IMPLICIT_TLS_PORT = 465
 _DONE, _FORWARDED, _GO_ON, _CLOSING = 250, 251, 354, 421  # RFC 5321, 4.2.3
 _NOBODY = re.compile(rb"5\.1\.(1|2|6|10)\b")  # RFC 3463 and 7505: no such mailbox, host, mail
+_GOOD = ((_DONE,), (_DONE, _FORWARDED), (_GO_ON,))
 _ADDRESS = re.compile(r"\S+@\S+")
 
 
@@ -77,8 +78,6 @@ class SmtpChannel:
         smtp = self._begin(self._envelope_sender(message_id), address)
         try:
             code, answer = _give(smtp, content)
-        except smtplib.SMTPDataError as error:  # it said no before the content
-            raise self._refused(error.smtp_code) from None
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
             raise DeliveryError(
@@ -118,18 +117,38 @@ class SmtpChannel:
             raise self._unreachable(error) from None
 
     def _addressed(self, smtp: smtplib.SMTP, sender: str, address: str) -> smtplib.SMTP:
-        code, _ = smtp.docmd("MAIL", f"FROM:<{sender}>")
-        if code != _DONE:
+        """`smtp`, asked for the content; in one go where it takes commands so (RFC 2920)."""
+        commands = [f"MAIL FROM:<{sender}>", f"RCPT TO:<{address}>", "DATA"]
+        together = smtp.has_extn("pipelining")
+        answers: list[tuple[int, bytes]] = []
+        if together:
+            smtp.send("\r\n".join([*commands, ""]))
+        for place, command in enumerate(commands):
+            if not together:
+                smtp.send(f"{command}\r\n")
+            answers.append(smtp.getreply())
+            if not together and answers[-1][0] not in _GOOD[place]:
+                break
+        wrong = next(
+            (at for at, (code, _) in enumerate(answers) if code not in _GOOD[at]), None
+        )  # fmt: skip
+        if wrong is not None:
+            if answers[-1][0] == _GO_ON:  # it would take the content of a mail to nobody
+                self._drop()
+            raise self._refusal(smtp, wrong, *answers[wrong])
+        return smtp
+
+    def _refusal(self, smtp: smtplib.SMTP, place: int, code: int, said: bytes) -> DeliveryError:
+        """The error of a command that was not taken: the sender, the recipient or `DATA`."""
+        if place == 0:
             self._drop()
-            raise ChannelUnavailable(
+            return ChannelUnavailable(
                 f"the SMTP server {self._host} does not take this sender ({code})",
                 hint="look at act.sender_address in zhiyin.toml; messages stay planned",
             )
-        code, said = smtp.docmd("RCPT", f"TO:<{address}>")
-        if code not in (_DONE, _FORWARDED):
+        if self._smtp is not None:
             smtp.rset()
-            raise self._refused(code, nobody=_NOBODY.match(said) is not None)
-        return smtp
+        return self._refused(code, nobody=place == 1 and _NOBODY.match(said) is not None)
 
     def _envelope_sender(self, message_id: str) -> str:
         local, _, domain = self._bounces.partition("@")
@@ -230,10 +249,7 @@ def open_smtp(settings: ActSettings, *, folder: Path = Path()) -> SmtpChannel:
 
 
 def _give(smtp: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
-    """As `smtp.data`, which takes a regular expression to each line of the content."""
-    code, answer = smtp.docmd("DATA")
-    if code != _GO_ON:
-        raise smtplib.SMTPDataError(code, answer)
+    """The content after `DATA`: as `smtp.data`, which takes a regular expression to each line."""
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     dot = b"." if content.startswith(b".") else b""
     end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
