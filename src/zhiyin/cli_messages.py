@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -72,6 +73,35 @@ def reactions(
             f"{row['campaign_id']}  {row['kind']:<12} {row['reactions']:>7,} "
             f"({row['messages']:,})  {who}"
         )
+
+
+@app.command()
+def replies(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns phone and text.")],
+    workspace: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Take in replies to text messages: R, TD, STOP and 退订 are refusals (短信上行回复)."""
+    from zhiyin.act.replies import take_reply
+    from zhiyin.core.errors import InputError
+    from zhiyin.store.ledger import transaction
+
+    counts: Counter[str] = Counter()
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = csv.DictReader(opened)
+        if not {"phone", "text"} <= set(rows.fieldnames or ()):
+            raise InputError(f"{file.name} lacks the columns phone and text")
+        with _workspace(workspace, write=True) as shop:
+            for row in rows:
+                with transaction(shop.store.ledger) as connection:
+                    counts[take_reply(
+                        connection, vault=shop.vault, number=row["phone"], text=row["text"],
+                        at=shop.clock.now(), calling_code=shop.settings.act.calling_code,
+                    )] += 1  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(dict(counts)))
+        return
+    typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "no replies")
 
 
 def bounces(

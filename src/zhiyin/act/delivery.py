@@ -19,10 +19,11 @@ import sqlalchemy as sa
 from zhiyin.act import ledger
 from zhiyin.act.confirmation import EXPIRES_AT
 from zhiyin.act.create.content import is_personal, places
+from zhiyin.act.create.text_message import count_segments, write_text
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
-from zhiyin.act.reasons import BOUNCED, GAVE_UP
+from zhiyin.act.reasons import BOUNCED, GAVE_UP, TOO_LONG
 from zhiyin.act.retry import next_wait_s
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
@@ -31,7 +32,7 @@ from zhiyin.core.protocols import Channel, Progress, Vault
 from zhiyin.govern.facts import Terms
 from zhiyin.govern.gate import Verdict
 from zhiyin.govern.ledger import add_suppressions
-from zhiyin.govern.people import Directory, Person
+from zhiyin.govern.people import SMS, Directory, Person
 
 BATCH = 50
 BOUNCE = "bounce"  # why an address is suppressed
@@ -93,7 +94,7 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
         with desk.begin() as connection:
             rows = ledger.read_messages(
                 connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
-                limit=BATCH,
+                channel=desk.terms.channel, limit=BATCH,
             )  # fmt: skip
         if not rows:
             return
@@ -170,6 +171,8 @@ def _why_not(letter: Letter, verdict: Verdict, at: datetime) -> str | None:
 def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
     """Render and send one claimed message. What cannot be rendered never reaches the channel."""
     row, at = letter.row, desk.clock.now()
+    if row.channel == SMS:
+        return _hand_over_text(desk, letter)
     shared = {
         "settings": desk.settings, "vault": desk.vault,
         "message_id": row.message_id, "language": row.language,
@@ -184,8 +187,31 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
         written = write_letter(rendered, letter.person, at=at, **shared)
     except InvalidParameter:
         return Outcome(row.message_id, ledger.FAILED, "bad_address"), None
+    return _sent(desk, letter, written, at)
+
+
+def _hand_over_text(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
+    row, settings = letter.row, desk.settings
+    try:
+        written = write_text(
+            letter.content or {}, shop=settings.act.sender_name or settings.name,
+            language=row.language, name=letter.person.name,
+        )  # fmt: skip
+    except (InvalidParameter, KeyError):
+        return Outcome(row.message_id, ledger.FAILED, "template"), None
+    if count_segments(written.text) > settings.act.sms_segments:
+        return Outcome(row.message_id, ledger.FAILED, TOO_LONG), None
+    return _sent(desk, letter, written.content(), desk.clock.now())
+
+
+def _sent(
+    desk: Desk, letter: Letter, written: bytes, at: datetime
+) -> tuple[Outcome, DeliveryError | None]:
+    row = letter.row
     try:
         receipt = desk.channel.send(row.message_id, letter.person.address, written)
+    except InvalidParameter:
+        return Outcome(row.message_id, ledger.FAILED, "bad_address"), None
     except DeliveryError as error:
         return _failed(desk, row, error), error
     sent_at = naive_utc(at)

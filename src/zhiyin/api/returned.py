@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from zhiyin.act.channels.outgoing import fetch_public
 from zhiyin.act.provider_events import read_events
+from zhiyin.act.replies import is_from_twilio, take_reply
 from zhiyin.act.returned import take_returned
 from zhiyin.api.access import PUBLIC, Route, workspace_of
 from zhiyin.api.errors import answer_sender
 from zhiyin.app import Workspace
-from zhiyin.core.config import source_secrets
-from zhiyin.core.errors import Busy, ZhiyinError
+from zhiyin.core.config import sms_secrets, source_secrets
+from zhiyin.core.errors import Busy, NotAuthenticated, ZhiyinError
 from zhiyin.core.log import get_logger
 from zhiyin.store.ledger import transaction
 
@@ -47,4 +50,34 @@ def _take(shop: Workspace, provider: str, headers: dict[str, str], body: bytes) 
         raise Busy("the events could not be written now", retry_after_s=5) from error
 
 
-ROUTES = (Route("POST", "/v1/returns/{provider}", PUBLIC, take_events),)
+async def take_twilio_reply(request: Request) -> Response:
+    """Take in a reply to a text message by Twilio; a refusal holds at once. Nothing is said back.
+
+    Raises
+    ------
+    NotAuthenticated
+        If Twilio did not sign it for our public address.
+    """
+    text = (await request.body()).decode("utf-8", "replace")
+    fields = dict(parse_qsl(text, keep_blank_values=True))
+    given = request.headers.get("x-twilio-signature", "")
+    await run_in_threadpool(_take_reply, workspace_of(request), request.url.path, fields, given)
+    return Response("<Response/>", media_type="application/xml")
+
+
+def _take_reply(shop: Workspace, path: str, fields: dict[str, str], given: str) -> None:
+    secrets, act = sms_secrets(), shop.settings.act
+    url = act.public_url.rstrip("/") + path
+    if secrets is None or not is_from_twilio(url, fields, given, secrets=secrets[1:]):
+        raise NotAuthenticated("the signature of the reply is wrong")
+    with transaction(shop.store.ledger) as connection:
+        take_reply(
+            connection, vault=shop.vault, number=fields.get("From", ""),
+            text=fields.get("Body", ""), at=shop.clock.now(), key=fields.get("MessageSid", ""),
+        )  # fmt: skip
+
+
+ROUTES = (
+    Route("POST", "/v1/returns/{provider}", PUBLIC, take_events),
+    Route("POST", "/v1/replies/twilio", PUBLIC, take_twilio_reply),
+)

@@ -188,6 +188,22 @@ class ActSettings(Section):
     webhook_timeout_s: float = Field(
         default=10.0, gt=0, le=120, description="how long its answer may take"
     )
+    sms_sender: str = Field(
+        default="", description="signature (签名) of text messages; of twilio_sms a number or MG…"
+    )
+    sms_template: str = Field(default="", description="template that a Chinese provider approved")
+    sms_params: tuple[Literal["shop", "name", "offer", "day"], ...] = Field(
+        default=("offer", "day"), description="what the template's variables are, in its order"
+    )
+    sms_app_id: str = Field(default="", description="SdkAppId, of tencent_sms")
+    sms_segments: int = Field(
+        default=2, ge=1, le=10, description="a text that costs more messages than this is not sent"
+    )
+    calling_code: str = Field(
+        default="",
+        pattern=r"^[1-9]?\d{0,2}$",
+        description="of phone numbers that were loaded without one: 86, 44, 1",
+    )
     messages_per_s: float | None = Field(
         default=None, gt=0, description="most messages a second the provider gets; none: no limit"
     )
@@ -262,6 +278,11 @@ class ActSettings(Section):
     confirm_hours: int = Field(
         default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
     )
+
+    @property
+    def medium(self) -> str:
+        """What the channel reaches people by: `sms` where its name ends so, otherwise `email`."""
+        return "sms" if self.channel.endswith("_sms") else "email"
 
 
 class MeasureSettings(Section):

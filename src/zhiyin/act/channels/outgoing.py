@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from zhiyin.core.errors import ChannelUnavailable, ConfigError
+from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 
 MAX_FETCHED = 262_144
 _OK = 200
@@ -83,6 +84,42 @@ class Target:
             f"{self.host}:{self.port} cannot be reached: {type(error).__name__}",
             hint=f"look at {self.setting} in zhiyin.toml; messages stay planned",
         )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a provider said."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
+def post_once(
+    target: Target, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float,
+    what: str,
+) -> Answer:  # fmt: skip
+    """The answer to one POST on a connection of its own.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If nobody can be reached: nothing was handed over.
+    DeliveryError
+        `in_doubt` where the line broke after the request was begun.
+    """
+    line = target.connect(timeout_s)
+    try:
+        line.request("POST", path, body, dict(headers))
+        answer = line.getresponse()
+        return Answer(answer.status, answer.read(MAX_FETCHED))
+    except (OSError, HTTPException) as error:
+        raise DeliveryError(
+            f"{target.host} did not confirm {what}",
+            hint=f"the line broke ({type(error).__name__}); it may have arrived",
+            in_doubt=True,
+        ) from None
+    finally:
+        line.close()
 
 
 def fetch_public(url: str, *, timeout_s: float = 10.0) -> bytes:
