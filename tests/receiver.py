@@ -15,10 +15,11 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Received:
-    """One request: its headers by lower-case name, and its body."""
+    """One request: its headers by lower-case name, its body, and its path with the query."""
 
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    path: str = "/"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -38,6 +39,7 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     hang_up: bool = False
+    body: bytes = b""
 
 
 class Receiver:
@@ -64,16 +66,19 @@ class Receiver:
 
             def do_POST(self) -> None:  # the library's name
                 body = self.rfile.read(int(self.headers["content-length"]))
-                received = Received({k.lower(): v for k, v in self.headers.items()}, body)
+                received = Received(
+                    {k.lower(): v for k, v in self.headers.items()}, body, self.path
+                )
                 receiver.requests.append(received)
                 said = answer(received)
                 if said.hang_up:
                     self.close_connection = True
                     return
                 self.send_response(said.status)
-                for name, value in {"Content-Length": "0", **said.headers}.items():
+                for name, value in {"Content-Length": str(len(said.body)), **said.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(said.body)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""

@@ -16,6 +16,7 @@ from zhiyin import (
     cli_campaign,
     cli_consent,
     cli_files,
+    cli_messages,
     cli_models,
     cli_persona,
     cli_plan,
@@ -42,9 +43,11 @@ app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
 app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
+app.add_typer(cli_messages.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.command()(cli_persona.persona)
+app.command()(cli_messages.bounces)
 
 Folder = Annotated[
     Path,

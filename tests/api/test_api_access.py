@@ -52,8 +52,8 @@ def test_a_route_opens_to_exactly_the_roles_with_its_permission(as_role, role, r
 
 def test_public_routes_are_these_and_no_others(client):
     assert {route.path for route in ROUTES if route.permission == PUBLIC} == {
-        "/health", "/u/{token}", "/c/{token}", "/p/{token}",
-        "/v1/hooks/{source}", "/zhiyin.js",
+        "/health", "/u/{token}", "/c/{token}", "/p/{token}", "/r/{token}", "/o/{name}",
+        "/v1/hooks/{source}", "/v1/returns/{provider}", "/v1/replies/twilio", "/zhiyin.js",
     }  # fmt: skip
     paths = {route.path for route in client.app.app.routes}
     assert paths == {route.path for route in ROUTES} | {"/openapi.json"}

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
-from zhiyin.act.gate import check_people
+from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.links import CONFIRM
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.protocols import Vault
@@ -69,6 +69,7 @@ def plan_confirmation(
             "channel": terms.channel, "language": asked.language, "state": ledger.PLANNED,
             "planned_at": naive_utc(at), "content": sealed, "purpose": CONFIRMATION,
             "priority": ledger.TRANSACTIONAL,
+            "address_token": address_of(person, vault=vault, channel=terms.channel) or None,
         }  # fmt: skip
         ledger.insert_messages(connection, [row])
     return verdict

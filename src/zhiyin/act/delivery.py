@@ -20,10 +20,11 @@ from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.confirmation import EXPIRES_AT
 from zhiyin.act.create.content import is_personal, places
-from zhiyin.act.gate import check_people
+from zhiyin.act.create.text_message import count_segments, write_text
+from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
-from zhiyin.act.reasons import GAVE_UP
+from zhiyin.act.reasons import BOUNCED, GAVE_UP, TOO_LONG
 from zhiyin.act.retry import next_wait_s
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
@@ -31,9 +32,11 @@ from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParamet
 from zhiyin.core.protocols import Channel, Progress, Vault
 from zhiyin.govern.facts import Terms
 from zhiyin.govern.gate import Verdict
-from zhiyin.govern.people import Directory, Person
+from zhiyin.govern.ledger import add_suppressions
+from zhiyin.govern.people import SMS, Directory, Person
 
 BATCH = 50
+BOUNCE = "bounce"  # why an address is suppressed
 GIVE_UP_AFTER = 3  # times in a row that the channel cannot be used
 
 
@@ -117,7 +120,7 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
         with desk.begin() as connection:
             rows = ledger.read_messages(
                 connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
-                limit=BATCH,
+                channel=desk.terms.channel, limit=BATCH,
             )  # fmt: skip
         if not rows:
             return
@@ -197,13 +200,16 @@ def _why_not(letter: Letter, verdict: Verdict, at: datetime) -> str | None:
 def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
     """Render and send one claimed message. What cannot be rendered never reaches the channel."""
     row, at = letter.row, desk.clock.now()
+    if row.channel == SMS:
+        return _hand_over_text(desk, letter)
     shared = {
         "settings": desk.settings, "vault": desk.vault,
         "message_id": row.message_id, "language": row.language,
     }  # fmt: skip
     try:
         rendered = render_letter(
-            letter.content or {}, name=letter.person.name, letters=desk.letters, **shared
+            letter.content or {}, name=letter.person.name, campaign_id=row.campaign_id,
+            letters=desk.letters, **shared,
         )
     except (InvalidParameter, NotFound, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None
@@ -211,8 +217,31 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
         written = write_letter(rendered, letter.person, at=at, **shared)
     except InvalidParameter:
         return Outcome(row.message_id, ledger.FAILED, "bad_address"), None
+    return _sent(desk, letter, written, at)
+
+
+def _hand_over_text(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
+    row, settings = letter.row, desk.settings
+    try:
+        written = write_text(
+            letter.content or {}, shop=settings.act.sender_name or settings.name,
+            language=row.language, name=letter.person.name,
+        )  # fmt: skip
+    except (InvalidParameter, KeyError):
+        return Outcome(row.message_id, ledger.FAILED, "template"), None
+    if count_segments(written.text) > settings.act.sms_segments:
+        return Outcome(row.message_id, ledger.FAILED, TOO_LONG), None
+    return _sent(desk, letter, written.content(), desk.clock.now())
+
+
+def _sent(
+    desk: Desk, letter: Letter, written: bytes, at: datetime
+) -> tuple[Outcome, DeliveryError | None]:
+    row = letter.row
     try:
         receipt = desk.channel.send(row.message_id, letter.person.address, written)
+    except InvalidParameter:
+        return Outcome(row.message_id, ledger.FAILED, "bad_address"), None
     except DeliveryError as error:
         return _failed(desk, row, error), error
     sent_at = naive_utc(at)
@@ -226,7 +255,8 @@ def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
         return Outcome(row.message_id, ledger.PLANNED)
     if not error.retryable:
         refused_at = naive_utc(desk.clock.now())  # it counts as sent where a stop rule counts
-        return Outcome(row.message_id, ledger.FAILED, "refused", sent_at=refused_at)
+        reason = BOUNCED if error.no_such_address else "refused"
+        return Outcome(row.message_id, ledger.FAILED, reason, sent_at=refused_at)
     tries = row.tries + 1
     if tries >= desk.settings.act.retry_tries:
         return Outcome(row.message_id, ledger.FAILED, GAVE_UP, tried=1)
@@ -244,5 +274,12 @@ def _settle(
     """
     rest = [one.row.message_id for one in mine if one.row.message_id not in outcomes]
     back = [Outcome(one, ledger.PLANNED) for one in rest[1 if in_flight else 0 :]]
+    gone = [
+        (token, one.row.channel)
+        for one in mine
+        if (outcome := outcomes.get(one.row.message_id)) and outcome.reason == BOUNCED
+        and (token := address_of(one.person, vault=desk.vault, channel=one.row.channel))
+    ]  # fmt: skip
     with desk.begin() as connection:
         ledger.settle_messages(connection, [*outcomes.values(), *back], before=ledger.SENDING)
+        add_suppressions(connection, gone, reason=BOUNCE, at=desk.clock.now())

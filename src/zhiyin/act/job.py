@@ -47,8 +47,8 @@ from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Directory, Person, choose_language
 
 JOB = "act"
-CONTACT, TREAT, HOLDOUT = "contact", "treat", "holdout"
 CHANNEL = "email"
+CONTACT, TREAT, HOLDOUT = "contact", "treat", "holdout"
 EXAMPLES_EACH = 2
 _CHUNK = 2_000
 
@@ -132,7 +132,8 @@ def deliver(
         return deliver_campaign(ctx, campaign_id, progress=progress, longest_s=longest_s)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
-    require_sender(ctx.settings)
+    if ctx.settings.act.medium == CHANNEL:
+        require_sender(ctx.settings)
     rows = [row for row in _states(ctx, campaign_id) if row.state in (*ledger.OPEN, ledger.UNKNOWN)]
     desk = Desk(
         ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings,
@@ -247,6 +248,7 @@ def _plan_chunk(
 
 
 def _message(ctx: Context, decision: Row, person: Person) -> Row:
+    medium = ctx.settings.act.medium
     return {
         c.MESSAGE_ID: ledger.message_id(
             decision[c.CAMPAIGN_ID], step=OFFER, customer_id=decision[c.CUSTOMER_ID]
@@ -256,9 +258,9 @@ def _message(ctx: Context, decision: Row, person: Person) -> Row:
         c.PARTY_ID: decision[c.PARTY_ID],
         c.CUSTOMER_ID: decision[c.CUSTOMER_ID],
         c.DECISION_ID: decision[c.DECISION_ID],
-        c.CHANNEL: CHANNEL,
+        c.CHANNEL: medium,
         c.LANGUAGE: choose_language(person.language, ctx.settings.languages),
-        "address_token": address_of(person, vault=ctx.vault, channel=CHANNEL) or None,
+        "address_token": address_of(person, vault=ctx.vault, channel=medium) or None,
         "planned_at": naive_utc(ctx.clock.now()),
     }
 
@@ -298,7 +300,8 @@ def _only(ctx: Context, table: str, key: str, wanted: Iterable[str]) -> list[Row
 
 
 def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) -> Directory:
-    return read_directory(ctx.store, party_ids, as_of=as_of, channel=CHANNEL, sealed=True,
+    return read_directory(ctx.store, party_ids, as_of=as_of, channel=ctx.settings.act.medium,
+        sealed=True,
         settings=ctx.settings.act,
     )  # fmt: skip
 
@@ -326,7 +329,9 @@ def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
 
 def _terms(ctx: Context, campaign_id: str) -> Terms:
     purpose = CONFIRMATION if campaign_id == CONFIRMATIONS else MARKETING
-    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose)
+    terms = gate_terms(
+        ctx.settings.act, zone=ctx.settings.zone, purpose=purpose, channel=ctx.settings.act.medium
+    )
     if purpose == CONFIRMATION:
         return terms
     decide = ctx.settings.decide

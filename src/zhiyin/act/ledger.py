@@ -143,11 +143,12 @@ def read_messages(
     states: Sequence[str],
     after: tuple[int, str] = (-1, ""),
     due_at: datetime | None = None,
+    channel: str | None = None,
     limit: int | None = None,
 ) -> list[sa.Row[Any]]:
     """Rows of the campaign's messages in `states`, by priority and id: those after `after`.
 
-    `due_at` (naive UTC): without those that may not be tried yet by then.
+    `due_at` (naive UTC): without those that may not be tried yet by then. `channel`: its alone.
     """
     order = (messages.c.priority, messages.c.message_id)
     query = (
@@ -162,6 +163,8 @@ def read_messages(
     if due_at is not None:
         due = messages.c.not_before.is_(None) | (messages.c.not_before <= due_at)
         query = query.where(due)
+    if channel is not None:
+        query = query.where(messages.c.channel == channel)
     return list(connection.execute(query if limit is None else query.limit(limit)))
 
 
@@ -314,6 +317,12 @@ def load_states(ctx: Context, campaign_id: str) -> list[State]:
     """`read_states` in a transaction of its own."""
     with ctx.store.begin() as connection:
         return read_states(connection, campaign_id)
+
+
+def load_planned(ctx: Context, campaign_id: str, *, limit: int) -> list[sa.Row[Any]]:
+    """The first planned messages of a campaign, as `read_messages` gives them."""
+    with ctx.store.begin() as connection:
+        return read_messages(connection, campaign_id, states=[PLANNED], limit=limit)
 
 
 def load_examples(ctx: Context, message_ids: Sequence[str]) -> list[sa.Row[Any]]:

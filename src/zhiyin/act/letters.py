@@ -12,6 +12,7 @@ from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
 from zhiyin.act.links import CONFIRM, PREFERENCES, sign_unsubscribe, unsubscribe_url
 from zhiyin.act.links import link as make_link
+from zhiyin.act.tracked import NO_URL, track
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Vault
@@ -19,7 +20,6 @@ from zhiyin.govern.people import Person
 
 DEMO_SENDER = "hello@shop.example"  # a reserved domain (RFC 2606): it can reach nobody
 DEMO_POSTAL = "1 Example Street, Springfield (demonstration)"
-_NO_URL = "https://example.invalid"
 
 
 def sender_address(settings: Settings) -> str:
@@ -40,7 +40,7 @@ def require_sender(settings: Settings) -> None:
     given = {
         "sender_address": act.sender_address,
         "postal_address": act.postal_address,
-        "public_url": "" if act.public_url == _NO_URL else act.public_url,
+        "public_url": "" if act.public_url == NO_URL else act.public_url,
     }
     missing = [f"act.{name}" for name, value in given.items() if not value]
     if missing and not settings.demo:
@@ -57,13 +57,14 @@ def render_letter(
     message_id: str,
     language: str,
     name: str = "",
+    campaign_id: str = "",
     signed: bool = True,
     letters: Letters | None = None,
 ) -> Rendered:
     """The rendered e-mail of one message; without `name` its greeting is general.
 
-    Unless `signed`, its links are for looking at only. A message of a planned campaign needs the
-    campaign's `letters`.
+    Unless `signed`, its links are for looking at only, and none is tracked. A message of a planned
+    campaign needs the campaign's `letters`.
 
     Raises
     ------
@@ -97,8 +98,15 @@ def render_letter(
     if content["template"] == CAMPAIGN:
         if letters is None:
             raise NotFound("the campaign of a message is not there")
-        return letters.render(content, values, language)
-    return render(str(content["template"]), values, language)
+        rendered = letters.render(content, values, language)
+    else:
+        rendered = render(str(content["template"]), values, language)
+    if not signed or content["template"] == CONFIRM:
+        return rendered
+    return track(
+        rendered, settings=settings.act, vault=vault, message_id=message_id,
+        campaign_id=campaign_id,
+    )  # fmt: skip
 
 
 def write_letter(

@@ -7,7 +7,8 @@ import hmac
 from zhiyin.core.protocols import Vault
 
 UNSUBSCRIBE, PREFERENCES, CONFIRM = "unsubscribe", "preferences", "confirm"
-PATHS = {UNSUBSCRIBE: "u", PREFERENCES: "p", CONFIRM: "c"}
+CLICK, OPEN = "click", "open"
+PATHS = {UNSUBSCRIBE: "u", PREFERENCES: "p", CONFIRM: "c", CLICK: "r", OPEN: "o"}
 _DIGITS = 32  # 128 bits of the keyed hash
 
 

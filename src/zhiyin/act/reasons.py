@@ -5,8 +5,13 @@ from __future__ import annotations
 from zhiyin.act import gate
 
 GAVE_UP = "gave_up"
+TOO_LONG = "too_long"
+BOUNCED, BOUNCED_LATER = "bounced", "bounced_for_now"
 
 REASONS = gate.REASONS | {
+    BOUNCED: ("the address does not exist", "地址不存在，已退信"),
+    BOUNCED_LATER: ("it came back: not taken for now", "暂时无法接收，已退信"),
+    TOO_LONG: ("the text costs more messages than act.sms_segments", "短信超出允许的条数"),
     GAVE_UP: ("the provider did not take it, time and again", "服务商多次暂不接收"),
 }
 """Code → (en, zh); those of the gate come first, in its order."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zhiyin.act.reasons import GAVE_UP, REASONS
+from zhiyin.act.reasons import BOUNCED, BOUNCED_LATER, GAVE_UP, REASONS, TOO_LONG
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def count_by_rule(reasons: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-_AFTER_SENDING = {"interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template"}
+_AFTER_SENDING = {"interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template",
+                  BOUNCED, BOUNCED_LATER, TOO_LONG}  # fmt: skip
 
 
 def _after(rule: Rule, *, zh: bool) -> str:

@@ -26,6 +26,8 @@ from zhiyin.api import (
     personas,
     plans,
     preferences,
+    reactions,
+    returned,
     tables,
     tags,
     tracker,
@@ -54,7 +56,7 @@ ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *campaigns.ROUTES, *preferences.ROUTES,
+    *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
 )  # fmt: skip
 
 

@@ -45,8 +45,8 @@ _LIMITS = {c.BODY: 100_000, c.URL: 2_000, c.NAME: 1_000, c.PROPERTIES: 10_000}
 _ID_LIMIT, _LIMIT = 160, 400
 _ALLOWED = {
     ("touches", c.KIND): (
-        "planned", "sent", "delivered", "impression", "open", "click", "bounce", "complaint",
-        "unsubscribe", "redemption",
+        "planned", "sent", "delivered", "impression", "open", "click", "machine_open",
+        "machine_click", "bounce", "complaint", "unsubscribe", "redemption",
     ),
     ("texts", c.KIND): ("review", "chat", "ticket"),
     ("orders", c.STATUS): ("completed", "cancelled", "returned"),

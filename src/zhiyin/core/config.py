@@ -107,6 +107,8 @@ def load_settings(folder: Path, environment: Mapping[str, str] | None = None) ->
 RESERVED = frozenset(
     {
         "ZHIYIN_SMTP_PASSWORD",
+        "ZHIYIN_SMS_KEY",
+        "ZHIYIN_SMS_SECRET",
         "ZHIYIN_WEBHOOK_SECRET",
         "ZHIYIN_WEBHOOK_SECRET_OLD",
         "ZHIYIN_API_KEY",
@@ -142,6 +144,12 @@ def source_secrets(source: str, environment: Mapping[str, str] | None = None) ->
 def smtp_password() -> str:
     """The SMTP password, from the environment only: it is never written to a file."""
     return os.environ.get("ZHIYIN_SMTP_PASSWORD", "")
+
+
+def sms_secrets() -> tuple[str, str] | None:
+    """Key and secret of the provider of text messages, from the environment only."""
+    key, secret = (os.environ.get(f"ZHIYIN_SMS_{one}", "") for one in ("KEY", "SECRET"))
+    return (key, secret) if key and secret else None
 
 
 def webhook_secrets(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -171,6 +171,7 @@ class DeliveryError(ZhiyinError):
 
     `retryable`: the provider surely does not have it, and a later attempt may succeed.
     `in_doubt`: the provider may or may not have it. With neither, it was refused for good.
+    `no_such_address`: refused because nobody has the address.
     `retry_after_s`: how long the provider asks to wait, where it says so.
     """
 
@@ -184,11 +185,13 @@ class DeliveryError(ZhiyinError):
         retryable: bool = False,
         in_doubt: bool = False,
         retry_after_s: float | None = None,
+        no_such_address: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.in_doubt = in_doubt
+        self.no_such_address = no_such_address
 
 
 class ChannelUnavailable(DeliveryError):

@@ -241,6 +241,24 @@ campaigns = sa.Table(
     sa.Column("finished_at", sa.DateTime),
 )  # fmt: skip
 
+reactions = sa.Table(
+    "reactions", metadata,
+    sa.Column("reaction_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("message_id", sa.String(64), nullable=False, index=True),
+    sa.Column("party_id", sa.String(40), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False,
+              comment="open, click, delivered, bounce, delay, complaint or unsubscribe"),
+    sa.Column("at", sa.DateTime, nullable=False),
+    sa.Column("machine", sa.String(16), comment="why it was no person, a code; none: a person"),
+    sa.Column("link", sa.String(400), comment="where a click led, without query"),
+    sa.Column("detail", sa.String(64), comment="status code of a bounce, kind of a complaint"),
+    sa.Column("event_key", sa.String(64), unique=True,
+              comment="hash of the provider's id, by which a repeat is recognised"),
+    sa.Column("unit", sa.BigInteger, index=True, comment="commit to the lake that it goes with"),
+    sa.Column("copied", sa.Boolean, nullable=False, server_default=sa.false(),
+              comment="whether it stands in the lake"),
+)  # fmt: skip
+
 audiences = sa.Table(
     "audiences", metadata,
     sa.Column("name", sa.String(80), primary_key=True),

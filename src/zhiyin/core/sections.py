@@ -188,6 +188,22 @@ class ActSettings(Section):
     webhook_timeout_s: float = Field(
         default=10.0, gt=0, le=120, description="how long its answer may take"
     )
+    sms_sender: str = Field(
+        default="", description="signature (签名) of text messages; of twilio_sms a number or MG…"
+    )
+    sms_template: str = Field(default="", description="template that a Chinese provider approved")
+    sms_params: tuple[Literal["shop", "name", "offer", "day"], ...] = Field(
+        default=("offer", "day"), description="what the template's variables are, in its order"
+    )
+    sms_app_id: str = Field(default="", description="SdkAppId, of tencent_sms")
+    sms_segments: int = Field(
+        default=2, ge=1, le=10, description="a text that costs more messages than this is not sent"
+    )
+    calling_code: str = Field(
+        default="",
+        pattern=r"^[1-9]?\d{0,2}$",
+        description="of phone numbers that were loaded without one: 86, 44, 1",
+    )
     messages_per_s: float | None = Field(
         default=None, gt=0, description="most messages a second the provider gets; none: no limit"
     )
@@ -211,6 +227,30 @@ class ActSettings(Section):
     sender_address: str = Field(default="", description="sender address")
     postal_address: str = Field(default="", description="postal address shown in each e-mail")
     public_url: str = Field(default="https://example.invalid", description="where links lead")
+    bounce_address: str = Field(
+        default="",
+        pattern=r"^([^@\s+]+@[^@\s]+)?$",
+        description="where bounces go, as NAME+MESSAGE@DOMAIN; empty: to the sender's address",
+    )
+    soft_bounces: int = Field(
+        default=5, ge=1, description="so many bounces for now in a row suppress an address"
+    )
+    track_links: bool = Field(
+        default=True, description="links in e-mails tell that they were followed"
+    )
+    track_opens: bool = Field(
+        default=False, description="an invisible picture tells that an e-mail was opened"
+    )
+    utm_source: str = Field(
+        default="zhiyin", description="utm_source of links that have none; empty: not added"
+    )
+    utm_medium: str = Field(
+        default="email", description="utm_medium of links that have none; empty: not added"
+    )
+    utm_campaign: str = Field(
+        default="{campaign}",
+        description="utm_campaign of links that have none; {campaign} is its id; empty: not added",
+    )
     quiet_from_hour: int = Field(
         default=21, ge=0, le=23, description="quiet hours begin, local hour"
     )
@@ -241,6 +281,11 @@ class ActSettings(Section):
     confirm_hours: int = Field(
         default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
     )
+
+    @property
+    def medium(self) -> str:
+        """What the channel reaches people by: `sms` where its name ends so, otherwise `email`."""
+        return "sms" if self.channel.endswith("_sms") else "email"
 
 
 class MeasureSettings(Section):

@@ -46,7 +46,6 @@ from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Person
 
 JOB = "decide"
-CHANNEL = "email"
 PLANNED = "planned"
 RESPONSE, PURCHASE = "response", "next_purchase"
 OK, NO_CAMPAIGN, NO_RECIPIENTS, NO_SCORES = "ok", "no_campaign", "no_recipients", "no_scores"
@@ -200,7 +199,11 @@ def _planned(ctx: Context, campaign_id: str) -> list[str]:
 
 def _people(ctx: Context, customer_ids: Sequence[str]) -> dict[str, Person]:
     directory = read_directory(
-        ctx.store, customer_ids, as_of=ctx.as_of, channel=CHANNEL, settings=ctx.settings.act
+        ctx.store,
+        customer_ids,
+        as_of=ctx.as_of,
+        channel=ctx.settings.act.medium,
+        settings=ctx.settings.act,
     )
     return dict(zip(customer_ids, directory.people(customer_ids), strict=True))
 
@@ -228,7 +231,7 @@ def _verdicts(
     """What the gate says today of a contact with each customer, and who refused personalised
     content; the holdout comes later.
     """
-    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone)
+    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, channel=ctx.settings.act.medium)
     with ctx.store.begin() as connection:
         facts = read_facts(
             connection, list(people.values()), terms=terms, vault=ctx.vault, at=ctx.clock.now()

@@ -30,14 +30,16 @@ class Terms:
     global_share: float = 0.0
 
 
-def gate_terms(settings: ActSettings, *, zone: str, purpose: str = MARKETING) -> Terms:
-    """The terms of e-mail for a purpose under a workspace's settings."""
+def gate_terms(
+    settings: ActSettings, *, zone: str, purpose: str = MARKETING, channel: str = "email"
+) -> Terms:
+    """The terms of a channel for a purpose under a workspace's settings."""
     limits = Limits(
         settings.cap_messages, settings.cap_days, settings.quiet_from_hour,
         settings.quiet_to_hour, tuple(read_cap(one) for one in settings.caps),
         settings.fatigue_messages, settings.fatigue_days, settings.minimum_age,
     )  # fmt: skip
-    return Terms(limits, zone, purpose=purpose, global_share=settings.global_holdout_share)
+    return Terms(limits, zone, channel, purpose, global_share=settings.global_holdout_share)
 
 
 def read_cap(text: str) -> Cap:

@@ -62,6 +62,8 @@ def read_directory(
         identities=addresses.select(c.PARTY_ID, c.IDENTITY_ID).to_pyarrow().to_pylist(),
         sensitive=_sensitive(store, settings.sensitive, as_of=as_of) if settings else (),
         answered=_answers(store, settings, wanted, as_of=as_of) if settings else None,
+        channel=channel,
+        calling_code=settings.calling_code if settings else "",
     )
 
 

@@ -19,8 +19,11 @@ from zhiyin.core import columns as c
 from zhiyin.core.birthday import birthday_of
 from zhiyin.core.parties import Join, representatives
 from zhiyin.core.protocols import Vault
+from zhiyin.govern.identifiers import normalise_phone
 
 EMAIL = "email"  # the personal field that `collect` keeps an e-mail address in
+PHONE = "phone"  # … and a phone number
+SMS = "sms"
 AGE = "age"
 ROW_DAYS = 365
 """How far back unanswered messages in a row are counted."""
@@ -112,6 +115,8 @@ class Directory:
         all their parties.
     identities
         `party_id`, `identity_id` of the channel's addresses: at least those of all their parties.
+    channel
+        `sms`: addresses are phone numbers as E.164, those without one of `calling_code`.
     """
 
     def __init__(
@@ -122,8 +127,11 @@ class Directory:
         identities: Iterable[Mapping[str, Any]],
         sensitive: Collection[str] = (),
         answered: Mapping[str, datetime] | None = None,
+        channel: str = EMAIL,
+        calling_code: str = "",
     ) -> None:
         self._kinship = kinship
+        self._channel, self._calling_code = channel, calling_code
         self._sensitive = frozenset(sensitive)
         self._answered = answered or {}
         self._rows = {row[c.PARTY_ID]: row for row in customers}
@@ -141,7 +149,10 @@ class Directory:
         known = sorted({party for one in people for party in one.parties if party in self._rows})
         opened = vault.unseal(known, [self._rows[party][c.PERSONAL] for party in known])
         fields = {party: found or {} for party, found in zip(known, opened, strict=True)}
-        return [_with_fields(one, fields) for one in people]
+        return [
+            _with_fields(one, fields, sms=self._channel == SMS, calling_code=self._calling_code)
+            for one in people
+        ]
 
     def _person(self, party: str) -> Person:
         parties = self._kinship.parties(party)
@@ -164,10 +175,15 @@ class Directory:
         )
 
 
-def _with_fields(person: Person, fields: Mapping[str, Mapping[str, Any]]) -> Person:
+def _with_fields(
+    person: Person, fields: Mapping[str, Mapping[str, Any]], *, sms: bool, calling_code: str
+) -> Person:
     order = dict.fromkeys((person.party_id, *person.parties))
     held = [(party, fields.get(party, {})) for party in order]
-    written = ((party, str(one.get(EMAIL) or "").strip()) for party, one in held)
+    if sms:
+        written = ((party, _number(one.get(PHONE), calling_code)) for party, one in held)
+    else:
+        written = ((party, str(one.get(EMAIL) or "").strip()) for party, one in held)
     names = (str(one.get(key) or "").strip() for _, one in held for key in _NAMES)
     return replace(
         person,
@@ -181,6 +197,12 @@ def _with_fields(person: Person, fields: Mapping[str, Mapping[str, Any]]) -> Per
             default=None,
         ),
     )  # fmt: skip
+
+
+def _number(value: Any, calling_code: str) -> str:
+    """A phone number as E.164; empty where it is none, or of an unknown country."""
+    made = normalise_phone(str(value or ""), calling_code=calling_code) or ""
+    return made if made.startswith("+") else ""
 
 
 def _born_on(fields: Mapping[str, Any]) -> date | None:

@@ -32,6 +32,7 @@ from zhiyin.core.ledger import (
     manual_tags,
     membership_changes,
     messages,
+    reactions,
     tag_definitions,
 )
 from zhiyin.core.schema import Table
@@ -234,7 +235,7 @@ def _erase_from_ledger(
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
     ).rowcount
-    for table in (manual_tags, consent_requests, languages):
+    for table in (manual_tags, consent_requests, languages, reactions):
         counts[table.name] = connection.execute(
             table.delete().where(table.c.party_id.in_(wanted))
         ).rowcount

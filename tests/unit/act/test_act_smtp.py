@@ -22,6 +22,7 @@ class ScriptedServer:
     def __init__(self, *scripts: dict, greeting: str = "220 hello"):
         self._scripts, self._greeting = list(scripts), greeting
         self.connections = 0
+        self.commands: list[str] = []
         self._socket = socket.create_server((HOST, 0))
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -50,6 +51,7 @@ class ScriptedServer:
 
         say(self._greeting)
         while command := file.readline():
+            self.commands.append(command.decode().strip())
             verb = command[:4].decode().upper().strip()
             if verb == "DATA" and "DATA" not in script:
                 say("354 go on")
@@ -94,7 +96,7 @@ def send(channel):
         ({"BODY": "554 5.7.1 spam"}, False, False),
         ({"BODY": "452 4.3.1 full"}, True, False),
         ({"BODY": HANG_UP}, False, True),
-        ({"DATA": HANG_UP}, False, True),
+        ({"DATA": HANG_UP}, True, False),
         ({"RCPT": HANG_UP}, True, False),
     ],
 )
@@ -104,6 +106,44 @@ def test_an_error_says_whether_the_message_may_have_arrived(serve, script, retry
         send(channel)
     assert (caught.value.retryable, caught.value.in_doubt) == (retryable, in_doubt)
     assert RECIPIENT not in str(caught.value)
+
+
+@pytest.mark.parametrize(("answer", "nobody"), [
+    ("550 5.1.1 nobody here", True), ("550 5.7.1 not wanted", False), ("550 no", False),
+    ("450 4.1.1 5.1.1 look again", False),
+])  # fmt: skip
+def test_an_address_that_nobody_has_is_told_from_other_refusals(serve, answer, nobody):
+    channel, _ = serve({"RCPT": answer})
+    with pytest.raises(DeliveryError) as caught:
+        send(channel)
+    assert caught.value.no_such_address is nobody
+
+
+TOGETHER = {"EHLO": "250-hello\r\n250 PIPELINING"}
+
+
+@pytest.mark.parametrize(("script", "retryable"), [
+    ({"RCPT": "450 4.2.0 later", "DATA": "503 no"}, True), ({"DATA": "554 no"}, False),
+])  # fmt: skip
+def test_a_server_that_takes_commands_together_is_believed_by_each_answer(serve, script, retryable):
+    channel, _ = serve(TOGETHER | script)
+    with pytest.raises(DeliveryError) as caught:
+        send(channel)
+    assert (caught.value.retryable, caught.value.in_doubt) == (retryable, False)
+
+
+def test_no_content_goes_to_a_server_that_took_no_recipient(serve):
+    channel, server = serve(TOGETHER | {"RCPT": "550 5.1.1 nobody", "DATA": "354 go on"}, TOGETHER)
+    with pytest.raises(DeliveryError):
+        send(channel)
+    send(channel)
+    assert server.connections == 2
+
+
+def test_bounces_go_to_an_address_that_names_the_message(serve):
+    channel, server = serve({}, bounces="bounces@shop.example")
+    channel.send("m_1", RECIPIENT, an_email("m_1"))
+    assert "MAIL FROM:<bounces+m_1@shop.example>" in server.commands
 
 
 def test_one_connection_serves_many_messages(serve):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from zhiyin.core.registry import Registry
 
-__all__ = ["CHANNELS", "sink", "smtp", "webhook"]
+__all__ = ["CHANNELS", "sink", "sms", "smtp", "webhook"]
 
 CHANNELS = Registry(
     "channel",
     {
         "smtp": "zhiyin.act.channels.smtp:open_smtp",
         "webhook": "zhiyin.act.channels.webhook:open_webhook",
+        "aliyun_sms": "zhiyin.act.channels.sms:open_sms",
+        "tencent_sms": "zhiyin.act.channels.sms:open_sms",
+        "twilio_sms": "zhiyin.act.channels.sms:open_sms",
     },
 )
 """Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""

@@ -99,7 +99,7 @@ def open_dkim(settings: ActSettings, folder: Path) -> DkimSigner | None:
 
 def relaxed_header(name: bytes, value: bytes) -> bytes:
     """One header in the relaxed form of RFC 6376, 3.4.2; `name` in lower case."""
-    return b"%s:%s\r\n" % (name, _one_space(_FOLDS.sub(b"", value)).strip(b" "))
+    return b"%s:%s\r\n" % (name, _one_space(_FOLDS.sub(b"", value)).strip())
 
 
 def relaxed_body(body: bytes) -> bytes:
@@ -112,17 +112,18 @@ def relaxed_body(body: bytes) -> bytes:
 
 def _one_space(text: bytes) -> bytes:
     """One space for every run of spaces and tabs."""
-    return _RUNS.sub(b" ", text.replace(b"\t", b" "))
+    spaced = text.replace(b"\t", b" ")
+    return _RUNS.sub(b" ", spaced) if b"  " in spaced else spaced
 
 
 def _chosen(head: bytes) -> tuple[list[bytes], bytes]:
     """Names for `h=`, and the relaxed headers that they stand for, of a repeated one the last."""
     found: dict[bytes, bytes] = {}
-    for line in _FOLDS.sub(b"", head).split(b"\r\n"):
+    for line in _one_space(_FOLDS.sub(b"", head)).split(b"\r\n"):
         name, _, value = line.partition(b":")
-        found[name.strip().lower()] = value
+        found[name.strip().lower()] = value.strip()
     names = [name for name in SIGNED if name in found]
-    headers = b"".join(relaxed_header(name, found[name]) for name in names)
+    headers = b"".join([b"%s:%s\r\n" % (name, found[name]) for name in names])
     return [*names, *ONCE_MORE], headers
 
 

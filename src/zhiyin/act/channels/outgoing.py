@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPSConnection
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from zhiyin.core.errors import ChannelUnavailable, ConfigError
+from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 
+MAX_FETCHED = 262_144
+_OK = 200
 _NAT64 = ip_network("64:ff9b::/96")  # an IPv4 address in its last 32 bits
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go. `private`: this machine, inner networks and plain HTTP are allowed."""
+    """Where requests go. `private`: this machine, inner networks and plain HTTP are allowed.
+
+    `setting` is the one that names the address, for hints.
+    """
 
     scheme: str
     host: str
     port: int
     path: str
     private: bool = False
+    setting: str = "act.webhook_url"
 
     def connect(self, timeout_s: float) -> HTTPConnection:
         """An open connection; no redirect and no proxy is followed.
@@ -75,11 +82,70 @@ class Target:
     def _unreachable(self, error: OSError) -> ChannelUnavailable:
         return ChannelUnavailable(
             f"{self.host}:{self.port} cannot be reached: {type(error).__name__}",
-            hint="look at act.webhook_url in zhiyin.toml; messages stay planned",
+            hint=f"look at {self.setting} in zhiyin.toml; messages stay planned",
         )
 
 
-def read_target(url: str, *, private: bool = False) -> Target:
+@dataclass(frozen=True)
+class Answer:
+    """What a provider said."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
+def post_once(
+    target: Target, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float,
+    what: str,
+) -> Answer:  # fmt: skip
+    """The answer to one POST on a connection of its own.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If nobody can be reached: nothing was handed over.
+    DeliveryError
+        `in_doubt` where the line broke after the request was begun.
+    """
+    line = target.connect(timeout_s)
+    try:
+        line.request("POST", path, body, dict(headers))
+        answer = line.getresponse()
+        return Answer(answer.status, answer.read(MAX_FETCHED))
+    except (OSError, HTTPException) as error:
+        raise DeliveryError(
+            f"{target.host} did not confirm {what}",
+            hint=f"the line broke ({type(error).__name__}); it may have arrived",
+            in_doubt=True,
+        ) from None
+    finally:
+        line.close()
+
+
+def fetch_public(url: str, *, timeout_s: float = 10.0) -> bytes:
+    """What an https address of the public network answers to a GET, up to `MAX_FETCHED` bytes.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If nobody answers there, or not with a page.
+    """
+    target = read_target(url, setting="the address")
+    line = target.connect(timeout_s)
+    try:
+        line.request("GET", target.path)
+        answer = line.getresponse()
+        content = answer.read(MAX_FETCHED)
+    except (OSError, HTTPException) as error:
+        raise ChannelUnavailable(f"{target.host} does not answer: {type(error).__name__}") from None
+    finally:
+        line.close()
+    if answer.status != _OK:
+        raise ChannelUnavailable(f"{target.host} answers {answer.status}")
+    return content
+
+
+def read_target(url: str, *, private: bool = False, setting: str = "act.webhook_url") -> Target:
     """The target of an https address; http only where it may be `private`.
 
     Raises
@@ -91,14 +157,14 @@ def read_target(url: str, *, private: bool = False) -> Target:
         parts = urlsplit(url)
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
     except ValueError:
-        raise ConfigError("act.webhook_url is no web address", hint=_HINT) from None
+        raise ConfigError(f"{setting} is no web address", hint=_HINT) from None
     host = parts.hostname or ""
     if parts.scheme not in ({"https", "http"} if private else {"https"}) or not host:
-        raise ConfigError("act.webhook_url is no https address", hint=_HINT)
+        raise ConfigError(f"{setting} is no https address", hint=_HINT)
     if parts.username is not None or not url.isascii() or any(mark <= " " for mark in url):
-        raise ConfigError("act.webhook_url holds a login, a space or other letters", hint=_HINT)
+        raise ConfigError(f"{setting} holds a login, a space or other letters", hint=_HINT)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port, path, private)
+    return Target(parts.scheme, host, port, path, private, setting)
 
 
 _HINT = "for example https://hooks.shop.example/zhiyin"

@@ -15,6 +15,8 @@ from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 
 IMPLICIT_TLS_PORT = 465
 _DONE, _FORWARDED, _GO_ON, _CLOSING = 250, 251, 354, 421  # RFC 5321, 4.2.3
+_NOBODY = re.compile(rb"5\.1\.(1|2|6|10)\b")  # RFC 3463 and 7505: no such mailbox, host, mail
+_GOOD = ((_DONE,), (_DONE, _FORWARDED), (_GO_ON,))
 _ADDRESS = re.compile(r"\S+@\S+")
 
 
@@ -25,6 +27,9 @@ class SmtpChannel:
     ----------
     sender
         The envelope's sender, where bounces go.
+    bounces
+        Where bounces go instead, as `NAME+MESSAGE@DOMAIN`, so that the address a report comes to
+        names its message; empty: to the sender.
     user, password
         Login; empty: none. Never sent over an open line, except to this machine.
     timeout_s
@@ -46,9 +51,11 @@ class SmtpChannel:
         password: str = "",
         timeout_s: float = 30.0,
         signer: DkimSigner | None = None,
+        bounces: str = "",
     ) -> None:
         self._host, self._port = host, port
         self._sender = ascii_address(sender)
+        self._bounces = ascii_address(bounces) if bounces else ""
         self._login = (user, password)
         self._timeout_s = timeout_s
         self._signer = signer
@@ -68,11 +75,9 @@ class SmtpChannel:
         address = ascii_address(recipient)
         if self._signer is not None:
             content = self._signer.sign(content)
-        smtp = self._begin(address)
+        smtp = self._begin(self._envelope_sender(message_id), address)
         try:
             code, answer = _give(smtp, content)
-        except smtplib.SMTPDataError as error:  # it said no before the content
-            raise self._refused(error.smtp_code) from None
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
             raise DeliveryError(
@@ -97,33 +102,57 @@ class SmtpChannel:
             except (OSError, smtplib.SMTPException):
                 smtp.close()
 
-    def _begin(self, address: str) -> smtplib.SMTP:
+    def _begin(self, sender: str, address: str) -> smtplib.SMTP:
         """A connection that has accepted sender and recipient; nothing is handed over yet."""
         if self._smtp is not None:
             try:
-                return self._addressed(self._smtp, address)
+                return self._addressed(self._smtp, sender, address)
             except (OSError, smtplib.SMTPException):
                 self._drop()  # the server had closed an idle line
         smtp = self._connected()
         try:
-            return self._addressed(smtp, address)
+            return self._addressed(smtp, sender, address)
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
             raise self._unreachable(error) from None
 
-    def _addressed(self, smtp: smtplib.SMTP, address: str) -> smtplib.SMTP:
-        code, _ = smtp.docmd("MAIL", f"FROM:<{self._sender}>")
-        if code != _DONE:
+    def _addressed(self, smtp: smtplib.SMTP, sender: str, address: str) -> smtplib.SMTP:
+        """`smtp`, asked for the content; in one go where it takes commands so (RFC 2920)."""
+        commands = [f"MAIL FROM:<{sender}>", f"RCPT TO:<{address}>", "DATA"]
+        together = smtp.has_extn("pipelining")
+        answers: list[tuple[int, bytes]] = []
+        if together:
+            smtp.send("\r\n".join([*commands, ""]))
+        for place, command in enumerate(commands):
+            if not together:
+                smtp.send(f"{command}\r\n")
+            answers.append(smtp.getreply())
+            if not together and answers[-1][0] not in _GOOD[place]:
+                break
+        wrong = next(
+            (at for at, (code, _) in enumerate(answers) if code not in _GOOD[at]), None
+        )  # fmt: skip
+        if wrong is not None:
+            if answers[-1][0] == _GO_ON:  # it would take the content of a mail to nobody
+                self._drop()
+            raise self._refusal(smtp, wrong, *answers[wrong])
+        return smtp
+
+    def _refusal(self, smtp: smtplib.SMTP, place: int, code: int, said: bytes) -> DeliveryError:
+        """The error of a command that was not taken: the sender, the recipient or `DATA`."""
+        if place == 0:
             self._drop()
-            raise ChannelUnavailable(
+            return ChannelUnavailable(
                 f"the SMTP server {self._host} does not take this sender ({code})",
                 hint="look at act.sender_address in zhiyin.toml; messages stay planned",
             )
-        code, _ = smtp.docmd("RCPT", f"TO:<{address}>")
-        if code not in (_DONE, _FORWARDED):
+        if self._smtp is not None:
             smtp.rset()
-            raise self._refused(code)
-        return smtp
+        return self._refused(code, nobody=place == 1 and _NOBODY.match(said) is not None)
+
+    def _envelope_sender(self, message_id: str) -> str:
+        local, _, domain = self._bounces.partition("@")
+        return f"{local}+{message_id}@{domain}" if local else self._sender
 
     def _connected(self) -> smtplib.SMTP:
         if self._smtp is not None:
@@ -174,15 +203,16 @@ class SmtpChannel:
         if smtp is not None:
             smtp.close()
 
-    def _refused(self, code: int) -> DeliveryError:
+    def _refused(self, code: int, *, nobody: bool = False) -> DeliveryError:
         """An answer with a code: 4xx is for now, 5xx for good (RFC 5321, 4.2.1)."""
         later = 400 <= code < 500
         if code == _CLOSING:
             self._drop()
         when = "for now" if later else "for good"
         return DeliveryError(
-            f"the SMTP server {self._host} refused a message {when} ({code})", retryable=later
-        )
+            f"the SMTP server {self._host} refused a message {when} ({code})", retryable=later,
+            no_such_address=nobody and not later,
+        )  # fmt: skip
 
     def _unreachable(self, error: Exception) -> ChannelUnavailable:
         code = getattr(error, "smtp_code", None)
@@ -214,14 +244,12 @@ def open_smtp(settings: ActSettings, *, folder: Path = Path()) -> SmtpChannel:
         user=settings.smtp_user,
         password=smtp_password() if settings.smtp_user else "",
         signer=open_dkim(settings, folder),
+        bounces=settings.bounce_address,
     )
 
 
 def _give(smtp: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
-    """As `smtp.data`, which takes a regular expression to each line of the content."""
-    code, answer = smtp.docmd("DATA")
-    if code != _GO_ON:
-        raise smtplib.SMTPDataError(code, answer)
+    """The content after `DATA`: as `smtp.data`, which takes a regular expression to each line."""
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     dot = b"." if content.startswith(b".") else b""
     end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
