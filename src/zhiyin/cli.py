@@ -15,6 +15,7 @@ from zhiyin import (
     cli_audience,
     cli_consent,
     cli_files,
+    cli_journey,
     cli_models,
     cli_persona,
     cli_plan,
@@ -40,6 +41,7 @@ app.add_typer(cli_files.app)
 app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
 app.add_typer(cli_consent.app)
+app.add_typer(cli_journey.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.command()(cli_persona.persona)

@@ -29,6 +29,9 @@ PERMISSIONS: dict[str, str] = {
     "consent:write": "record or withdraw a consent for a customer",
     "campaign:plan": "prepare a campaign",
     "campaign:approve": "approve and send a campaign (never one's own)",
+    "journey:read": "see journeys, who is where in them and who is stuck",
+    "journey:write": "keep drafts of journeys, pause and resume them, let customers enter",
+    "journey:publish": "publish and end a journey (never publish one's own draft)",
     "event:write": "send events",
     "decision:ask": "ask for a decision or a recommendation",
     "key:manage": "make and revoke API keys",
@@ -43,18 +46,18 @@ ROLES: dict[str, frozenset[str]] = {
         _READ
         | {"people:read", "identity:read", "plan:read", "campaign:plan", "job:run", "data:load"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
-        | {"consent:read", "consent:ask"}
+        | {"consent:read", "consent:ask", "journey:read", "journey:write"}
     ),
     "approver": frozenset(
         _READ
         | {"people:read", "audience:read", "tag:read", "campaign:approve"}
-        | {"model:read", "model:promote"}
+        | {"model:read", "model:promote", "journey:read", "journey:publish"}
     ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
         | {"audience:read", "audience:write", "tag:read", "tag:write"}
-        | {"model:read", "model:promote"}
+        | {"model:read", "model:promote", "journey:read"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),
