@@ -154,11 +154,8 @@ def enter(connection: sa.Connection, graph: Graph, candidates: Sequence[Candidat
             if _may_enter(graph, one, held)
         ]  # fmt: skip
         if rows:
-            count = sa.select(sa.func.count()).where(people.journey == graph.key)
-            before = connection.scalar(count) if len(rows) > 1 else None
-            done = connection.execute(_insert(connection), rows)
-            after = connection.scalar(count) if before is not None else None
-            entered += done.rowcount if before is None else (after or 0) - before
+            new = _insert(connection).returning(people.entry_id)
+            entered += len(connection.execute(new, rows).all())
     return entered
 
 

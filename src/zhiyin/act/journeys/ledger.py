@@ -179,7 +179,7 @@ def read_people(connection: sa.Connection, key: str) -> list[sa.Row[Any]]:
     """How many are at each step of each version (`reason` none), and how many left, and why."""
     p = journey_people.c
     step = sa.case((p.reason.is_(None), p.step), else_=-1).label("place")
-    columns: Sequence[Any] = (p.version, step, p.reason, sa.func.count().label("n"))
+    columns: list[Any] = [p.version, step, p.reason, sa.func.count().label("n")]
     query = sa.select(*columns)
     query = query.where(p.journey == key).group_by(p.version, step, p.reason)
     return list(connection.execute(query.order_by(p.version, step, p.reason)))
@@ -196,7 +196,7 @@ def read_stuck(
 ) -> list[sa.Row[Any]]:
     """Who is inside and should have gone on before the moment, the longest first."""
     p = journey_people.c
-    columns: Sequence[Any] = (p.journey, p.version, p.step, p.party_id, p.due_s, t.state)
+    columns: list[Any] = [p.journey, p.version, p.step, p.party_id, p.due_s, t.state]
     query = (
         sa.select(*columns)
         .join_from(
