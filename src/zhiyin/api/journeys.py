@@ -65,48 +65,48 @@ def list_all(request: Request) -> list[dict[str, Any]]:
     return _journeys(request).listed()
 
 
-def show(request: Request, key: str) -> dict[str, Any]:
+def show(request: Request, name: str) -> dict[str, Any]:
     """A journey: its definition, people by step, who left and why, counts, messages."""
-    return _journeys(request).shown(key)
+    return _journeys(request).shown(name)
 
 
-def put(request: Request, key: str, draft: Draft) -> dict[str, Any]:
+def put(request: Request, name: str, draft: Draft) -> dict[str, Any]:
     """Keep a draft: a new version, unless the newest one says the same."""
     made = parse(draft.journey)
-    if made.key != key:
-        raise InvalidParameter(f"the journey is called {made.key!r}, not {key!r}")
+    if made.key != name:
+        raise InvalidParameter(f"the journey is called {made.key!r}, not {name!r}")
     return _said(_journeys(request).keep(made, by=caller_of(request).name))
 
 
-def publish(request: Request, key: str) -> dict[str, Any]:
+def publish(request: Request, name: str) -> dict[str, Any]:
     """Let the newest draft begin. Who made the draft cannot publish it."""
     held, by = _journeys(request), caller_of(request).name
-    if held.newest(key).created_by == by:
+    if held.newest(name).created_by == by:
         raise PermissionDenied(
             "nobody publishes her own draft", hint="ask somebody with the role approver"
         )
-    return _said(held.publish(key, by=by))
+    return _said(held.publish(name, by=by))
 
 
-def change(request: Request, key: str, change: Change) -> dict[str, Any]:
+def change(request: Request, name: str, change: Change) -> dict[str, Any]:
     """Pause a journey, or resume it."""
     held, by = _journeys(request), caller_of(request).name
-    return _said(held.pause(key, by=by) if change.state == "paused" else held.resume(key, by=by))
+    return _said(held.pause(name, by=by) if change.state == "paused" else held.resume(name, by=by))
 
 
-def end(request: Request, key: str) -> dict[str, Any]:
+def end(request: Request, name: str) -> dict[str, Any]:
     """End a journey for good: everybody leaves it."""
-    return _said(_journeys(request).end(key, by=caller_of(request).name))
+    return _said(_journeys(request).end(name, by=caller_of(request).name))
 
 
-def enter(request: Request, key: str, entering: Entering) -> dict[str, int]:
+def enter(request: Request, name: str, entering: Entering) -> dict[str, int]:
     """Let customers enter now: how many did, were refused, are unknown."""
-    return _journeys(request).enter(key, entering.customers, occurrence=entering.occurrence)
+    return _journeys(request).enter(name, entering.customers, occurrence=entering.occurrence)
 
 
-def enter_past(request: Request, key: str, past: Past) -> dict[str, int]:
+def enter_past(request: Request, name: str, past: Past) -> dict[str, int]:
     """Let those enter whose event came in too late, where their number is known."""
-    return _journeys(request).enter_past(key, since=past.since, count=past.count)
+    return _journeys(request).enter_past(name, since=past.since, count=past.count)
 
 
 def simulate(request: Request, trial: Trial) -> dict[str, list[dict[str, str]]]:
@@ -141,11 +141,11 @@ ROUTES = (
     Route("GET", "/v1/admin/journeys", "journey:read", list_all),
     Route("GET", "/v1/admin/journey-stuck", "people:read", stuck),
     Route("POST", "/v1/admin/journey-trial", "people:read", simulate),
-    Route("GET", "/v1/admin/journeys/{key}", "journey:read", show),
-    Route("PUT", "/v1/admin/journeys/{key}", "journey:write", put),
-    Route("PATCH", "/v1/admin/journeys/{key}", "journey:write", change),
-    Route("POST", "/v1/admin/journeys/{key}/publish", "journey:publish", publish),
-    Route("POST", "/v1/admin/journeys/{key}/end", "journey:publish", end),
-    Route("POST", "/v1/admin/journeys/{key}/enter", "journey:write", enter),
-    Route("POST", "/v1/admin/journeys/{key}/enter-past", "journey:write", enter_past),
+    Route("GET", "/v1/admin/journeys/{name}", "journey:read", show),
+    Route("PUT", "/v1/admin/journeys/{name}", "journey:write", put),
+    Route("PATCH", "/v1/admin/journeys/{name}", "journey:write", change),
+    Route("POST", "/v1/admin/journeys/{name}/publish", "journey:publish", publish),
+    Route("POST", "/v1/admin/journeys/{name}/end", "journey:publish", end),
+    Route("POST", "/v1/admin/journeys/{name}/enter", "journey:write", enter),
+    Route("POST", "/v1/admin/journeys/{name}/enter-past", "journey:write", enter_past),
 )

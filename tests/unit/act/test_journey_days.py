@@ -20,7 +20,7 @@ from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.journeys.tick import has_work, position_of, tick
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
-from zhiyin.core.ledger import messages
+from zhiyin.core.ledger import membership_changes, messages
 from zhiyin.store.vault import Keys, LocalVault
 from zhiyin.testing.contract_store import LOADED, put
 from zhiyin.testing.store import MemoryStore
@@ -53,7 +53,7 @@ class Days:
 
     def __init__(self, shop, definition):
         self.shop, self.at = shop, BEGIN
-        self.written = 0
+        self.written, self.inside, self.members = 0, set(), {}
         made = parse(definition)
         held = Graph(made.key, 1, made, {})
         position = position_of(held, shop.store, BEGIN.date())
@@ -79,7 +79,8 @@ class Days:
         now_s = int(self.at.timestamp())
         desk = Desk(
             self.shop.store, self.shop.vault, self.shop.settings, now_s,
-            lambda rule, who: set(who or ()), lambda name: ibis.memtable({name: []}),
+            lambda rule, who: self.inside & set(who or self.inside),
+            lambda name: ibis.memtable({name: []}), self.members,
         )  # fmt: skip
         for graph in self.graphs():
             if has_work(self.shop.store, graph, now_s, zone=ZONE):
@@ -155,6 +156,81 @@ def test_a_tick_that_is_killed_plans_nothing_twice(roomy, monkeypatch):
     days.tick()
     days.tick()
     assert days.got() == {roomy.party("ann"): [1, 0], roomy.party("bob"): [1, 0]}
+
+
+def test_at_night_she_waits_for_the_morning(roomy):
+    roomy.add("ann")
+    days = Days(roomy, WELCOME)
+    days.at = BEGIN + timedelta(hours=11)  # 23:00 in New York
+    days.does("ann", "Signed Up")
+    days.tick()
+    assert days.got() == {}
+    days.at += timedelta(hours=10)
+    days.tick()
+    assert days.got() == {roomy.party("ann"): [1, 0]}
+
+
+def test_two_records_of_one_person_get_one_message(roomy):
+    roomy.add("ann", "anna")
+    days = Days(roomy, THREE)
+    (graph,) = days.graphs()
+    at_s = int(days.at.timestamp())
+    made = [Candidate(roomy.party(one), "o", at_s) for one in ("ann", "anna")]
+    with roomy.store.begin() as connection:
+        assert engine.enter(connection, graph, made) == 2
+    roomy.merge("anna", "ann")
+    days.tick()
+    with roomy.store.begin() as connection:
+        found = {row.reason: row.n for row in ledger.read_people(connection, "three")}
+    assert (days.got(), found) == ({roomy.party("ann"): [1, 0]}, {None: 1, "merged": 1})
+
+
+SPLIT = {
+    "steps": {
+        "who": {"type": "split", "rule": {"type": "tag", "tag": "vip"}, "then": "hello"},
+        "hello": LETTER,
+    },
+}  # fmt: skip
+
+
+def test_a_schedule_asks_on_its_days_and_a_split_by_rule_when_she_comes(roomy):
+    roomy.add("ann", "bob")
+    rule = {"type": "tag", "tag": "any"}
+    entry = {"type": "schedule", "rule": rule, "every_days": 7, "hour": 12}
+    days = Days(roomy, {"key": "weekly", "entry": entry, "reentry": "always", **SPLIT})
+    days.inside = {roomy.party("ann")}
+    for _ in range(15 * 2):  # twice a day: 12 March, 19 March, 26 March
+        days.tick()
+        days.at += timedelta(hours=12)
+    assert days.got() == {roomy.party("ann"): [3, 0]}
+
+
+def test_a_change_of_an_audience_brings_in_and_leads_out(roomy):
+    roomy.add("ann", "bob")
+    entry = {"type": "audience", "audience": "new"}
+    rest = {"rest": {"type": "delay", "days": 2, "next": "hello"}, "hello": LETTER}
+    days = Days(roomy, {"key": "new", "entry": entry, "leave": {"audience": "new"}, "steps": rest})
+
+    def change(who, *, entered, hours=0):
+        with roomy.store.begin() as connection:
+            connection.execute(membership_changes.insert().values(
+                audience="new", version=1, customer_id=roomy.party(who), entered=entered,
+                as_of_on=days.at.date(), at=naive_utc(days.at - timedelta(hours=hours)),
+            ))  # fmt: skip
+
+    for who in ("ann", "bob"):
+        change(who, entered=True)
+    change("late", entered=True, hours=30)
+    days.tick()
+    days.at += timedelta(days=1)
+    change("bob", entered=False)
+    for _ in range(3):
+        days.tick()
+        days.at += timedelta(days=1)
+    assert days.got() == {roomy.party("ann"): [1, 0]}
+    with roomy.store.begin() as connection:
+        left = {row.reason: row.n for row in ledger.read_people(connection, "new")}
+    assert left == {"finished": 1, "audience": 1}
 
 
 WHAT = st.one_of(
