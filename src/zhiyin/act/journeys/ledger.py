@@ -175,7 +175,7 @@ def read_on(connection: sa.Connection, graph: Graph, position: Mapping[str, Any]
     connection.execute(journeys.update().where(mine).values(position=dict(position)))
 
 
-def read_people(connection: sa.Connection, key: str) -> list[sa.Row[Any]]:
+def read_people(connection: sa.Connection, key: str) -> list[Any]:  # Any: ledger rows
     """How many are at each step of each version (`reason` none), and how many left, and why."""
     p = journey_people.c
     step = sa.case((p.reason.is_(None), p.step), else_=-1).label("place")
@@ -193,7 +193,7 @@ def read_counts(connection: sa.Connection, key: str) -> list[sa.Row[Any]]:
 
 def read_stuck(
     connection: sa.Connection, *, before_s: int, key: str | None = None, limit: int
-) -> list[sa.Row[Any]]:
+) -> list[Any]:  # Any: ledger rows
     """Who is inside and should have gone on before the moment, the longest first."""
     p = journey_people.c
     columns: list[Any] = [p.journey, p.version, p.step, p.party_id, p.due_s, t.state]
