@@ -16,6 +16,7 @@ from zhiyin import (
     cli_campaign,
     cli_consent,
     cli_files,
+    cli_journey,
     cli_messages,
     cli_models,
     cli_persona,
@@ -43,6 +44,7 @@ app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
 app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
+app.add_typer(cli_journey.app)
 app.add_typer(cli_messages.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)

@@ -30,6 +30,7 @@ from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
 from zhiyin.core.ledger import QUEUED_KINDS, jobs, messages
 from zhiyin.core.log import get_logger
 from zhiyin.intake import ask_due_pulls, pull_source
+from zhiyin.journeys import Journeys
 from zhiyin.live_audiences import refresh_live
 from zhiyin.store.leases import hold_lease, is_dead, this_process
 from zhiyin.store.ledger import reading, transaction
@@ -80,6 +81,7 @@ def work(
     holder, taken = this_process(), 0
     stop = threading.Event()
     with _signals(stop), Workspace.open(folder, write=True) as shop:
+        journeys = Journeys(shop)
         try:
             looked, compact_at = -SOURCES_S, 0.0
             while not stop.is_set() and parent in (None, os.getppid()):
@@ -87,6 +89,7 @@ def work(
                     _ask_due(shop)
                     _send_confirmations(shop)
                     _send_campaigns(shop)
+                    _tick_journeys(journeys, can_send=_has_channel(shop))
                     looked = shop.clock.monotonic()
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
@@ -123,7 +126,7 @@ def _compact(shop: Workspace) -> None:
 
 def _send_confirmations(shop: Workspace) -> None:
     """Send the mails of consents that wait for one; they do not wait for a campaign's approval."""
-    if not (shop.settings.demo or shop.settings.act.channel):
+    if not _has_channel(shop):
         return
     waiting = sa.select(messages.c.message_id).where(
         messages.c.campaign_id == CONFIRMATIONS, messages.c.state == "planned"
@@ -139,9 +142,25 @@ def _send_confirmations(shop: Workspace) -> None:
         get_logger().error("confirmations wait: %s: %s", error.code, error.message)
 
 
+def _has_channel(shop: Workspace) -> bool:
+    return bool(shop.settings.demo or shop.settings.act.channel)
+
+
+def _tick_journeys(journeys: Journeys, *, can_send: bool) -> None:
+    """Bring the journeys up to now; where that cannot be done now, the next look does it."""
+    try:
+        for one in journeys.tick(deliver=can_send):
+            if one.entered or one.moved:
+                get_logger().info("%s: %s entered, %s went on", one.key, one.entered, one.moved)
+    except (LeaseHeld, ConcurrentWrite):
+        pass
+    except ZhiyinError as error:
+        get_logger().error("journeys wait: %s: %s", error.code, error.message)
+
+
 def _send_campaigns(shop: Workspace) -> None:
     """Plan and send what is due of the campaigns that persons started, for a while each."""
-    if not (shop.settings.demo or shop.settings.act.channel):
+    if not _has_channel(shop):
         return
     now = naive_utc(shop.clock.now())
     with reading(shop.store.ledger) as connection:

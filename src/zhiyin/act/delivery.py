@@ -208,8 +208,11 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
     }  # fmt: skip
     try:
         rendered = render_letter(
-            letter.content or {}, name=letter.person.name, campaign_id=row.campaign_id,
-            letters=desk.letters, **shared,
+            letter.content or {},
+            name=letter.person.name,
+            campaign_id=row.campaign_id,
+            letters=desk.letters,
+            **shared,
         )
     except (InvalidParameter, NotFound, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None

@@ -26,6 +26,8 @@ REASONS = gate.REASONS | {
     "cancelled": ("its campaign was cancelled", "活动已取消"),
     "erased": ("erased in the meantime", "个人数据已被删除"),
     "expired": ("nobody may confirm it any more", "确认期限已过"),
+    "late": ("it came due too long ago", "到期已过有效时间"),
+    "journey_ended": ("its journey was ended", "旅程已结束"),
     "interrupted": ("it may have gone out when the run was cut short", "中断时可能已发出"),
     "no_answer": ("the provider took it and did not answer", "服务商接收后未应答"),
     "refused": ("the provider refused it", "服务商拒收"),

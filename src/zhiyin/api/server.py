@@ -21,6 +21,7 @@ from zhiyin.api import (
     hooks,
     identity,
     jobs,
+    journeys,
     models,
     pages,
     personas,
@@ -55,6 +56,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
+    *journeys.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
 )  # fmt: skip

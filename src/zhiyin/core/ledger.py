@@ -284,6 +284,59 @@ membership_changes = sa.Table(
     sa.Column("at", sa.DateTime, nullable=False),
 )  # fmt: skip
 
+journeys = sa.Table(
+    "journeys", metadata,
+    sa.Column("key", sa.String(48), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(16), nullable=False,
+              comment="draft, published, paused, replaced (by a newer version) or ended"),
+    sa.Column("definition", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String(16), nullable=False, comment="hash of the definition"),
+    sa.Column("position", sa.JSON, comment="how far it has read what brings people in"),
+    sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("created_by", sa.String(80), nullable=False),
+    sa.Column("changed_at", sa.DateTime, nullable=False, comment="of the state"),
+    sa.Column("changed_by", sa.String(80), nullable=False),
+)  # fmt: skip
+
+journey_people = sa.Table(
+    "journey_people", metadata,
+    sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True,
+              autoincrement=True),
+    sa.Column("journey", sa.String(48), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, comment="she stays on it"),
+    sa.Column("party_id", sa.String(40), nullable=False),
+    sa.Column("occurrence", sa.String(64), nullable=False,
+              comment="what brought her in: an event, a year, a day: it does so once"),
+    sa.Column("lot", sa.BigInteger, nullable=False, comment="drawn at entry, for random splits"),
+    sa.Column("step", sa.Integer, nullable=False, comment="place of her step, 0: before the first"),
+    sa.Column("entered_s", sa.BigInteger, nullable=False, comment="seconds since 1970, UTC"),
+    sa.Column("since_s", sa.BigInteger, nullable=False, comment="when she came to the step"),
+    sa.Column("due_s", sa.BigInteger, nullable=False,
+              comment="when she goes on; seconds, so that every database adds to it alike"),
+    sa.Column("reason", sa.String(24), comment="why she left, a code; none: she is in it"),
+    sa.UniqueConstraint("journey", "party_id", "occurrence"),
+)  # fmt: skip
+_inside = journey_people.c.reason.is_(None)
+sa.Index(
+    "ix_journey_people_due",
+    *(journey_people.c[one] for one in ("journey", "version", "step", "due_s")),
+    sqlite_where=_inside,
+    postgresql_where=_inside,
+)
+sa.Index("uq_journey_people_inside", journey_people.c.journey, journey_people.c.party_id,
+         unique=True, sqlite_where=_inside, postgresql_where=_inside)  # fmt: skip
+sa.Index("ix_journey_people_party_id", journey_people.c.party_id)
+
+journey_counts = sa.Table(
+    "journey_counts", metadata,
+    sa.Column("journey", sa.String(48), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("step", sa.String(48), primary_key=True, comment="name of the step, or entry"),
+    sa.Column("what", sa.String(24), primary_key=True, comment="what was counted, a code"),
+    sa.Column("n", sa.BigInteger, nullable=False),
+)  # fmt: skip
+
 model_versions = sa.Table(
     "model_versions", metadata,
     sa.Column("task", sa.String(32), primary_key=True, comment="churn, next_purchase …"),

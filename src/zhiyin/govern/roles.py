@@ -30,6 +30,9 @@ PERMISSIONS: dict[str, str] = {
     "campaign:read": "see campaigns, what they would send and how far they are",
     "campaign:write": "plan, start, pause and cancel campaigns",
     "campaign:approve": "approve a campaign (never one's own)",
+    "journey:read": "see journeys, who is where in them and who is stuck",
+    "journey:write": "keep drafts of journeys, pause and resume them, let customers enter",
+    "journey:publish": "publish and end a journey (never publish one's own draft)",
     "event:write": "send events",
     "decision:ask": "ask for a decision or a recommendation",
     "key:manage": "make and revoke API keys",
@@ -45,18 +48,18 @@ ROLES: dict[str, frozenset[str]] = {
         | {"people:read", "identity:read", "plan:read", "job:run", "data:load"}
         | {"campaign:read", "campaign:write"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
-        | {"consent:read", "consent:ask"}
+        | {"consent:read", "consent:ask", "journey:read", "journey:write"}
     ),
     "approver": frozenset(
         _READ
         | {"people:read", "audience:read", "tag:read", "campaign:read", "campaign:approve"}
-        | {"model:read", "model:promote"}
+        | {"model:read", "model:promote", "journey:read", "journey:publish"}
     ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
         | {"audience:read", "audience:write", "tag:read", "tag:write"}
-        | {"model:read", "model:promote", "campaign:read"}
+        | {"model:read", "model:promote", "campaign:read", "journey:read"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "collector": frozenset({"event:write"}),

@@ -38,7 +38,7 @@ from zhiyin.store.workspace import WorkspaceStore
 FORMAT = 1
 LEDGER = (
     ledger.messages, ledger.consents, ledger.consent_requests, ledger.languages,
-    ledger.membership_changes, ledger.manual_tags, ledger.reactions,
+    ledger.membership_changes, ledger.manual_tags, ledger.reactions, ledger.journey_people,
 )  # fmt: skip
 PRODUCT_NAME, REASON_WORDS = "product_name", "reason_words"
 _WITHHELD = "export.withheld"

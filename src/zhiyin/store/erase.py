@@ -28,6 +28,7 @@ from zhiyin.core.ledger import (
     consent_requests,
     consents,
     jobs,
+    journey_people,
     languages,
     manual_tags,
     membership_changes,
@@ -235,7 +236,7 @@ def _erase_from_ledger(
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
     ).rowcount
-    for table in (manual_tags, consent_requests, languages, reactions):
+    for table in (manual_tags, consent_requests, languages, reactions, journey_people):
         counts[table.name] = connection.execute(
             table.delete().where(table.c.party_id.in_(wanted))
         ).rowcount

@@ -23,6 +23,7 @@ from zhiyin.act.campaigns.definition import (
     parse_definition,
 )
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
+from zhiyin.act.reasons import BOUNCED
 from zhiyin.core.context import Context
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
@@ -311,7 +312,7 @@ def count_ends(connection: sa.Connection, campaign: str, *, since: datetime) -> 
     """
     mine = messages.c.campaign_id == campaign
     tried = mine & (messages.c.state.in_((SENT, UNKNOWN)) & (messages.c.sent_at >= since))
-    refused = mine & (messages.c.state == FAILED) & (messages.c.reason == "refused")
+    refused = mine & (messages.c.state == FAILED) & (messages.c.reason.in_(["refused", BOUNCED]))
     count = sa.select(sa.func.count())
     sent = connection.execute(count.where(tried)).scalar_one()
     failed = connection.execute(

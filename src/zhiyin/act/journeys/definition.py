@@ -1,0 +1,387 @@
+"""A journey as it is written: who enters, the steps, who leaves; read from JSON or TOML.
+
+`parse` reads one and checks it as far as it can be checked alone; `dump` writes it. What a journey
+means is said in `docs/journeys.md`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any, Literal
+
+import msgspec
+
+from zhiyin.audience.check import check as check_rule
+from zhiyin.audience.rule import Rule, did_you_mean, explain_invalid
+from zhiyin.core.errors import InvalidRule
+
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+TEMPLATES = ("offer",)
+MAX_DAYS, MAX_STEPS = 3_650, 100
+DAY_S = 86_400
+START = "entry"
+"""What the place before the first step is called where steps are counted."""
+SHARE_TOLERANCE = 1e-9
+
+
+class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A frozen value that refuses unknown fields."""
+
+
+class Happening(_Node, frozen=True):
+    """Something she does: a tracked `event` of this name, or a `purchase` of any source."""
+
+    event: str = ""
+    purchase: bool = False
+
+
+class OnEvent(_Node, frozen=True, tag_field="type", tag="event"):
+    """Who does `on` enters; never for what happened more than `window_hours` before it came in."""
+
+    on: Happening
+    window_hours: int = 24
+
+
+class OnDate(_Node, frozen=True, tag_field="type", tag="date"):
+    """A date of hers, `offset_days` after it (negative: before), at `hour` in the shop's zone.
+
+    Yearly: exactly once a year. Who was born on 29 February celebrates on `leap_day` in other
+    years.
+    """
+
+    field: str = "birthday"
+    repeats: Literal["yearly", "once"] = "yearly"
+    offset_days: int = 0
+    hour: int = 9
+    leap_day: Literal["02-28", "03-01"] = "02-28"
+
+
+class OnAudience(_Node, frozen=True, tag_field="type", tag="audience"):
+    """Who enters, or leaves, an audience."""
+
+    audience: str
+    change: Literal["entered", "left"] = "entered"
+    window_hours: int = 24
+
+
+class OnSchedule(_Node, frozen=True, tag_field="type", tag="schedule"):
+    """All who meet `rule` at `hour` of the day, every `every_days` days from the publication."""
+
+    rule: Rule
+    every_days: int = 7
+    hour: int = 9
+
+
+class OnCall(_Node, frozen=True, tag_field="type", tag="api"):
+    """Only whom `zhiyin journey enter` or the API names; that is possible of every journey."""
+
+
+Entry = OnEvent | OnDate | OnAudience | OnSchedule | OnCall
+
+
+class Delay(_Node, frozen=True, tag_field="type", tag="delay"):
+    """She goes on so much later."""
+
+    days: int = 0
+    hours: int = 0
+    minutes: int = 0
+    next: str = ""
+
+
+class Wait(_Node, frozen=True, tag_field="type", tag="wait"):
+    """She goes on to `then` when she does `on`, to `otherwise` when the time is over."""
+
+    on: Happening
+    days: int = 0
+    hours: int = 0
+    then: str = ""
+    otherwise: str = ""
+
+
+class Split(_Node, frozen=True, tag_field="type", tag="split"):
+    """She goes on to `then` if she meets the rule at this moment, otherwise to `otherwise`."""
+
+    rule: Rule
+    then: str = ""
+    otherwise: str = ""
+
+
+class Branch(_Node, frozen=True):
+    """A share of people, in [0, 1], and their next step."""
+
+    share: float
+    next: str = ""
+
+
+class Random(_Node, frozen=True, tag_field="type", tag="random"):
+    """She goes on to one of the branches by lot; the lot is drawn when she enters."""
+
+    branches: tuple[Branch, ...]
+
+
+class Words(_Node, frozen=True):
+    """A text in both languages."""
+
+    en: str
+    zh: str
+
+
+class Message(_Node, frozen=True, tag_field="type", tag="message"):
+    """A message is planned for her; what came due more than `valid_hours` ago is skipped."""
+
+    offer: Words
+    template: str = ""
+    valid_hours: int = 24
+    next: str = ""
+
+
+class Exit(_Node, frozen=True, tag_field="type", tag="exit"):
+    """She leaves."""
+
+
+Step = Delay | Wait | Split | Random | Message | Exit
+
+
+class Leave(_Node, frozen=True):
+    """Who enters, or leaves, this audience leaves the journey."""
+
+    audience: str
+    change: Literal["entered", "left"] = "left"
+
+
+class Definition(_Node, frozen=True):
+    """A journey. Steps are named; the first one is where people begin unless `start` says so."""
+
+    key: str
+    entry: Entry
+    steps: dict[str, Step]
+    start: str = ""
+    reentry: Literal["never", "after", "always"] = "never"
+    reentry_days: int = 0
+    goal: Happening | None = None
+    leave: Leave | None = None
+
+    def first(self) -> str:
+        """The step where people begin."""
+        return self.start or next(iter(self.steps))
+
+
+def parse(value: str | bytes | dict[str, Any], *, toml: bool = False) -> Definition:
+    """Read a journey from JSON (or TOML) text or from its parsed values, and check it.
+
+    Raises
+    ------
+    InvalidRule
+        With the place and what to do.
+    """
+    try:
+        if toml and not isinstance(value, dict):
+            value = tomllib.loads(value.decode() if isinstance(value, bytes) else value)
+        if isinstance(value, dict):
+            made = msgspec.convert(value, type=Definition)
+        else:
+            made = msgspec.json.decode(value, type=Definition)
+    except msgspec.ValidationError as error:
+        raise explain_invalid(str(error), fields=_FIELDS) from None
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise wrong("$", f"the journey cannot be read: {error}", "no_json") from None
+    check(made)
+    return made
+
+
+def dump(definition: Definition) -> str:
+    """The journey as JSON; `parse` gives it back."""
+    return msgspec.json.encode(definition).decode()
+
+
+def digest(definition: Definition) -> str:
+    """A hash of all that the journey says."""
+    return sha256(dump(definition).encode()).hexdigest()[:16]
+
+
+def targets(step: Step) -> tuple[str, ...]:
+    """Names of the steps that may follow; an empty name is the end."""
+    if isinstance(step, Wait | Split):
+        return step.then, step.otherwise
+    if isinstance(step, Random):
+        return tuple(branch.next for branch in step.branches)
+    return () if isinstance(step, Exit) else (step.next,)
+
+
+def wait_s(step: Step) -> int:
+    """How many seconds a person stays at most where nothing happens."""
+    if isinstance(step, Delay):
+        return step.days * DAY_S + step.hours * 3600 + step.minutes * 60
+    return step.days * DAY_S + step.hours * 3600 if isinstance(step, Wait) else 0
+
+
+def happenings(definition: Definition) -> Iterator[Happening]:
+    """Everything the journey looks for in what people do."""
+    if isinstance(definition.entry, OnEvent):
+        yield definition.entry.on
+    if definition.goal is not None:
+        yield definition.goal
+    for step in definition.steps.values():
+        if isinstance(step, Wait):
+            yield step.on
+
+
+def check(definition: Definition) -> None:
+    """Refuse a journey that cannot be meant.
+
+    Raises
+    ------
+    InvalidRule
+        With the place, the reason and what to do.
+    """
+    if not KEY.fullmatch(definition.key):
+        raise wrong(
+            "$.key", f"{definition.key[:60]!r} is no key of a journey", "wrong_value",
+            "1 to 48 small letters, digits, - or _",
+        )  # fmt: skip
+    if not 1 <= len(definition.steps) <= MAX_STEPS:
+        raise wrong("$.steps", f"a journey has 1 to {MAX_STEPS} steps", "wrong_value")
+    _check_entry(definition)
+    _known(definition, "$.start", [definition.start])
+    for name, step in definition.steps.items():
+        where = f"$.steps.{name}"
+        if not name or len(name) > 48 or name == START:
+            raise wrong(where, f"{name[:60]!r} is no name of a step", "wrong_value")
+        _known(definition, where, targets(step))
+        _check_step(step, where)
+    _check_reached(definition)
+    cycle = cyclic(definition, without_waits=True)
+    if cycle:
+        raise wrong(
+            "$.steps", f"the steps {', '.join(sorted(cycle))} run in a circle without a delay",
+            "cycle", "put a delay of an hour or more into the circle",
+        )  # fmt: skip
+
+
+def cyclic(definition: Definition, *, without_waits: bool = False) -> set[str]:
+    """Steps that lie on a circle; `without_waits`: on one that takes less than an hour."""
+    follow = {
+        name: {one for one in targets(step) if one}
+        for name, step in definition.steps.items()
+        if not (without_waits and isinstance(step, Delay) and wait_s(step) >= 3600)
+    }
+    return {name for name in follow if name in _reach(follow, follow[name])}
+
+
+def _reach(follow: dict[str, set[str]], begin: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    todo = list(begin)
+    while todo:
+        name = todo.pop()
+        if name not in found and name in follow:
+            found.add(name)
+            todo.extend(follow[name])
+    return found
+
+
+def _check_reached(definition: Definition) -> None:
+    follow = {name: {one for one in targets(s) if one} for name, s in definition.steps.items()}
+    lost = sorted(set(follow) - _reach(follow, [definition.first()]))
+    if lost:
+        raise wrong(
+            f"$.steps.{lost[0]}", f"nobody ever comes to the step {lost[0]!r}", "unreachable",
+            "name it as the next of another step, or take it out",
+        )  # fmt: skip
+
+
+def _check_entry(definition: Definition) -> None:
+    entry = definition.entry
+    if isinstance(entry, OnEvent):
+        _check_happening(entry.on, "$.entry.on")
+    if isinstance(entry, OnEvent | OnAudience):
+        _between(entry.window_hours, 1, MAX_DAYS * 24, "$.entry.window_hours")
+    if isinstance(entry, OnDate):
+        _between(entry.offset_days, -180, 180, "$.entry.offset_days")
+    if isinstance(entry, OnSchedule):
+        check_rule(entry.rule, path="$.entry.rule")
+        _between(entry.every_days, 1, MAX_DAYS, "$.entry.every_days")
+    if isinstance(entry, OnDate | OnSchedule):
+        _between(entry.hour, 0, 23, "$.entry.hour")
+    if definition.goal is not None:
+        _check_happening(definition.goal, "$.goal")
+    if definition.reentry == "after":
+        _between(definition.reentry_days, 1, MAX_DAYS, "$.reentry_days")
+    elif definition.reentry_days:
+        raise wrong(
+            "$.reentry_days", f"re-entry {definition.reentry!r} takes no days", "wrong_value",
+            'set reentry = "after"',
+        )  # fmt: skip
+
+
+def _check_step(step: Step, where: str) -> None:
+    if isinstance(step, Delay | Wait):
+        for unit in ("days", "hours", "minutes")[: 3 if isinstance(step, Delay) else 2]:
+            _between(getattr(step, unit), 0, MAX_DAYS, f"{where}.{unit}")
+        _between(wait_s(step), 60, MAX_DAYS * DAY_S, where, unit=" seconds")
+    if isinstance(step, Wait):
+        _check_happening(step.on, f"{where}.on")
+    elif isinstance(step, Split):
+        check_rule(step.rule, path=f"{where}.rule")
+    elif isinstance(step, Random):
+        total = sum(branch.share for branch in step.branches)
+        if abs(total - 1) > SHARE_TOLERANCE or any(one.share < 0 for one in step.branches):
+            raise wrong(
+                f"{where}.branches", f"the shares sum to {total:g}", "wrong_value",
+                "shares are not negative and sum to 1",
+            )  # fmt: skip
+    elif isinstance(step, Message):
+        if step.template not in TEMPLATES:
+            said = f"there is no template {step.template!r}" if step.template else "no template"
+            raise wrong(
+                f"{where}.template", said, "unknown_template", f"one of: {', '.join(TEMPLATES)}"
+            )  # fmt: skip
+        if not step.offer.en.strip() or not step.offer.zh.strip():
+            raise wrong(f"{where}.offer", "a text is empty", "wrong_value", "write en and zh")
+        _between(step.valid_hours, 1, MAX_DAYS * 24, f"{where}.valid_hours")
+
+
+def _check_happening(one: Happening, where: str) -> None:
+    if bool(one.event.strip()) == one.purchase:
+        raise wrong(
+            where, "it names neither an event nor a purchase, or both", "wrong_value",
+            'for example {"event": "Signed Up"} or {"purchase": true}',
+        )  # fmt: skip
+
+
+def _known(definition: Definition, where: str, names: Iterable[str]) -> None:
+    for name in names:
+        if name and name not in definition.steps:
+            close = did_you_mean(name, list(definition.steps))
+            raise wrong(
+                where, f"there is no step {name!r}", "unknown_step",
+                close or f"steps: {', '.join(definition.steps)}",
+            )  # fmt: skip
+
+
+def _between(value: int, least: int, most: int, where: str, *, unit: str = "") -> None:
+    if not least <= value <= most:
+        raise wrong(
+            where, f"{value}{unit} cannot stand here", "wrong_value",
+            f"a whole number from {least} to {most}",
+        )  # fmt: skip
+
+
+def wrong(where: str, said: str, reason: str, hint: str = "") -> InvalidRule:
+    """The error of a place in a journey."""
+    return InvalidRule(f"{where}: {said}", reason=reason, where=where, hint=hint)
+
+
+_FIELDS = sorted(
+    {
+        name
+        for kind in (
+            Definition, OnEvent, OnDate, OnAudience, OnSchedule, Delay, Wait, Split, Branch, Random,
+            Message, Leave, Happening, Words,
+        )
+        for name in kind.__struct_fields__
+    }
+    | {"type"}
+)  # fmt: skip

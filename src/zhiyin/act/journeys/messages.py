@@ -1,0 +1,168 @@
+"""The message step: rows of `messages` and the step onwards, in one transaction (law 3).
+
+Every row passes the gate here and once more when it is handed over. What came due too long ago is
+written as skipped, so that nothing is left out without a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from zhiyin.act import ledger
+from zhiyin.act.create.content import make_content
+from zhiyin.act.gate import address_of, check_people
+from zhiyin.act.journeys import engine
+from zhiyin.act.journeys.definition import Message
+from zhiyin.act.journeys.desk import Desk
+from zhiyin.act.journeys.graph import Graph
+from zhiyin.act.journeys.ledger import campaign_of, party_ids
+from zhiyin.core import columns as c
+from zhiyin.core.ledger import journey_people
+from zhiyin.govern.facts import gate_terms
+from zhiyin.govern.gate import MARKETING
+from zhiyin.govern.ledger import newest_language, read_languages
+from zhiyin.govern.live import read_directory
+from zhiyin.govern.people import Person, choose_language
+
+CHANNEL = "email"
+TURN = "journey"
+LATE, MERGED, QUIET = "late", "merged", "quiet_hours"
+BATCH = 2_000
+Row = dict[str, Any]
+
+
+def send_due(desk: Desk, graph: Graph, name: str, step: Message) -> int:
+    """Plan the message of everybody whose time has come at the step; how many went on."""
+    moved, after = 0, (-1, -1)
+    while True:
+        with desk.store.begin() as connection:
+            rows = engine.read_due(
+                connection, graph, name, now_s=desk.now_s, limit=BATCH, after=after
+            )  # fmt: skip
+        if not rows:
+            return moved
+        moved += _send(desk, graph, name, step, rows)
+        after = (rows[-1].due_s, rows[-1].entry_id)
+
+
+def _send(
+    desk: Desk, graph: Graph, name: str, step: Message, rows: Sequence[sa.Row[Any]]
+) -> int:  # fmt: skip
+    settings = desk.settings
+    directory = read_directory(
+        desk.store, party_ids(rows), as_of=None, channel=CHANNEL, sealed=True, settings=settings.act
+    )
+    people = directory.opened([row.party_id for row in rows], vault=desk.vault)
+    languages = _languages(desk, people)
+    made = [
+        _message(desk, graph, name, row, person, language)
+        for row, person, language in zip(rows, people, languages, strict=True)
+    ]
+    contents = [_content(step, one[c.LANGUAGE]) for one in made]
+    sealed = desk.vault.seal([one[c.PARTY_ID] for one in made], contents)
+    made = [one | {"content": content} for one, content in zip(made, sealed, strict=True)]
+    at = datetime.fromtimestamp(desk.now_s, UTC)
+    terms = gate_terms(settings.act, zone=settings.zone, purpose=MARKETING)
+    late_before = desk.now_s - step.valid_hours * 3600
+    with desk.store.begin() as connection:
+        there = _still_there(connection, graph, name, rows)
+        twins = _twins(connection, graph, rows, people)
+        timely = [n for n, row in enumerate(rows) if row.due_s >= late_before]
+        timely = [n for n in timely if rows[n].entry_id in there - twins]
+        verdicts = check_people(
+            connection, [people[n] for n in timely], vault=desk.vault, at=at,
+            terms=replace(terms, campaign_id=campaign_of(graph.key)),
+            turn_id=TURN,
+        )  # fmt: skip
+        judged = dict(zip(timely, verdicts, strict=True))
+        written: list[Row] = []
+        for n, (row, one) in enumerate(zip(rows, made, strict=True)):
+            if row.entry_id not in there or row.entry_id in twins:
+                continue
+            verdict = judged.get(n)
+            if verdict is not None and verdict.reason == QUIET:
+                there.discard(row.entry_id)  # she waits for the morning at this step
+                continue
+            reason = LATE if verdict is None else None if verdict.allowed else verdict.reason
+            state = ledger.PLANNED if reason is None else ledger.SKIPPED
+            written.append(one | {"state": state, "reason": reason})
+        ledger.insert_messages(connection, written)
+        _end(connection, sorted(twins))
+        return len(twins) + engine.move(
+            connection, graph, name, sorted(there - twins), to=step.next
+        )  # fmt: skip
+
+
+def _message(
+    desk: Desk, graph: Graph, name: str, row: sa.Row[Any], person: Person, language: str
+) -> Row:
+    again = f" {row.due_s}" if name in graph.circular else ""
+    return {
+        c.MESSAGE_ID: ledger.message_id(
+            campaign_of(graph.key), step=name, customer_id=row.party_id,
+            occurrence=f"{row.occurrence}{again}",
+        ),
+        c.CAMPAIGN_ID: campaign_of(graph.key), c.TURN_ID: TURN, c.PARTY_ID: row.party_id,
+        c.CUSTOMER_ID: person.customer_id, c.DECISION_ID: None, c.CHANNEL: CHANNEL,
+        c.LANGUAGE: language,
+        "address_token": address_of(person, vault=desk.vault, channel=CHANNEL) or None,
+        "planned_at": datetime.fromtimestamp(desk.now_s, UTC).replace(tzinfo=None),
+    }  # fmt: skip
+
+
+def _content(step: Message, language: str) -> Row:
+    words = step.offer.zh if language == "zh" else step.offer.en
+    return make_content(offer={"name": words}, products=[], last_on=None, personal=False)
+
+
+def _languages(desk: Desk, people: Sequence[Person]) -> list[str]:
+    parties = sorted({party for person in people for party in person.parties})
+    with desk.store.begin() as connection:
+        chosen = read_languages(connection, parties)
+    return [
+        newest_language(chosen, one.parties)
+        or choose_language(one.language, desk.settings.languages)
+        for one in people
+    ]
+
+
+def _still_there(
+    connection: sa.Connection, graph: Graph, name: str, rows: Sequence[sa.Row[Any]]
+) -> set[int]:
+    """Entries that were not erased, ended or moved in the meantime."""
+    ids = [row.entry_id for row in rows]
+    t = journey_people.c
+    return set(connection.scalars(sa.select(t.entry_id).where(graph.at(name), t.entry_id.in_(ids))))
+
+
+def _twins(
+    connection: sa.Connection, graph: Graph, rows: Sequence[sa.Row[Any]], people: Sequence[Person]
+) -> set[int]:
+    """Entries of a person who is in the journey once more under another of her records."""
+    several = [(row, one) for row, one in zip(rows, people, strict=True) if len(one.parties) > 1]
+    if not several:
+        return set()
+    t = journey_people.c
+    others = sorted({party for _, one in several for party in one.parties})
+    query = sa.select(t.entry_id, t.party_id).where(
+        t.journey == graph.key, t.reason.is_(None), t.party_id.in_(others)
+    )
+    held = {row.party_id: row.entry_id for row in connection.execute(query)}
+    return {
+        row.entry_id
+        for row, one in several
+        if any(held.get(party, row.entry_id) < row.entry_id for party in one.parties)
+    }
+
+
+def _end(connection: sa.Connection, ids: Sequence[int]) -> None:
+    t = journey_people.c
+    if ids:
+        connection.execute(
+            journey_people.update().where(t.entry_id.in_(ids)).values(reason=MERGED)
+        )  # fmt: skip

@@ -1,0 +1,114 @@
+"""What the engine of journeys promises on every database; a subclass gives the `ledger`."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from zhiyin.act.journeys import engine
+from zhiyin.act.journeys.definition import parse
+from zhiyin.act.journeys.engine import Candidate
+from zhiyin.act.journeys.graph import Graph
+from zhiyin.core.ledger import journey_people as people
+
+DAY = 86_400
+STEPS = {
+    "rest": {"type": "delay", "days": 1, "next": "ab"},
+    "ab": {"type": "random", "branches": [
+        {"share": 0.25, "next": "out"}, {"share": 0.25}, {"share": 0.5, "next": "buys"},
+    ]},
+    "buys": {"type": "wait", "on": {"purchase": True}, "days": 3, "then": "out"},
+    "out": {"type": "exit"},
+}  # fmt: skip
+
+
+def graph_of(**changes):
+    value = {"key": "k", "entry": {"type": "api"}, "steps": STEPS} | changes
+    return Graph("k", 1, parse(value), {})
+
+
+class JourneyEngineContract:
+    """Inherit and give `ledger`, an empty one."""
+
+    def enter(self, ledger, graph, *who, at_s=0):
+        made = [Candidate(one, f"o{at_s}", at_s) for one in who]
+        with ledger.begin() as connection:
+            return engine.enter(connection, graph, made)
+
+    def tick(self, ledger, graph, now_s, *, batch=7):
+        moved = engine.pass_on(
+            ledger.begin, graph, "", to=graph.definition.first(), now_s=now_s, batch=batch
+        )
+        for name, to in (("rest", "ab"), ("buys", "")):
+            moved += engine.pass_on(ledger.begin, graph, name, to=to, now_s=now_s, batch=batch)
+        return moved
+
+    def rows(self, ledger):
+        with ledger.connect() as connection:
+            return connection.execute(sa.select(people).order_by(people.c.entry_id)).all()
+
+    def test_a_late_tick_leaves_everybody_where_timely_ticks_would(self, ledger):
+        graph, who = graph_of(), [f"p_{n:03d}" for n in range(40)]
+        assert self.enter(ledger, graph, *who) == 40
+        assert self.tick(ledger, graph, 30 * DAY) >= 80
+        late = [(row.step, row.due_s, row.reason) for row in self.rows(ledger)]
+        assert all(row.reason == "finished" for row in self.rows(ledger))
+        with ledger.begin() as connection:
+            connection.execute(people.delete())
+        self.enter(ledger, graph, *who)
+        for hour in range(0, 24 * 6, 5):
+            self.tick(ledger, graph, hour * 3600)
+        assert [(row.step, row.due_s, row.reason) for row in self.rows(ledger)] == late
+
+    def test_shares_are_kept_and_splits_are_independent(self, ledger):
+        graph, who = graph_of(), [f"p_{n:04d}" for n in range(2_000)]
+        self.enter(ledger, graph, *who)
+        self.tick(ledger, graph, DAY, batch=500)
+        steps = [row.step for row in self.rows(ledger)]
+        assert steps.count(graph.places["buys"]) == pytest.approx(1_000, abs=110)  # 5 sigma
+        assert steps.count(graph.places["out"]) == pytest.approx(500, abs=97)
+        first, second = graph.lot("ab"), graph.lot("other")
+        both = sa.select(sa.func.count()).where(first < 2**30, second < 2**30)
+        with ledger.connect() as connection:
+            assert connection.scalar(both) == pytest.approx(500, abs=97)
+
+    def test_one_at_a_time_and_nothing_brings_in_twice(self, ledger):
+        graph = graph_of(reentry="always")
+        assert self.enter(ledger, graph, "p_a", "p_b") == 2
+        assert self.enter(ledger, graph, "p_a", at_s=5) == 0
+        self.tick(ledger, graph, 9 * DAY)
+        assert self.enter(ledger, graph, "p_a") == 0
+        assert self.enter(ledger, graph, "p_a", at_s=9 * DAY) == 1
+        with ledger.begin() as connection:  # another record of the same person
+            twin = Candidate("p_c", "x", 9 * DAY, ("p_a", "p_c"))
+            assert engine.enter(connection, graph, [twin]) == 0
+
+    def test_reentry_after_days(self, ledger):
+        graph = graph_of(reentry="after", reentry_days=30)
+        self.enter(ledger, graph, "p_a")
+        self.tick(ledger, graph, 20 * DAY)
+        assert self.enter(ledger, graph, "p_a", at_s=29 * DAY) == 0
+        assert self.enter(ledger, graph, "p_a", at_s=30 * DAY) == 1
+
+    def test_what_she_waits_for_counts_between_coming_and_the_end(self, ledger):
+        steps = {"buys": STEPS["buys"] | {"then": "more"}, "more": {"type": "delay", "days": 1}}
+        graph = graph_of(steps=steps)
+        who = ["p_early", "p_late", "p_now"]
+        self.enter(ledger, graph, *who, at_s=DAY)
+        engine.pass_on(ledger.begin, graph, "", to="buys", now_s=DAY)
+        done = [("p_early", DAY), ("p_now", 2 * DAY), ("p_late", 4 * DAY + 1)]
+        for _ in range(2):  # told twice
+            with ledger.begin() as connection:
+                engine.happen(connection, graph, "buys", to="more", done=done)
+        found = {row.party_id: (row.step, row.due_s) for row in self.rows(ledger)}
+        assert found == {"p_early": (1, 4 * DAY), "p_late": (1, 4 * DAY), "p_now": (2, 3 * DAY)}
+
+    def test_the_goal_ends_it_wherever_she_is_and_is_counted_once_she_entered(self, ledger):
+        graph = graph_of()
+        self.enter(ledger, graph, "p_a", "p_b", at_s=100)
+        with ledger.begin() as connection:
+            engine.leave(connection, graph, reason="goal", done=[("p_a", 100), ("p_b", 99)])
+        assert [row.reason for row in self.rows(ledger)] == ["goal", None]
+        with ledger.connect() as connection:
+            assert engine.any_due(connection, graph, 100)
+            assert not engine.any_due(connection, graph, 99)

@@ -1,0 +1,182 @@
+"""Journeys in a workspace: people get what the graph says, once, whatever happens in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from tests.unit.test_live_audiences import track
+from zhiyin.act.journeys.definition import parse
+from zhiyin.app import Workspace
+from zhiyin.core import columns as c
+from zhiyin.core.clock import FrozenClock, naive_utc
+from zhiyin.core.config import validate_settings
+from zhiyin.core.errors import InvalidParameter
+from zhiyin.core.ledger import consents, journey_people, messages
+from zhiyin.journeys import Journeys
+from zhiyin.store.ledger import reading, transaction
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WORDS = {"en": "Welcome", "zh": "欢迎"}
+LETTER = {"type": "message", "template": "offer", "offer": WORDS}
+WELCOME = {
+    "key": "welcome",
+    "entry": {"type": "event", "on": {"event": "Signed Up"}},
+    "steps": {
+        "hello": LETTER | {"next": "wait"},
+        "wait": {"type": "wait", "on": {"event": "Paid"}, "days": 14, "otherwise": "back"},
+        "back": LETTER,
+    },
+}
+BIRTHDAY = {
+    "key": "birthday", "reentry": "always",
+    "entry": {"type": "date", "offset_days": -2},
+    "steps": {"wish": LETTER | {"valid_hours": 48}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def shop(tmp_path):
+    values = {"name": "shop", "currency": "EUR", "zone": "UTC", "demo": True,
+              "act": {"cap_messages": 100}}  # fmt: skip
+    Workspace.create(tmp_path / "shop", validate_settings(values, where="test")).close()
+    with Workspace.open(tmp_path / "shop", write=True, clock=FrozenClock(NOW)) as made:
+        yield made
+
+
+def begin(shop, definition):
+    """Publish a journey."""
+    made = Journeys(shop)
+    made.keep(parse(definition), by="test")
+    made.publish(definition["key"], by="test")
+    return made
+
+
+def add(shop, *users, **personal):
+    """Customers with an address and a consent."""
+    parties = shop.vault.party_ids("user_id", list(users))
+    long_ago = naive_utc(NOW - timedelta(days=90))
+    loaded = {c.SOURCE: "s", c.LOAD_ID: "l", c.LOADED_AT: long_ago}
+    revision = {c.REVISION: 1, c.VALID_AT: long_ago, c.RECORDED_AT: long_ago, c.OP: "upsert"}
+    fields = [{"email": f"{one}@shop.example"} | personal for one in users]
+    blobs = shop.vault.seal(parties, fields)
+    rows = [
+        {c.PARTY_ID: party, c.LANGUAGE: "en", c.UNDATED: False, c.PERSONAL: blob,
+         **revision, **loaded}
+        for party, blob in zip(parties, blobs, strict=True)
+    ]  # fmt: skip
+    shop.store.append("customers", pa.Table.from_pylist(rows), app=f"people {users}")
+    with transaction(shop.store.ledger) as connection:
+        connection.execute(consents.insert(), [
+            {"consent_id": party, "party_id": party, "purpose": "marketing", "channel": "email",
+             "granted": True, "at": long_ago, "source": "s"} for party in parties
+        ])  # fmt: skip
+    return parties
+
+
+def later(shop, **by):
+    shop.clock.at += timedelta(**by)
+
+
+def got(shop):
+    """Messages by party: (state, reason), in the order of planning."""
+    with reading(shop.store.ledger) as connection:
+        rows = connection.execute(sa.select(messages).order_by(messages.c.planned_at)).all()
+    found = {}
+    for row in rows:
+        found.setdefault(row.party_id, []).append((row.state, row.reason))
+    return found
+
+
+def why(shop):
+    with reading(shop.store.ledger) as connection:
+        rows = connection.execute(sa.select(journey_people.c.party_id, journey_people.c.reason))
+        return dict(rows.all())
+
+
+def test_an_event_brings_in_and_another_ends_the_wait(shop):
+    ann, bob = add(shop, "ann", "bob")
+    made = begin(shop, WELCOME)
+    track(shop, "ann", "Signed Up")
+    track(shop, "bob", "Signed Up")
+    shop.compact()
+    (done,) = made.tick(deliver=True)
+    assert done.entered == 2
+    later(shop, days=1)
+    track(shop, "bob", "Paid")
+    shop.compact()
+    made.tick(deliver=True)
+    later(shop, days=13)
+    made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)] * 2, bob: [("sent", None)]}
+    assert why(shop) == {ann: "finished", bob: "finished"}
+    assert made.tick() == []
+
+
+def test_what_happened_before_the_window_enters_only_with_its_number(shop):
+    (ann,) = add(shop, "ann")
+    made = begin(shop, WELCOME)
+    track(shop, "ann", "Signed Up", at=NOW - timedelta(days=2))
+    shop.compact()
+    (done,) = made.tick()
+    assert (done.entered, done.late) == (0, 1)
+    assert made.shown("welcome")["counts"][0]["n"] == 1
+    since = (NOW - timedelta(days=5)).date()
+    assert made.enter_past("welcome", since=since, count=None) == {"found": 1, "entered": 0}
+    assert made.enter_past("welcome", since=since, count=1) == {"found": 1, "entered": 1}
+    assert made.enter_past("welcome", since=since, count=1) == {"found": 1, "entered": 0}
+    assert why(shop) == {ann: None}
+
+
+def test_a_birthday_comes_once_a_year_also_after_an_outage(shop):
+    (ann,) = add(shop, "ann", birthday="1990-03-05")
+    (leap,) = add(shop, "leap", birthday="1988-02-29")
+    made = begin(shop, BIRTHDAY)
+    shop.clock.at = datetime(2026, 3, 4, 12, tzinfo=UTC)  # nobody ticked on the third
+    for _ in range(2):
+        made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)]}
+    shop.clock.at = datetime(2027, 2, 27, 12, tzinfo=UTC)  # 26 February is two days before
+    made.tick(deliver=True)
+    assert got(shop)[leap] == [("sent", None)]
+    shop.clock.at = datetime(2027, 3, 20, 12, tzinfo=UTC)
+    made.tick(deliver=True)
+    assert got(shop)[ann] == [("sent", None), ("skipped", "late")]
+
+
+def test_after_a_pause_what_came_due_too_long_ago_is_skipped(shop):
+    (ann,) = add(shop, "ann")
+    made = begin(shop, WELCOME | {"entry": {"type": "api"}})
+    assert made.enter("welcome", [ann, "nobody"]) == {"entered": 1, "refused": 0, "unknown": 1}
+    made.pause("welcome", by="test")
+    assert made.tick() == []
+    later(shop, days=3)
+    (stuck,) = made.stuck()
+    assert (stuck["customer_id"], stuck["why"]) == (ann, "paused")
+    with pytest.raises(InvalidParameter, match="not published"):
+        made.enter("welcome", [ann])
+    made.resume("welcome", by="test")
+    made.tick(deliver=True)
+    assert got(shop) == {ann: [("skipped", "late")]}
+    made.end("welcome", by="test")
+    assert why(shop) == {ann: "ended"}
+
+
+def test_people_stay_on_their_version(shop):
+    ann, bob = add(shop, "ann", "bob")
+    made = begin(shop, WELCOME | {"entry": {"type": "api"}})
+    made.enter("welcome", [ann])
+    made.tick()
+    second = {"key": "welcome", "entry": {"type": "api"}, "steps": {"bye": {"type": "exit"}}}
+    assert made.keep(parse(second), by="test").version == 2
+    made.publish("welcome", by="test")
+    made.enter("welcome", [bob])
+    made.tick()
+    assert why(shop) == {ann: None, bob: "finished"}
+    later(shop, days=15)
+    made.tick()
+    assert why(shop) == {ann: "finished", bob: "finished"}
+    assert len(got(shop)[ann]) == 2
