@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 BENCHES = (
     "start", "demo", "response", "recommend", "features", "features_large", "erase", "collect",
     "compact", "collect_files", "collect_identity", "value", "segment", "audience", "predict",
-    "tags", "lookalike", "act",
+    "tags", "lookalike", "act", "journeys",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"

@@ -16,7 +16,14 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from zhiyin.act.journeys import engine, feed, ledger
-from zhiyin.act.journeys.definition import Definition, OnEvent, dump
+from zhiyin.act.journeys.definition import (
+    Definition,
+    Leave,
+    OnAudience,
+    OnEvent,
+    SetTag,
+    dump,
+)
 from zhiyin.act.journeys.desk import Desk
 from zhiyin.act.journeys.engine import Candidate
 from zhiyin.act.journeys.graph import Graph
@@ -26,7 +33,7 @@ from zhiyin.act.journeys.tick import has_work, position_of, tick
 from zhiyin.app import Workspace
 from zhiyin.audience import compile_many
 from zhiyin.audience.check import resolve
-from zhiyin.audience.ledger import list_audiences
+from zhiyin.audience.ledger import find_audience, list_audiences
 from zhiyin.audience.read import last_snapshot, tables_for, with_birthdays
 from zhiyin.audience.rule import Rule
 from zhiyin.core import columns as c
@@ -34,8 +41,10 @@ from zhiyin.core.clock import local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.ledger import messages
 from zhiyin.person.find import find_people
+from zhiyin.profile.ledger import add_entries
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
+from zhiyin.tags import Tags
 
 STUCK_S = 3_600
 """Who should have gone on so long ago is stuck."""
@@ -65,10 +74,33 @@ class Journeys:
         Raises
         ------
         NotFound
-            If it names an audience that there is not.
+            If it names an audience or a tag that there is not.
+        InvalidRule
+            If a tag is none to be given.
         """
+        self._require(definition)
         with transaction(self.shop.store.ledger) as connection:
             return ledger.keep(connection, definition, by=by, now=self._now())
+
+    def _require(self, definition: Definition) -> None:
+        """That there is what the journey names."""
+        entry, out = definition.entry, definition.leave
+        asked = [one.audience for one in (entry, out) if isinstance(one, OnAudience | Leave)]
+        with reading(self.shop.store.ledger) as connection:
+            for name in asked:
+                find_audience(connection, name)
+        tags = Tags(self.shop.store, self.shop.vault, self.shop.clock)
+        for step in definition.steps.values():
+            if isinstance(step, SetTag):
+                tags.require_given(step.name, step.value or None, take=step.take)
+
+    def _give_tag(self, connection: sa.Connection, step: SetTag, parties: Sequence[str]) -> int:
+        first = self._today()
+        return add_entries(
+            connection, step.name, parties, given=not step.take, value=step.value or None,
+            start_on=first, end_on=first + timedelta(days=step.days - 1) if step.days else None,
+            by="journey", now=self._now(),
+        )  # fmt: skip
 
     def newest(self, key: str) -> Stored:
         """The newest version of a journey."""
@@ -228,7 +260,7 @@ class Journeys:
             with hold_lease(self.shop.store.ledger, clock=self.shop.clock):
                 desk = Desk(
                     shop.store, shop.vault, shop.settings, now_s, self.meets, self._dates,
-                    self._members(),
+                    self._give_tag, self._members(),
                 )  # fmt: skip
                 for graph in busy:
                     made.append(Ticked(graph.key, graph.version, **tick(desk, graph)))

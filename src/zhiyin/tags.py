@@ -119,13 +119,7 @@ class Tags:
         InvalidRule
             If it is no manual tag, or has not the value.
         """
-        held = self._own(name)
-        if held.status == RETIRED:
-            raise InvalidParameter(f"the tag {name!r} is retired", hint="change it first")
-        if take and not isinstance(held.definition.body, ManualTag):
-            check_given(held.definition, name, value)
-        if not take:
-            check_given(held.definition, name, value)
+        self.require_given(name, value, take=take)
         first = start_on or local_day(self.clock.now(), self.store.zone)
         if end_on is not None and end_on < first:
             raise InvalidParameter(
@@ -137,6 +131,14 @@ class Tags:
                 connection, name, parties, given=not take, value=None if take else value,
                 start_on=first, end_on=None if take else end_on, by=by, now=self._now(),
             )  # fmt: skip
+
+    def require_given(self, name: str, value: str | None, *, take: bool) -> None:
+        """Refuse what `give` refuses."""
+        held = self._own(name)
+        if held.status == RETIRED:
+            raise InvalidParameter(f"the tag {name!r} is retired", hint="change it first")
+        if not take or not isinstance(held.definition.body, ManualTag):
+            check_given(held.definition, name, value)
 
     def is_own(self, name: str) -> bool:
         """Whether the workspace has a tag of this name, also a retired one."""

@@ -9,15 +9,18 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.test_live_audiences import track
+from zhiyin.act.journeys import engine
 from zhiyin.act.journeys.definition import parse
 from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
-from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.ledger import consents, journey_people, messages
+from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
+from zhiyin.core.ledger import consents, journey_people, manual_tags, messages
 from zhiyin.journeys import Journeys
+from zhiyin.profile.definition import parse as tag_definition
 from zhiyin.store.ledger import reading, transaction
+from zhiyin.tags import Tags
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORDS = {"en": "Welcome", "zh": "欢迎"}
@@ -180,3 +183,57 @@ def test_people_stay_on_their_version(shop):
     made.tick()
     assert why(shop) == {ann: "finished", bob: "finished"}
     assert len(got(shop)[ann]) == 2
+
+
+TAGGING = {
+    "key": "vip", "entry": {"type": "api"}, "reentry": "always",
+    "steps": {
+        "mark": {"type": "tag", "name": "guest", "value": "gold", "days": 7, "next": "rest"},
+        "rest": {"type": "delay", "days": 2, "next": "unmark"},
+        "unmark": {"type": "tag", "name": "guest", "take": True},
+    },
+}  # fmt: skip
+
+
+def guest(shop, **body):
+    words = {"label": "Guest", "label_zh": "贵宾", "owner": "crm", "path": "service"}
+    definition = tag_definition(words | {"body": {"kind": "manual"} | body})
+    Tags(shop.store, shop.vault, shop.clock).create("guest", definition, by="test")
+
+
+def entries(shop):
+    t = manual_tags.c
+    query = sa.select(t.party_id, t.given, t.value, t.start_on, t.end_on).order_by(t.entry_id)
+    with reading(shop.store.ledger) as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_a_step_gives_a_tag_once_and_another_takes_it(shop, monkeypatch):
+    guest(shop, values=["gold"])
+    (ann,) = add(shop, "ann")
+    made = begin(shop, TAGGING)
+    assert made.enter("vip", [ann])["entered"] == 1
+    move = engine.move
+    monkeypatch.setattr(engine, "move", lambda *words, **named: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made.tick()
+    assert entries(shop) == []  # the tag and the step onwards are one transaction
+    monkeypatch.setattr(engine, "move", move)
+    made.tick()
+    later(shop, days=2)
+    made.tick()
+    assert entries(shop) == [
+        (ann, True, "gold", NOW.date(), NOW.date() + timedelta(days=6)),
+        (ann, False, None, NOW.date() + timedelta(days=2), None),
+    ]
+    assert why(shop) == {ann: "finished"}
+
+
+def test_a_journey_names_tags_and_audiences_that_there_are(shop):
+    with pytest.raises(NotFound, match="no tag 'guest'"):
+        begin(shop, TAGGING)
+    guest(shop)
+    with pytest.raises(InvalidRule, match="takes no value"):
+        begin(shop, TAGGING)
+    with pytest.raises(NotFound, match="no audience 'regulars'"):
+        begin(shop, WELCOME | {"entry": {"type": "audience", "audience": "regulars"}})

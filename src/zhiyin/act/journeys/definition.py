@@ -138,11 +138,21 @@ class Message(_Node, frozen=True, tag_field="type", tag="message"):
     next: str = ""
 
 
+class SetTag(_Node, frozen=True, tag_field="type", tag="tag"):
+    """She is given a manual tag, for `days` days (0: for good), or it is taken from her."""
+
+    name: str
+    value: str = ""
+    take: bool = False
+    days: int = 0
+    next: str = ""
+
+
 class Exit(_Node, frozen=True, tag_field="type", tag="exit"):
     """She leaves."""
 
 
-Step = Delay | Wait | Split | Random | Message | Exit
+Step = Delay | Wait | Split | Random | Message | SetTag | Exit
 
 
 class Leave(_Node, frozen=True):
@@ -332,6 +342,12 @@ def _check_step(step: Step, where: str) -> None:
                 f"{where}.branches", f"the shares sum to {total:g}", "wrong_value",
                 "shares are not negative and sum to 1",
             )  # fmt: skip
+    elif isinstance(step, SetTag):
+        _between(step.days, 0, MAX_DAYS, f"{where}.days")
+        if step.take and (step.value or step.days):
+            raise wrong(
+                where, "a tag is taken as a whole", "wrong_value", "leave out value and days"
+            )  # fmt: skip
     elif isinstance(step, Message):
         if step.template not in TEMPLATES:
             said = f"there is no template {step.template!r}" if step.template else "no template"
@@ -379,7 +395,7 @@ _FIELDS = sorted(
         name
         for kind in (
             Definition, OnEvent, OnDate, OnAudience, OnSchedule, Delay, Wait, Split, Branch, Random,
-            Message, Leave, Happening, Words,
+            Message, SetTag, Leave, Happening, Words,
         )
         for name in kind.__struct_fields__
     }

@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ibis
+import sqlalchemy as sa
 
+from zhiyin.act.journeys.definition import SetTag
 from zhiyin.audience.rule import Rule
 from zhiyin.core.config import Settings
 from zhiyin.core.protocols import Store, Vault
 
 Meets = Callable[[Rule, Sequence[str] | None], set[str]]
 """Which of some customers (none: of all) meet a rule now."""
+GiveTag = Callable[[sa.Connection, SetTag, Sequence[str]], object]
+"""Gives or takes what a step says, of some parties, in a ledger transaction."""
 
 
 @dataclass(frozen=True)
@@ -29,4 +33,5 @@ class Desk:
     now_s: int
     meets: Meets
     customers: Callable[[str], ibis.Table]
+    give_tag: GiveTag
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from zhiyin.act.journeys.definition import (
     OnDate,
     OnEvent,
     OnSchedule,
+    SetTag,
     Split,
     Wait,
     happenings,
@@ -130,6 +131,8 @@ def _advance(desk: Desk, graph: Graph) -> int:
             moved += send_due(desk, graph, name, step)
         elif isinstance(step, Split):
             moved += _split(desk, graph, name, step)
+        elif isinstance(step, SetTag):
+            moved += _tag(desk, graph, name, step)
         elif isinstance(step, Wait):
             _settle_wait(desk, graph, name, step)
             moved += engine.pass_on(begin, graph, name, to=step.otherwise, now_s=now_s)
@@ -153,6 +156,22 @@ def _split(desk: Desk, graph: Graph, name: str, step: Split) -> int:
         with desk.store.begin() as connection:
             moved += engine.move(connection, graph, name, yes, to=step.then)
             moved += engine.move(connection, graph, name, no, to=step.otherwise)
+
+
+def _tag(desk: Desk, graph: Graph, name: str, step: SetTag) -> int:
+    """The tag and the step onwards are one transaction: nobody is given it twice."""
+    moved = 0
+    while True:
+        with desk.store.begin() as connection:
+            rows = engine.read_due(
+                connection, graph, name, now_s=desk.now_s, limit=SPLIT_BATCH
+            )  # fmt: skip
+            if not rows:
+                return moved
+            desk.give_tag(connection, step, ledger.party_ids(rows))
+            moved += engine.move(
+                connection, graph, name, [row.entry_id for row in rows], to=step.next
+            )  # fmt: skip
 
 
 def _settle_wait(desk: Desk, graph: Graph, name: str, step: Wait) -> None:
