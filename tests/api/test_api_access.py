@@ -27,6 +27,7 @@ EXAMPLES = {
     "source": "s",
     "event": "Seen",
     "task": "churn",
+    "key": "spring",
 }
 
 

@@ -50,8 +50,12 @@ class Watched(RecordingChannel):
         self._errors, self._kept = {}, frozenset()
 
     def send(self, message_id, recipient, content):
-        self._machine.judge(message_id, recipient)
-        return super().send(message_id, recipient, content)
+        party, at = self._machine.judge(message_id, recipient)
+        try:
+            return super().send(message_id, recipient, content)
+        finally:
+            if message_id in self.delivered:  # she has it, whatever was heard of it
+                self._machine.sent.append((party, at))
 
 
 class GateLaw(RuleBasedStateMachine):
@@ -195,7 +199,7 @@ class GateLaw(RuleBasedStateMachine):
         assert QUIET_TO <= hour < QUIET_FROM, "it is night where she is"
         assert len(lately) < CAP, "more than the cap"
         assert message_id not in self.channel.delivered, "twice"
-        self.sent.append((self.party[who], at))
+        return self.party[who], at
 
     @invariant()
     def nothing_is_lost(self):
