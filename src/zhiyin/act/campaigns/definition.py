@@ -200,6 +200,8 @@ def parse_definition(values: Mapping[str, Any]) -> Definition:
         place = ".".join(str(part) for part in first["loc"]) or "campaign"
         unknown = first["type"] in ("extra_forbidden", "unexpected_keyword_argument")
         hint = "remove it or correct its spelling" if unknown else f"give {place} another value"
+        if first["type"] in ("missing", "missing_argument"):
+            hint = f"add {place}; see docs/campaigns.md"
         said = "there is no such field" if unknown else first["msg"]
         raise InvalidParameter(f"{place}: {said}", hint=hint) from error
     _check(made)
@@ -273,6 +275,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path.name} cannot be read: {error.strerror}") from error
+        raise InputError(
+            f"{path.name} cannot be read: {error.strerror}",
+            hint="give a file that holds the campaign as TOML or JSON",
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path.name} is not UTF-8", hint="save it as UTF-8") from error

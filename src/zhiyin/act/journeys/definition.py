@@ -197,7 +197,12 @@ def parse(value: str | bytes | dict[str, Any], *, toml: bool = False) -> Definit
     except msgspec.ValidationError as error:
         raise explain_invalid(str(error), fields=_FIELDS) from None
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise wrong("$", f"the journey cannot be read: {error}", "no_json") from None
+        raise wrong(
+            "$",
+            f"the journey cannot be read: {error}",
+            "no_json",
+            "write it as TOML or JSON, in UTF-8; see docs/journeys.md",
+        ) from None
     check(made)
     return made
 
