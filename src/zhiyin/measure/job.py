@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -173,13 +174,17 @@ def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, obje
     before = sold.filter(sold[c.KIND] == o.ITEM, sold[c.CUSTOMER_ID].notnull())
     later = _facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
     later = later.filter(later[c.KIND] == o.ITEM)
-    both = true_items(before, later, min_buyers=ctx.settings.understand.recommend_min_buyers)
     results: tuple[Result, ...] = ()
-    for kind, truth in zip((EVERYTHING, NEW), both, strict=True):
-        mine = lists.filter(lists[c.MODEL].startswith(kind))
-        hits = mark_hits(mine, truth).to_pyarrow().to_pandas()
-        relevant = count_relevant(truth).to_pyarrow().to_pandas()
-        results += measure_lists(hits, relevant)
+    with ExitStack() as held:
+        both = true_items(
+            before, later, min_buyers=ctx.settings.understand.recommend_min_buyers,
+            keep=lambda table: held.enter_context(table.cache()),
+        )  # fmt: skip
+        for kind, truth in zip((EVERYTHING, NEW), both, strict=True):
+            mine = lists.filter(lists[c.MODEL].startswith(kind))
+            hits = mark_hits(mine, truth).to_pyarrow().to_pandas()
+            relevant = count_relevant(truth).to_pyarrow().to_pandas()
+            results += measure_lists(hits, relevant)
     measured = name_figures(results)
     ends = {result.subject: until for result in results}
     rows = to_rows(results, as_of=day, until=ends)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ibis
 import ibis.expr.types as ir
 import numpy as np
@@ -25,13 +27,17 @@ K = 10
 _HIT, _RELEVANT = "hit", "relevant"
 
 
-def eligible_products(items: ir.Table, *, min_buyers: int) -> ir.Table:
-    """`product_id` of what at least `min_buyers` known customers bought."""
-    buyers = items.group_by(c.PRODUCT_ID).agg(buyers=items[c.CUSTOMER_ID].nunique())
-    return buyers.filter(buyers.buyers >= min_buyers).select(c.PRODUCT_ID)
+def _as_it_is(table: ir.Table) -> ir.Table:
+    return table
 
 
-def true_items(before: ir.Table, later: ir.Table, *, min_buyers: int) -> tuple[ir.Table, ir.Table]:
+def true_items(
+    before: ir.Table,
+    later: ir.Table,
+    *,
+    min_buyers: int,
+    keep: Callable[[ir.Table], ir.Table] = _as_it_is,
+) -> tuple[ir.Table, ir.Table]:
     """What known customers bought later, and what of it was new to them.
 
     Parameters
@@ -40,6 +46,8 @@ def true_items(before: ir.Table, later: ir.Table, *, min_buyers: int) -> tuple[i
         Purchases (`customer_id`, `product_id`; lines of kind `item`) before and after the day.
     min_buyers
         Only products with so many buyers before the day count.
+    keep
+        Computes a table that is used several times and gives it back (`Table.cache`).
 
     Returns
     -------
@@ -47,12 +55,13 @@ def true_items(before: ir.Table, later: ir.Table, *, min_buyers: int) -> tuple[i
     eligible product before the day.
     """
     pair = [c.CUSTOMER_ID, c.PRODUCT_ID]
-    eligible = eligible_products(before, min_buyers=min_buyers)
-    seen = before.semi_join(eligible, c.PRODUCT_ID).select(pair).distinct()
-    known = seen.select(c.CUSTOMER_ID).distinct()
+    had = keep(before.filter(before[c.CUSTOMER_ID].notnull()).select(pair).distinct())
+    buyers = had.group_by(c.PRODUCT_ID).agg(buyers=had.count())
+    eligible = buyers.filter(buyers.buyers >= min_buyers).select(c.PRODUCT_ID)
+    known = had.semi_join(eligible, c.PRODUCT_ID).select(c.CUSTOMER_ID).distinct()
     truth = later.select(pair).distinct().semi_join(eligible, c.PRODUCT_ID)
-    truth = truth.semi_join(known, c.CUSTOMER_ID)
-    return truth, truth.anti_join(seen, pair)
+    truth = keep(truth.semi_join(known, c.CUSTOMER_ID))
+    return truth, keep(truth.anti_join(had, pair))
 
 
 def mark_hits(lists: ir.Table, truth: ir.Table) -> ir.Table:

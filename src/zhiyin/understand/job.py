@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -15,7 +16,6 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from zhiyin.core import columns as c
-from zhiyin.core.clock import start_of_day
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.features import FEATURES
@@ -30,8 +30,7 @@ from zhiyin.understand.predict.lookalike_job import score_alike
 from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.task import CHURN, NEXT_PURCHASE
 from zhiyin.understand.predict.training import Scored, prediction_figures
-from zhiyin.understand.recommend.batch import recommend_batch
-from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.recommend.job import Lists, make_lists, read_day
 from zhiyin.understand.searches import find_terms, searches_body
 from zhiyin.understand.segment import rfm, rows
 from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
@@ -72,7 +71,9 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     """
     facts = {name: ctx.store.read(name, as_of=ctx.as_of) for name in FACTS}
     found = Findings()
-    with threadpool_limits(1):  # thousands of rows: a second BLAS thread only waits for the first
+    # thousands of rows: a second BLAS thread only waits for the first
+    with threadpool_limits(1), ThreadPoolExecutor(1) as aside:
+        lists = _ask_lists(ctx, config, facts["order_lines"], aside)
         days = _purchase_days(ctx, facts["order_lines"])
         held = read_held(ctx)
         _respond(ctx, config, facts, held, found)
@@ -82,8 +83,8 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         _value(ctx, config, days, held, found)
         _segment(ctx, config, found)
         _search(ctx, facts["order_lines"], found)
-        _recommend(ctx, config, facts["order_lines"], found)
-        written = _write_check(ctx, config)
+        ctx.progress("recommendations", 0.5)
+        written = _recommend(ctx, config, lists.result(), found)
     for name in WRITTEN:
         stacked = _stack(name, found.rows[name])
         written[name] = written.get(name, 0) + ctx.store.replace(
@@ -319,49 +320,30 @@ def _search(ctx: Context, order_lines: ir.Table, found: Findings) -> None:
         found.add_insight(ctx.as_of, "searches", "terms", searches_body(terms))
 
 
-def _recommend(
-    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, found: Findings
-) -> None:
-    ctx.progress("recommendations", 0.5)
-    made = recommend_batch(
-        _purchases(order_lines),
-        as_of=ctx.as_of,
-        until=start_of_day(ctx.as_of, ctx.settings.zone),
-        top=config.recommend_top,
-        min_new=min(5, config.recommend_top),
-        min_buyers=config.recommend_min_buyers,
-        categories=_categories(ctx, ctx.as_of),
-    )
-    found.rows["recommendations"].append(made.rows)
-    found.add_insight(ctx.as_of, "recommender", "batch", dict(made.card))
-    found.figures["recommend"] = {"status": made.status}
-
-
-def _write_check(ctx: Context, config: UnderstandSettings) -> dict[str, int]:
-    """Lists of every model as of the check day, from a fit apart; only `measure` reads them."""
+def _ask_lists(
+    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, aside: Executor
+) -> Future[Lists]:
+    """Recommendations, made beside the models: most of both is arithmetic on one core."""
+    today = read_day(ctx, config, order_lines, ctx.as_of)
     day = config.recommend_check_on
-    if day is None:
+    check = None
+    if day is not None:
+        then = ctx.store.read("order_lines", as_of=day)
+        check = read_day(ctx, config, then, day)
+    return aside.submit(make_lists, today, check, top=config.recommend_top)
+
+
+def _recommend(
+    ctx: Context, config: UnderstandSettings, lists: Lists, found: Findings
+) -> dict[str, int]:
+    """Keep the day's lists, and write those of the check day."""
+    found.rows["recommendations"].append(lists.today.rows)
+    found.add_insight(ctx.as_of, "recommender", "batch", dict(lists.today.card))
+    found.figures["recommend"] = {"status": lists.today.status}
+    if lists.check is None:
         return {}
-    ctx.progress("recommendations of the check day", 0.5)
-    lists = rank_all(
-        _purchases(ctx.store.read("order_lines", as_of=day)),
-        as_of=day,
-        until=start_of_day(day, ctx.settings.zone),
-        min_buyers=config.recommend_min_buyers,
-        categories=_categories(ctx, day),
-    )
-    return {"recommendations": ctx.store.replace("recommendations", lists, scope={c.AS_OF_ON: day})}
-
-
-def _purchases(order_lines: ir.Table) -> pa.Table:
-    items = order_lines.filter(order_lines[c.KIND] == "item")
-    return items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY).to_pyarrow()
-
-
-def _categories(ctx: Context, day: date) -> dict[str, str]:
-    products = ctx.store.read("products", as_of=day).select(c.PRODUCT_ID, c.CATEGORY)
-    rows = products.filter(products[c.CATEGORY].notnull()).to_pyarrow().to_pydict()
-    return dict(zip(rows[c.PRODUCT_ID], rows[c.CATEGORY], strict=True))
+    scope = {c.AS_OF_ON: config.recommend_check_on}
+    return {"recommendations": ctx.store.replace("recommendations", lists.check, scope=scope)}
 
 
 def _stack(name: str, parts: Sequence[pa.Table]) -> pa.Table:

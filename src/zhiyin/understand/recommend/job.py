@@ -1,0 +1,63 @@
+"""Recommendations of a turn: the lists of the day, and those of the check day.
+
+It is a part of the job `understand.models`, which writes what comes back. They need nothing that
+the models of the same turn learn: what they are made from is read first, then `make_lists` may
+run beside the models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from zhiyin.core import columns as c
+from zhiyin.core.clock import start_of_day
+from zhiyin.core.config import UnderstandSettings
+from zhiyin.core.context import Context
+from zhiyin.understand.recommend.batch import Recommended, recommend_batch
+from zhiyin.understand.recommend.lists import rank_all
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the lists of one day are made from: arguments of `recommend_batch` and `rank_all`."""
+
+    purchases: pa.Table
+    terms: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """Lists of the day, and of every model as of the check day; only `measure` reads those."""
+
+    today: Recommended
+    check: pa.Table | None
+
+
+def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, day: date) -> Asked:
+    """What is known on a day, `order_lines` as seen on it."""
+    items = order_lines.filter(order_lines[c.KIND] == "item")
+    rows = items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY).to_pyarrow()
+    terms = {
+        "as_of": day,
+        "until": start_of_day(day, ctx.settings.zone),
+        "min_buyers": config.recommend_min_buyers,
+        "categories": _categories(ctx, day),
+    }
+    return Asked(rows, terms)
+
+
+def make_lists(today: Asked, check: Asked | None, *, top: int) -> Lists:
+    """Fit and rank, for the day and for the check day from a fit apart."""
+    made = recommend_batch(today.purchases, top=top, min_new=min(5, top), **today.terms)
+    return Lists(made, None if check is None else rank_all(check.purchases, **check.terms))
+
+
+def _categories(ctx: Context, day: date) -> dict[str, str]:
+    products = ctx.store.read("products", as_of=day).select(c.PRODUCT_ID, c.CATEGORY)
+    rows = products.filter(products[c.CATEGORY].notnull()).to_pyarrow().to_pydict()
+    return dict(zip(rows[c.PRODUCT_ID], rows[c.CATEGORY], strict=True))
