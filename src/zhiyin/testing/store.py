@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import ibis
 import pyarrow as pa
 import sqlalchemy as sa
+from ibis.expr import operations as ops
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
@@ -27,6 +29,7 @@ from zhiyin.core.tables import MERGES
 from zhiyin.core.tables import table as definition_of
 
 Row = dict[str, Any]
+_schemas: dict[pa.Schema, ibis.Schema] = {}  # what the engine makes of the columns of Arrow rows
 
 
 class MemoryStore:
@@ -44,7 +47,8 @@ class MemoryStore:
         self._rows: dict[str, pa.Table] = {}
         self._done: dict[tuple[str, str], int] = {}
         self._sizes: dict[str, list[int | None]] = {}  # rows after each append; None: a rewrite
-        self._number = 0
+        self._read: dict[tuple[object, ...], ibis.Table] = {}
+        self._numbers = count()
 
     @cached_property
     def ledger(self) -> sa.Engine:
@@ -61,7 +65,10 @@ class MemoryStore:
             raise InvalidParameter("as_of is a local day, not a moment")
         definition = definition_of(table)
         before = None if as_of is None else naive_utc(start_of_day(as_of, self.zone))
-        return self._as_read(definition, self._visible(definition, before), before)
+        key = (table, self._version(table), self._version(MERGES.name), before)
+        if key not in self._read:
+            self._read[key] = self._as_read(definition, self._visible(definition, before), before)
+        return self._read[key]
 
     def _as_read(self, table: Table, rows: list[Row], before: datetime | None) -> ibis.Table:
         schema = arrow_schema(table)
@@ -85,8 +92,7 @@ class MemoryStore:
         self, table: str, *, since: int | None = None, as_of: date | None = None
     ) -> tuple[int, ibis.Table | None]:
         """The version of `table`, and the rows added after `since` where none was rewritten."""
-        sizes = self._sizes.get(table, [])
-        version = len(sizes) - 1
+        sizes, version = self._sizes.get(table, []), self._version(table)
         if since is None or None in sizes[since + 1 :]:
             return version, None
         definition = definition_of(table)
@@ -123,9 +129,14 @@ class MemoryStore:
         return body.num_rows
 
     def to_ibis(self, rows: pa.Table) -> ibis.Table:
-        """`rows` as a table of the same engine."""
-        self._number += 1
-        return self.backend.create_table(f"rows_{self._number}", rows, temp=True)
+        """`rows` as a table of the same engine: a copy, as DuckDB joins Arrow's rows badly."""
+        name = f"rows_{next(self._numbers)}"
+        self.backend.con.from_arrow(rows).create(name)
+        if rows.schema not in _schemas:
+            _schemas[rows.schema] = self.backend.get_schema(name)
+        return ops.DatabaseTable(
+            name, schema=_schemas[rows.schema], source=self.backend, namespace=ops.Namespace()
+        ).to_expr()
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -137,6 +148,9 @@ class MemoryStore:
         """Give back the connections."""
         self.ledger.dispose()
         self.backend.disconnect()
+
+    def _version(self, table: str) -> int:
+        return len(self._sizes.get(table, [])) - 1
 
     def _stored(self, table: Table) -> pa.Table:
         return self._rows.get(table.name, arrow_schema(table).empty_table())
