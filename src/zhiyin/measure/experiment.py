@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import chi2, norm, t
+from scipy.special import chdtrc, ndtri, stdtr, stdtrit
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.values import Estimate
@@ -163,7 +163,7 @@ def check_sample_ratio(
         return SampleRatio(float("nan"), NO_UNITS)
     expected = {arm: total * planned[arm] / weight for arm in sorted(counts)}
     statistic = sum((counts[arm] - size) ** 2 / size for arm, size in expected.items())
-    p_value = float(chi2.sf(statistic, len(counts) - 1))
+    p_value = float(chdtrc(len(counts) - 1, statistic))
     return SampleRatio(p_value, SAMPLE_RATIO_MISMATCH if p_value < alarm else OK)
 
 
@@ -175,7 +175,7 @@ def find_detectable(
     (t quantile of `level` + normal quantile of `power`) x standard error: the usual two-sided
     formula, which leaves out the negligible chance of a wrong sign.
     """
-    return float((t.ppf(0.5 + level / 2, degrees_of_freedom) + norm.ppf(power)) * standard_error)
+    return float((stdtrit(degrees_of_freedom, 0.5 + level / 2) + ndtri(power)) * standard_error)
 
 
 def _error_squared(control: ArmStatistics, treatment: ArmStatistics) -> float:
@@ -205,8 +205,8 @@ def _compare(
     if error_squared <= 0:
         return _no_comparison(value, control, treatment, ZERO_VARIANCE)
     error, freedom = error_squared**0.5, _freedom(control, treatment)
-    half = float(t.ppf(0.5 + level / 2, freedom)) * error
-    p_value = float(2 * t.sf(abs(value) / error, freedom))
+    half = float(stdtrit(freedom, 0.5 + level / 2)) * error
+    p_value = float(2 * stdtr(freedom, -abs(value) / error))
     status = OK if smaller >= MIN_UNITS else TOO_FEW_UNITS
     n = control.n + treatment.n
     return Comparison(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from zhiyin.core.values import Estimate
 
@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 def critical_z(level: float) -> float:
     """The standard normal quantile that bounds a two-sided interval of coverage `level`."""
-    return float(norm.ppf(0.5 + level / 2))
+    return float(ndtri(0.5 + level / 2))
 
 
 def missing(n: int, status: str) -> Estimate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from zhiyin.core.errors import InvalidParameter
 
@@ -94,11 +94,11 @@ def find_power(
     """
     variance = base_rate * (1 - base_rate) / held + rate * (1 - rate) / treated
     distance = abs(rate - base_rate) / math.sqrt(variance)
-    return float(norm.cdf(distance - norm.ppf(0.5 + level / 2)))
+    return float(ndtr(distance - ndtri(0.5 + level / 2)))
 
 
 def _quantiles(level: float, power: float) -> float:
-    return float(norm.ppf(0.5 + level / 2) + norm.ppf(power))
+    return float(ndtri(0.5 + level / 2) + ndtri(power))
 
 
 def _check(holdout_share: float, base_rate: float) -> None:
