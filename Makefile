@@ -82,7 +82,9 @@ bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables 
 
 torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10), collectors KILLS=200 times
 	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
-	TORTURE_EXAMPLES=100 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
+	TORTURE_TIMES=20 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
+	TORTURE_TIMES=5 $(BIN)/python -m pytest -q tests/property tests/api/test_schemathesis.py \
+		tests/unit/profile/test_profile_browsing.py
 	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
 		$(BIN)/python -m pytest -q \
 		tests/loop/test_turn_resumes.py tests/loop/test_erase_kill.py tests/loop/test_messages_kill.py \

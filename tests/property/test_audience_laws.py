@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.audience.audience_rows import (
     BOUNDARY,
     DAY,
@@ -28,7 +29,7 @@ TIMED = st.one_of(behaviours(), recencies(), yearlies(), RULES)
 MANY = st.lists(RULES, min_size=4, max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(ROWS, MANY)
 def test_the_engine_selects_those_whom_the_evaluator_lets_in(rows, rules):
     named = {f"r{i}": rule for i, rule in enumerate(rules)}
@@ -43,7 +44,7 @@ def test_the_engine_selects_those_whom_the_evaluator_lets_in(rows, rules):
         assert found == expected, rule
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(ROWS, TIMED, st.sampled_from(PEOPLE))
 def test_nothing_changes_before_the_next_change_and_then_it_does(rows, rule, who):
     known = facts_of(rows, who).seen(moment_of(DAY, zone=ZONE))

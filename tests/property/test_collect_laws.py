@@ -9,6 +9,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.collect.fakes import MortalStore, naive, rows_of
 from zhiyin.collect import money
 from zhiyin.collect.files import raw_from_table
@@ -106,7 +107,7 @@ def _content(store, table):
     return sorted(rows, key=repr)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(ROWS, st.randoms())
 def test_the_order_of_keyed_rows_does_not_matter_and_loading_again_adds_nothing(rows, chance):
     order = list(range(len(rows)))

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.collect import events as ev
 from tests.unit.collect.fakes import MortalStore
 from zhiyin.collect.event_json import MAX_BYTES
@@ -145,7 +146,7 @@ def stored(calls, **more):
     return made
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(st.lists(CALLS, min_size=1, max_size=5))
 @example(
     [

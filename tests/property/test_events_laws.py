@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.collect import events as ev
 from tests.unit.collect.fakes import MortalStore, rows_of
 from zhiyin.core.clock import FrozenClock
@@ -37,7 +38,7 @@ EVENTS = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(1, 99), st.integers(0, 3)),
     min_size=1, max_size=7,
 ).map(lambda made: [an_event(number, *one) for number, one in enumerate(made)])  # fmt: skip
-FEW = settings(max_examples=4, deadline=None)
+FEW = settings(max_examples=examples(3), deadline=None)
 
 
 def requests_of(items):

@@ -5,7 +5,6 @@ walk through the history of `test_merged_consent_law`, which knows nothing of th
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.examples import examples
 from tests.property.test_merged_consent_law import Step, may_write, merges_in_force, reachable
 from tests.unit.act.shop import DAY, ZONE, Shop
 from zhiyin.act import job
@@ -221,6 +221,4 @@ class GateLaw(RuleBasedStateMachine):
 
 STATES = {"planned", "sending", "sent", "unknown", "failed", "skipped"}
 TestGateLaw = GateLaw.TestCase
-TestGateLaw.settings = settings(
-    max_examples=int(os.environ.get("TORTURE_EXAMPLES", "5")), stateful_step_count=16, deadline=None
-)
+TestGateLaw.settings = settings(max_examples=examples(5), stateful_step_count=16, deadline=None)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zhiyin.act.gate import check_people
 from zhiyin.collect import identity
 from zhiyin.core.clock import naive_utc
@@ -180,7 +181,7 @@ def expected(history):
     return {party: may_write(party, history) for party in PARTIES}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(histories)
 def test_the_gate_agrees_with_a_walk_through_the_history(history):
     assert verdicts(history) == expected(history)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.profile.shop_rows import DAY, ZONE, Shop, line, look, step
 from zhiyin.core.features import FEATURES
 from zhiyin.profile.facts import gather
@@ -115,7 +116,7 @@ LOOKS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(events=STEPS, items=LOOKS)
 def test_no_day_sees_its_future_and_days_at_once_are_days_alone(events, items):
     lines = [line("a", "o1", datetime(2017, 5, 20, 12))]
