@@ -304,9 +304,14 @@ def _begun(held: Campaign, zone: str) -> datetime:
     return begun if schedule.on is None else max(begun, start_of_day(schedule.on, zone))
 
 
-def _due(judged: list[Judged]) -> tuple[str, str] | None:
-    moments = sorted(one.due for one in judged if one.due is not None)
-    return (_said(moments[0]), _said(moments[-1])) if moments else None
+def _due(judged: list[Judged]) -> tuple[str | None, str] | None:
+    """The first (None: at once) and the last moment of the messages; None: all at once."""
+    written = [one for one in judged if one.variant]
+    moments = sorted(one.due for one in written if one.due is not None)
+    if not moments:
+        return None
+    first = _said(moments[0]) if len(moments) == len(written) else None
+    return first, _said(moments[-1])
 
 
 def _said(moment: datetime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -323,13 +323,36 @@ def test_each_gets_it_at_her_hour(desk):
     assert desk.deliver()["sent"] == len(PEOPLE)
     assert desk.campaigns.shown(KEY)["state"] == "running"
     desk.clock.at = AT + timedelta(days=2)
-    counts = desk.deliver()  # 9 o'clock in New York is night in Tokyo
-    assert (counts["open"], counts["skipped"]) == (0, {"quiet_hours": 1})
+    counts = desk.deliver()  # 9 o'clock in New York is night in Tokyo: she gets it in the morning
+    assert (counts["open"], counts["skipped"]) == (1, {})
+    assert desk.deliver()["open"] == 1
+    desk.clock.at = datetime(2024, 3, 14, 23, tzinfo=UTC)  # 8 o'clock in Tokyo
+    counts = desk.deliver()
+    assert (counts["sent"], counts["open"]) == (len(PEOPLE) + 2, 0)
+    assert len(desk.channel.attempts) == len(PEOPLE) + 2
 
 
-def test_the_gate_is_asked_about_the_hour_at_which_it_goes(desk):
+def test_what_would_come_at_night_comes_in_the_morning(desk):
+    desk.shop.add("tokyo", zone="Asia/Tokyo")  # 22:00 there
+    shown = desk.campaigns.check(campaign())
+    assert shown.due == (None, "2024-03-12T23:00+00:00")
+    assert "in the morning, the last at 2024-03-12T23:00" in shown.text("en")
+    assert "早上" in shown.text("zh")
+    desk.started()
+    assert desk.deliver()["sent"] == len(PEOPLE)
+    desk.clock.at = datetime(2024, 3, 12, 23, tzinfo=UTC)
+    assert desk.deliver()["sent"] == len(PEOPLE) + 1
+    assert desk.campaigns.shown(KEY)["state"] == "done"
+
+
+def test_a_moment_at_night_is_put_off_to_the_morning(desk):
     desk.started(schedule={"at": "2024-03-13T03:00:00"})  # at night in New York
-    assert desk.states() == {("skipped", "quiet_hours"): len(PEOPLE)}
+    assert {row.not_before for row in desk.rows()} == {datetime(2024, 3, 13, 12)}
+
+
+def test_what_is_no_marketing_comes_at_night_too(desk):
+    desk.started(schedule={"at": "2024-03-13T03:00:00"}, purpose="transactional")
+    assert {row.not_before for row in desk.rows()} == {datetime(2024, 3, 13, 7)}
 
 
 @pytest.mark.parametrize(

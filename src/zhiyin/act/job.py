@@ -40,7 +40,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
-from zhiyin.govern.facts import Terms, gate_terms
+from zhiyin.govern.facts import Terms, awake_from, gate_terms
 from zhiyin.govern.gate import CONFIRMATION, MARKETING
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
@@ -226,9 +226,10 @@ def _plan_chunk(
     ]  # fmt: skip
     contents = [_content(row, shown) for row in decided]
     sealed = ctx.vault.seal([row[c.PARTY_ID] for row in rows], contents)
+    terms = _terms(ctx, campaign)
     with ctx.store.begin() as connection:
         verdicts = check_people(
-            connection, people, terms=_terms(ctx, campaign), vault=ctx.vault,
+            connection, people, terms=terms, vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
             turn_id=ctx.turn_id,
         )  # fmt: skip
@@ -237,11 +238,14 @@ def _plan_chunk(
         chosen = read_languages(connection, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
             row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
-            reason = None if verdict.allowed else verdict.reason
+            reason = None if verdict.possible else verdict.reason
             if ledger.has_another(others, person.parties, row[c.MESSAGE_ID]):
                 reason = "already_planned"
             row["state"] = ledger.PLANNED if reason is None else ledger.SKIPPED
-            row |= {"reason": reason, "content": content}
+            row |= {"reason": reason, "content": content, "not_before": None}
+            if reason is None and not verdict.allowed:
+                awake = awake_from(ctx.clock.now(), person.zone, terms)
+                row["not_before"] = naive_utc(awake)
         made = ledger.insert_messages(connection, rows)
         ledger.renew_messages(connection, rows)
     return made

@@ -165,7 +165,7 @@ def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
 
 
 def _refusal(verdict: gate.Verdict) -> str:
-    return "" if verdict.allowed else verdict.reason
+    return "" if verdict.possible else verdict.reason
 
 
 def _scores(ctx: Context, campaign_id: str) -> tuple[str, dict[str, Score]]:

@@ -19,7 +19,7 @@ from zhiyin.act.gate import address_of, check_people
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
-from zhiyin.govern.facts import Terms, gate_terms, read_cap
+from zhiyin.govern.facts import Terms, awake_from, gate_terms, read_cap
 from zhiyin.govern.holdout import place_of
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
@@ -140,13 +140,18 @@ def _judge(
 def _by_due(
     ctx: Context, definition: Definition, directory: Directory, customer_ids: Sequence[str]
 ) -> Iterator[tuple[datetime | None, list[Person]]]:
-    """The people, each once, by the moment their messages are due and by id."""
+    """The people, each once, by the moment their messages are due and by id.
+
+    Whoever would get hers at night gets it in the morning.
+    """
     people = {one.customer_id: one for one in directory.people(sorted(set(customer_ids)))}
     now, zone = ctx.clock.now(), ctx.settings.zone
-    dated = [
-        (due_at(definition.schedule, one.zone, default=zone, now=now), one)
-        for one in people.values()
-    ]
+    terms = campaign_terms(ctx, definition)
+    dated: list[tuple[datetime | None, Person]] = []
+    for one in people.values():
+        due = due_at(definition.schedule, one.zone, default=zone, now=now)
+        awake = awake_from(due or now, one.zone, terms)
+        dated.append((due if awake == (due or now) else awake, one))
     dated.sort(key=lambda pair: (pair[0] is not None, pair[0] or now, pair[1].customer_id))
     for due, group in groupby(dated, key=lambda pair: pair[0]):
         yield due, [one for _, one in group]

@@ -24,14 +24,14 @@ from zhiyin.act.journeys.ledger import campaign_of, party_ids
 from zhiyin.core import columns as c
 from zhiyin.core.ledger import journey_people
 from zhiyin.govern.facts import gate_terms
-from zhiyin.govern.gate import MARKETING
+from zhiyin.govern.gate import MARKETING, QUIET_HOURS
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Person, choose_language
 
 CHANNEL = "email"
 TURN = "journey"
-LATE, MERGED, QUIET = "late", "merged", "quiet_hours"
+LATE, MERGED = "late", "merged"
 BATCH = 2_000
 Row = dict[str, Any]
 
@@ -85,7 +85,7 @@ def _send(
             if row.entry_id not in there or row.entry_id in twins:
                 continue
             verdict = judged.get(n)
-            if verdict is not None and verdict.reason == QUIET:
+            if verdict is not None and verdict.reason == QUIET_HOURS:
                 there.discard(row.entry_id)  # she waits for the morning at this step
                 continue
             reason = LATE if verdict is None else None if verdict.allowed else verdict.reason
