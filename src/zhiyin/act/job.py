@@ -37,6 +37,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import ActSettings
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import CONTACT, HOLDOUT, TREAT, of_turns
 from zhiyin.core.errors import ConfigError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
@@ -48,7 +49,6 @@ from zhiyin.govern.people import Directory, Person, choose_language
 
 JOB = "act"
 CHANNEL = "email"
-CONTACT, TREAT, HOLDOUT = "contact", "treat", "holdout"
 EXAMPLES_EACH = 2
 _CHUNK = 2_000
 
@@ -180,7 +180,7 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
 
 def _contacts(ctx: Context) -> list[Row]:
     """The day's decisions to contact, by campaign and customer."""
-    decisions = ctx.store.read("decisions")
+    decisions = of_turns(ctx.store.read("decisions"))
     wanted = decisions.filter(
         decisions[c.AS_OF_ON] == ctx.as_of,
         decisions[c.ACTION] == CONTACT,
@@ -193,7 +193,7 @@ def _contacts(ctx: Context) -> list[Row]:
 
 
 def _decided_campaigns(ctx: Context) -> list[str]:
-    decisions = ctx.store.read("decisions")
+    decisions = of_turns(ctx.store.read("decisions"))
     today = decisions.filter(decisions[c.AS_OF_ON] == ctx.as_of)
     return today.select(c.CAMPAIGN_ID).distinct().to_pyarrow()[c.CAMPAIGN_ID].to_pylist()
 

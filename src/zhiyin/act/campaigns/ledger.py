@@ -25,6 +25,7 @@ from zhiyin.act.campaigns.definition import (
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
 from zhiyin.act.reasons import BOUNCED
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
 
@@ -285,7 +286,7 @@ def read_arms(connection: sa.Connection, campaign: str) -> list[tuple[str, str]]
         messages.c.variant.is_not(None) | (messages.c.reason == HELD_OUT),
     )
     rows = connection.execute(query.order_by(messages.c.message_id))
-    return [(customer, "holdout" if arm == HELD_OUT else arm) for customer, arm in rows]
+    return [(customer, HOLDOUT if arm == HELD_OUT else arm) for customer, arm in rows]
 
 
 def read_customers(connection: sa.Connection, campaign: str) -> frozenset[str]:

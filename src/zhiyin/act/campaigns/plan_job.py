@@ -19,6 +19,7 @@ from zhiyin.act.gate import address_of, check_people
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import decision_id
 from zhiyin.govern.facts import Terms, awake_from, gate_terms, read_cap
 from zhiyin.govern.holdout import place_of
 from zhiyin.govern.ledger import newest_language, read_languages
@@ -170,6 +171,7 @@ def _message(
         c.TURN_ID: campaign.turn_id,
         c.PARTY_ID: person.party_id,
         c.CUSTOMER_ID: person.customer_id,
+        c.DECISION_ID: decision_id(campaign.turn_id, campaign.campaign_id, person.customer_id),
         c.CHANNEL: definition.channel,
         "address_token": address_of(person, vault=ctx.vault, channel=definition.channel) or None,
         "planned_at": naive_utc(ctx.clock.now()),
