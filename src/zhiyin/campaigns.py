@@ -15,7 +15,7 @@ import pyarrow as pa
 from zhiyin.act import ledger as messages
 from zhiyin.act.campaigns import ledger
 from zhiyin.act.campaigns.checklist import Checklist, Shown
-from zhiyin.act.campaigns.content import check_letters
+from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.decisions_job import write_decisions
 from zhiyin.act.campaigns.definition import Definition, dump_definition
 from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING, Campaign
@@ -193,7 +193,7 @@ class Campaigns:
         check_schedule(
             definition.schedule, default=self.ctx.settings.zone, now=self.ctx.clock.now()
         )
-        check_letters(definition)
+        check_campaign(definition)
         if definition.rule is not None:
             compile(
                 parse(definition.rule), audiences=self.audiences.rules(),

@@ -17,6 +17,7 @@ import ibis
 import pyarrow as pa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.campaigns.definition import is_planned_by_hand
 from zhiyin.act.campaigns.job import deliver_campaign
 from zhiyin.act.confirmation import CONFIRMATIONS
@@ -31,7 +32,9 @@ from zhiyin.act.create.content import (
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
 from zhiyin.act.gate import address_of, check_people
+from zhiyin.act.journeys.ledger import PREFIX
 from zhiyin.act.letters import require_sender
+from zhiyin.act.letters_job import journey_letters
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
@@ -140,6 +143,7 @@ def deliver(
         _terms(ctx, campaign_id),
         _directory(ctx, [row.party_id for row in rows], as_of=as_of),
         ctx.rng.generator(f"act.retry {campaign_id}"), _held_out(ctx, campaign_id),
+        _journey_letters(ctx, campaign_id),
     )  # fmt: skip
     reconcile(desk, campaign_id)
     deliver_planned(desk, campaign_id, progress=progress)
@@ -319,6 +323,13 @@ def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:
         decisions[c.AS_OF_ON] <= ibis.literal(ctx.as_of),
     )
     return frozenset(held.select(c.PARTY_ID).to_pyarrow()[c.PARTY_ID].to_pylist())
+
+
+def _journey_letters(ctx: Context, campaign_id: str) -> Letters | None:
+    if not campaign_id.startswith(PREFIX):
+        return None
+    with ctx.store.begin() as connection:
+        return journey_letters(connection, campaign_id)
 
 
 def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:

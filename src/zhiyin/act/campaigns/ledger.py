@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.act.campaigns.content import CAMPAIGN, Letters
 from zhiyin.act.campaigns.definition import (
     Definition,
     campaign_id,
@@ -24,7 +23,6 @@ from zhiyin.act.campaigns.definition import (
 )
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
 from zhiyin.act.reasons import BOUNCED
-from zhiyin.core.context import Context
 from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
@@ -215,15 +213,6 @@ def find_campaign(connection: sa.Connection, key: str) -> Campaign:
     if held is None:
         raise NotFound(f"there is no campaign {key!r}", hint="zhiyin campaign list")
     return held
-
-
-def load_letters(ctx: Context, content: Mapping[str, Any]) -> Letters | None:
-    """The texts for a message's content; None where it is of no planned campaign."""
-    if content.get("template") != CAMPAIGN:
-        return None
-    with ctx.store.begin() as connection:
-        held = find_campaign(connection, content["campaign"])
-    return Letters(held.definition, held.version)
 
 
 def list_campaigns(connection: sa.Connection) -> list[Campaign]:

@@ -93,7 +93,7 @@ def _plan_chunk(
     definition = campaign.definition
     parties = sorted({party for person in people for party in person.parties})
     contents = {
-        name: make_content(definition, campaign.version, name) for name in definition.shares
+        name: make_content(definition.key, campaign.version, name) for name in definition.shares
     }
     names = [
         variant_of(ctx.vault.salt, definition.campaign_id, one.customer_id, definition.shares)
