@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from bench.harness import at_most, emit
 from zhiyin.act.journeys import engine
-from zhiyin.act.journeys.definition import parse
+from zhiyin.act.journeys.check import parse
 from zhiyin.act.journeys.graph import Graph, draw_lot
 from zhiyin.app import Workspace
 from zhiyin.core.config import validate_settings

@@ -38,7 +38,7 @@ from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
-from zhiyin.reactions import copy_reactions
+from zhiyin.reactions import copy_touches
 from zhiyin.store.engines import open_engine
 from zhiyin.store.journal import open_segments
 from zhiyin.store.leases import Lease, hold_lease
@@ -223,14 +223,14 @@ class Workspace:
     def compact(self, *, progress: Progress = quiet) -> list[CompactReport]:
         """Move what was tracked from the journal to the lake; a report for each unit moved.
 
-        What came back of messages is copied to the lake, too.
+        What was sent and what came back of it is copied to the lake, too.
 
         Raises
         ------
         LeaseHeld
             If a turn or an erasure is under way.
         """
-        copy_reactions(self.store, self.clock)
+        copy_touches(self.store, self.clock)
         return compact_journal(
             self.store, self.vault, self.settings, folder=self.folder / "journal",
             keys=open_segment_keys(self.folder / "keys"), clock=self.clock, progress=progress,

@@ -15,7 +15,8 @@ import pyarrow as pa
 from zhiyin.act import ledger as messages
 from zhiyin.act.campaigns import ledger
 from zhiyin.act.campaigns.checklist import Checklist, Shown
-from zhiyin.act.campaigns.content import check_letters
+from zhiyin.act.campaigns.content import check_campaign
+from zhiyin.act.campaigns.decisions_job import write_decisions
 from zhiyin.act.campaigns.definition import Definition, dump_definition
 from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING, Campaign
 from zhiyin.act.campaigns.plan_job import Judged, judge_people, plan_messages
@@ -30,6 +31,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc, start_of_day
 from zhiyin.core.config import Settings
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rng import Streams
 from zhiyin.measure.experiment import ArmStatistics, compare_means, summarize_share
@@ -37,8 +39,6 @@ from zhiyin.measure.power import find_enough, find_smallest_change
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
-
-HOLDOUT = "holdout"
 
 
 def campaigns_of(
@@ -139,6 +139,7 @@ class Campaigns:
         if held.planned_at is not None or held.as_of_on is None or held.state != RUNNING:
             return 0
         made = plan_messages(self.ctx, held, self._members(held.definition, as_of=held.as_of_on))
+        write_decisions(self.ctx, held)
         with transaction(self.audiences.store.ledger) as connection:
             ledger.set_planned(connection, held, now=self._now())
             still = ledger.find_campaign(connection, key)
@@ -192,7 +193,7 @@ class Campaigns:
         check_schedule(
             definition.schedule, default=self.ctx.settings.zone, now=self.ctx.clock.now()
         )
-        check_letters(definition)
+        check_campaign(definition)
         if definition.rule is not None:
             compile(
                 parse(definition.rule), audiences=self.audiences.rules(),
@@ -304,9 +305,14 @@ def _begun(held: Campaign, zone: str) -> datetime:
     return begun if schedule.on is None else max(begun, start_of_day(schedule.on, zone))
 
 
-def _due(judged: list[Judged]) -> tuple[str, str] | None:
-    moments = sorted(one.due for one in judged if one.due is not None)
-    return (_said(moments[0]), _said(moments[-1])) if moments else None
+def _due(judged: list[Judged]) -> tuple[str | None, str] | None:
+    """The first (None: at once) and the last moment of the messages; None: all at once."""
+    written = [one for one in judged if one.variant]
+    moments = sorted(one.due for one in written if one.due is not None)
+    if not moments:
+        return None
+    first = _said(moments[0]) if len(moments) == len(written) else None
+    return first, _said(moments[-1])
 
 
 def _said(moment: datetime) -> str:

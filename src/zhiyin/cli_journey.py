@@ -189,7 +189,7 @@ def _say(made: Stored) -> None:
 
 
 def _read(file: Path) -> Definition:
-    from zhiyin.act.journeys.definition import parse
+    from zhiyin.act.journeys.check import parse
 
     try:
         text = file.read_bytes()

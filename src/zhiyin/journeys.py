@@ -15,6 +15,7 @@ import ibis
 import pyarrow as pa
 import sqlalchemy as sa
 
+from zhiyin.act.campaigns.content import check_letters
 from zhiyin.act.journeys import engine, feed, ledger
 from zhiyin.act.journeys.definition import (
     Definition,
@@ -38,8 +39,9 @@ from zhiyin.audience.read import last_snapshot, tables_for, with_birthdays
 from zhiyin.audience.rule import Rule
 from zhiyin.core import columns as c
 from zhiyin.core.clock import local_day, naive_utc
-from zhiyin.core.errors import InvalidParameter, NotFound
+from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
 from zhiyin.core.ledger import messages
+from zhiyin.govern.people import EMAIL
 from zhiyin.person.find import find_people
 from zhiyin.profile.ledger import add_entries
 from zhiyin.store.leases import hold_lease
@@ -76,7 +78,9 @@ class Journeys:
         NotFound
             If it names an audience or a tag that there is not.
         InvalidRule
-            If a tag is none to be given.
+            If a tag is none to be given, or a text cannot be sent by the channel.
+        InvalidParameter
+            If a text cannot be filled, or does not say how to unsubscribe.
         """
         self._require(definition)
         with transaction(self.shop.store.ledger) as connection:
@@ -89,6 +93,16 @@ class Journeys:
         with reading(self.shop.store.ledger) as connection:
             for name in asked:
                 find_audience(connection, name)
+        texts = definition.texts()
+        check_letters(
+            {(f"step {name}", language): text for (name, language), text in texts.items()},
+            marketing=True,
+        )
+        if texts and self.shop.settings.act.medium != EMAIL:
+            raise InvalidRule(
+                "its texts are e-mails, and the channel sends none", reason="wrong_value",
+                hint='give the step template = "offer", or set act.channel',
+            )  # fmt: skip
         tags = Tags(self.shop.store, self.shop.vault, self.shop.clock)
         for step in definition.steps.values():
             if isinstance(step, SetTag):

@@ -1,12 +1,16 @@
-"""From the ledger to the lake: what came back of messages becomes rows of `touches`, once each.
+"""From the ledger to the lake: what was sent, and what came back of it, becomes rows of `touches`,
+once each.
 
-A unit is a number that reactions get in the ledger before anything is written to the lake. Who
-dies in between leaves a unit that is not copied; the next one writes it under the same number.
+A unit is a number that rows get in the ledger before anything is written to the lake. Who dies in
+between leaves a unit that is not copied; the next one writes it under the same number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,16 +22,52 @@ from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
-APP = "reactions"
 SETTLE = timedelta(seconds=60)
 """A click is copied when later ones can no longer tell that it was a machine's."""
 MOST = 100_000
 _KINDS = ("open", "click", "delivered", "bounce", "complaint", "unsubscribe")
 _BY_MACHINE = {"open": "machine_open", "click": "machine_click"}
+_Row = dict[str, Any]
 
 
-def copy_reactions(store: WorkspaceStore, clock: Clock) -> int:
-    """Copy settled reactions to the lake's `touches`; how many rows were written.
+@dataclass(frozen=True)
+class _Stream:
+    """Rows of one ledger table that become touches."""
+
+    app: str
+    table: sa.Table
+    key: sa.Column[Any]
+    waits: sa.ColumnElement[bool]  # as the index of what is not copied has it
+    settled: Callable[[datetime], sa.ColumnElement[bool]]
+    read: sa.Select[Any]
+    touch: Callable[[sa.Row[Any]], _Row]
+
+
+_SENT = _Stream(
+    "sent", messages, messages.c.message_id,
+    ~messages.c.copied & (messages.c.state == "sent"),
+    lambda until: messages.c.sent_at <= until,
+    sa.select(messages),
+    lambda row: {
+        c.TOUCH_ID: f"zhiyin:{row.message_id}", c.OCCURRED_AT: row.sent_at, c.KIND: "sent",
+    },
+)  # fmt: skip
+_REACTIONS = _Stream(
+    "reactions", reactions, reactions.c.reaction_id,
+    ~reactions.c.copied,
+    lambda until: (reactions.c.at <= until) & reactions.c.kind.in_(_KINDS),
+    sa.select(reactions, messages.c.campaign_id, messages.c.channel).join(
+        messages, messages.c.message_id == reactions.c.message_id
+    ),
+    lambda row: {
+        c.TOUCH_ID: f"zhiyin:r{row.reaction_id}", c.OCCURRED_AT: row.at,
+        c.KIND: _BY_MACHINE.get(row.kind, row.kind) if row.machine else row.kind,
+    },
+)  # fmt: skip
+
+
+def copy_touches(store: WorkspaceStore, clock: Clock) -> int:
+    """Copy sent messages and settled reactions to the lake's `touches`; how many rows were written.
 
     Raises
     ------
@@ -35,57 +75,60 @@ def copy_reactions(store: WorkspaceStore, clock: Clock) -> int:
         If a turn, an erasure or a compaction is under way.
     """
     until = naive_utc(clock.now()) - SETTLE
-    settled = (reactions.c.at <= until) & reactions.c.kind.in_(_KINDS)
-    waiting = ~reactions.c.copied & (settled | reactions.c.unit.is_not(None))
-    with reading(store.ledger) as connection:
-        if connection.execute(sa.select(reactions.c.reaction_id).where(waiting)).first() is None:
-            return 0
+    waiting = [one for one in (_SENT, _REACTIONS) if _has_some(store, one, until)]
+    if not waiting:
+        return 0
     with hold_lease(store.ledger, clock=clock):
-        return sum(_copy(store, unit, clock) for unit in _units(store, settled, until))
+        return sum(
+            _copy(store, one, unit, clock)
+            for one in waiting
+            for unit in _units(store, one, until)
+        )  # fmt: skip
 
 
-def _units(store: WorkspaceStore, settled: sa.ColumnElement[bool], until: datetime) -> list[int]:
+def _has_some(store: WorkspaceStore, stream: _Stream, until: datetime) -> bool:
+    table = stream.table.c
+    some = stream.waits & (stream.settled(until) | table.unit.is_not(None))
+    with reading(store.ledger) as connection:
+        return connection.execute(sa.select(stream.key).where(some).limit(1)).first() is not None
+
+
+def _units(store: WorkspaceStore, stream: _Stream, until: datetime) -> list[int]:
     """Units that are not copied, the newest one of what has settled since.
 
     Numbers rise with the time, also where an erasure took the rows of the newest unit.
     """
-    unit = reactions.c.unit
+    table = stream.table.c
     with transaction(store.ledger) as connection:
-        newest = connection.execute(sa.select(sa.func.max(unit))).scalar() or 0
-        fresh = sa.select(reactions.c.reaction_id).where(
-            settled, unit.is_(None), ~reactions.c.copied
+        newest = connection.execute(sa.select(sa.func.max(table.unit))).scalar() or 0
+        fresh = sa.select(stream.key).where(
+            stream.waits, stream.settled(until), table.unit.is_(None)
         )
         number = max(newest + 1, int(until.replace(tzinfo=UTC).timestamp()))
-        chosen = fresh.order_by(reactions.c.reaction_id).limit(MOST)
+        chosen = fresh.order_by(stream.key).limit(MOST)
         connection.execute(
-            reactions.update().where(reactions.c.reaction_id.in_(chosen)).values(unit=number)
-        )
-        open_units = sa.select(unit).where(~reactions.c.copied, unit.is_not(None)).distinct()
-        return list(connection.execute(open_units.order_by(unit)).scalars())
+            stream.table.update().where(stream.key.in_(chosen)).values(unit=number)
+        )  # fmt: skip
+        open_units = sa.select(table.unit).where(stream.waits, table.unit.is_not(None)).distinct()
+        return list(connection.execute(open_units.order_by(table.unit)).scalars())
 
 
-def _copy(store: WorkspaceStore, unit: int, clock: Clock) -> int:
-    query = (
-        sa.select(reactions, messages.c.campaign_id, messages.c.channel)
-        .join(messages, messages.c.message_id == reactions.c.message_id)
-        .where(reactions.c.unit == unit)
-        .order_by(reactions.c.reaction_id)
-    )
+def _copy(store: WorkspaceStore, stream: _Stream, unit: int, clock: Clock) -> int:
+    table = stream.table.c
+    query = stream.read.where(table.unit == unit).order_by(stream.key)
     with reading(store.ledger) as connection:
         found = connection.execute(query).all()
     rows = [
         {
-            c.TOUCH_ID: f"zhiyin:r{row.reaction_id}", c.PARTY_ID: row.party_id,
-            c.OCCURRED_AT: row.at, c.MESSAGE_ID: row.message_id, c.CHANNEL: row.channel,
-            c.CAMPAIGN_ID: row.campaign_id, c.SOURCE: "zhiyin", c.LOAD_ID: f"{APP}:{unit}",
-            c.KIND: _BY_MACHINE.get(row.kind, row.kind) if row.machine else row.kind,
-            c.LOADED_AT: naive_utc(clock.now()),
-        }
+            c.PARTY_ID: row.party_id, c.MESSAGE_ID: row.message_id, c.CHANNEL: row.channel,
+            c.CAMPAIGN_ID: row.campaign_id, c.SOURCE: "zhiyin",
+            c.LOAD_ID: f"{stream.app}:{unit}", c.LOADED_AT: naive_utc(clock.now()),
+        } | stream.touch(row)
         for row in found
     ]  # fmt: skip
     written = 0
     if rows:
-        written = store.append("touches", pa.Table.from_pylist(rows), app=APP, seq=unit)
+        written = store.append("touches", pa.Table.from_pylist(rows), app=stream.app, seq=unit)
     with transaction(store.ledger) as connection:
-        connection.execute(reactions.update().where(reactions.c.unit == unit).values(copied=True))
+        connection.execute(stream.table.update().where(table.unit == unit).values(copied=True))
     return written

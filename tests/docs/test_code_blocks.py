@@ -17,7 +17,7 @@ import typer
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
-from zhiyin.act.campaigns.content import check_letters
+from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.app import Workspace
 from zhiyin.audience import Vocabulary, compile, parse
@@ -187,7 +187,7 @@ def check_toml(text: str, folder: Path) -> None:
     """Let the real readers read a source, a mapping, or rules out of one."""
     values = tomllib.loads(text)
     if "variants" in values:
-        check_letters(parse_definition(values))
+        check_campaign(parse_definition(values))
     elif "kind" in values:
         if isinstance(values.get("mapping"), str):  # the file beside it
             mapping = next(b for b in of_language("toml") if b.page == "docs/start.md")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,6 +19,7 @@ from zhiyin.act.preview import example_emails
 from zhiyin.audience import parse
 from zhiyin.audiences import Audiences
 from zhiyin.campaigns import Campaigns
+from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc, run_moment
 from zhiyin.core.errors import (
     DeliveryError,
@@ -323,13 +326,75 @@ def test_each_gets_it_at_her_hour(desk):
     assert desk.deliver()["sent"] == len(PEOPLE)
     assert desk.campaigns.shown(KEY)["state"] == "running"
     desk.clock.at = AT + timedelta(days=2)
-    counts = desk.deliver()  # 9 o'clock in New York is night in Tokyo
-    assert (counts["open"], counts["skipped"]) == (0, {"quiet_hours": 1})
+    counts = desk.deliver()  # 9 o'clock in New York is night in Tokyo: she gets it in the morning
+    assert (counts["open"], counts["skipped"]) == (1, {})
+    assert desk.deliver()["open"] == 1
+    desk.clock.at = datetime(2024, 3, 14, 23, tzinfo=UTC)  # 8 o'clock in Tokyo
+    counts = desk.deliver()
+    assert (counts["sent"], counts["open"]) == (len(PEOPLE) + 2, 0)
+    assert len(desk.channel.attempts) == len(PEOPLE) + 2
 
 
-def test_the_gate_is_asked_about_the_hour_at_which_it_goes(desk):
+def test_what_would_come_at_night_comes_in_the_morning(desk):
+    desk.shop.add("tokyo", zone="Asia/Tokyo")  # 22:00 there
+    shown = desk.campaigns.check(campaign())
+    assert shown.due == (None, "2024-03-12T23:00+00:00")
+    assert "in the morning, the last at 2024-03-12T23:00" in shown.text("en")
+    assert "早上" in shown.text("zh")
+    desk.started()
+    assert desk.deliver()["sent"] == len(PEOPLE)
+    desk.clock.at = datetime(2024, 3, 12, 23, tzinfo=UTC)
+    assert desk.deliver()["sent"] == len(PEOPLE) + 1
+    assert desk.campaigns.shown(KEY)["state"] == "done"
+
+
+def test_a_moment_at_night_is_put_off_to_the_morning(desk):
     desk.started(schedule={"at": "2024-03-13T03:00:00"})  # at night in New York
-    assert desk.states() == {("skipped", "quiet_hours"): len(PEOPLE)}
+    assert {row.not_before for row in desk.rows()} == {datetime(2024, 3, 13, 12)}
+
+
+def test_every_decision_of_a_campaign_is_logged_with_its_propensity(desk):
+    desk.shop.add("mute", email="")
+    shares = [{**A, "share": 0.8}, {**B, "share": 0.2}]
+    desk.started(holdout_share=0.25, variants=shares)
+    rows = desk.shop.store.read("decisions").to_pyarrow().to_pylist()
+    assert len(rows) == len(PEOPLE) + 1
+    of = {row[c.PARTY_ID]: row for row in rows}
+    for message in desk.rows():
+        row = of[message.party_id]
+        assert row[c.DECISION_ID] == message.decision_id
+        assert (row[c.VARIANT], row[c.DECIDED_BY]) == (message.variant, "campaign")
+        possible = json.loads(row[c.ELIGIBLE])
+        if message.variant:
+            share = {"a": 0.8, "b": 0.2}[message.variant]
+            assert (row[c.ACTION], row[c.ARM]) == ("contact", "treat")
+            assert (row[c.PROPENSITY], row[c.REASON]) == (
+                pytest.approx(0.75 * share),
+                "in_audience",
+            )
+        elif message.reason == "held_out":
+            assert (row[c.ACTION], row[c.ARM], row[c.PROPENSITY]) == ("none", "holdout", 0.25)
+        else:
+            assert (possible, row[c.ARM], row[c.PROPENSITY]) == (["none"], "none", 1.0)
+            assert row[c.REASON] == "no_address"
+    assert {row[c.ARM] for row in rows} == {"treat", "holdout", "none"}
+    desk.campaigns.plan(KEY)
+    assert len(desk.shop.store.read("decisions").to_pyarrow()) == len(rows)
+
+
+def test_the_turns_jobs_leave_a_campaigns_decisions_alone(desk):
+    desk.started()
+    desk.shop.decide("c1")  # a turn's decisions of the same day
+    ctx = replace(desk.shop.context(clock=desk.clock), turn_id="t1")
+    report = job.run(ctx, ctx.settings.act)
+    assert report.figures["messages"]["planned"] == 1
+    left = desk.shop.store.read("decisions").to_pyarrow().to_pylist()
+    assert sum(row[c.DECIDED_BY] == "campaign" for row in left) == len(PEOPLE)
+
+
+def test_what_is_no_marketing_comes_at_night_too(desk):
+    desk.started(schedule={"at": "2024-03-13T03:00:00"}, purpose="transactional")
+    assert {row.not_before for row in desk.rows()} == {datetime(2024, 3, 13, 7)}
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from tests.unit.act.shop import opened
 from tests.unit.test_live_audiences import track
 from zhiyin.act.journeys import engine
-from zhiyin.act.journeys.definition import parse
+from zhiyin.act.journeys.check import parse
 from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
@@ -80,6 +81,32 @@ def add(shop, *users, **personal):
     return parties
 
 
+def buy(shop, party, product, order):
+    """An order of one line, now."""
+    at = naive_utc(shop.clock.now())
+    row = {
+        c.LINE_ID: f"s:{order}:1",
+        c.ORDER_ID: f"s:{order}",
+        c.PARTY_ID: party,
+        c.PRODUCT_ID: product,
+        c.KIND: "item",
+        c.QUANTITY: 1.0,
+        c.SOLD_AT: at,
+        c.MONTH: f"{at:%Y-%m}",
+        c.REVISION: 1,
+        c.VALID_AT: at,
+        c.RECORDED_AT: at,
+        c.OP: "upsert",
+        c.SUSPECT: False,
+        c.CURRENCY: "EUR",
+        c.SOURCE: "s",
+        c.LOAD_ID: "l",
+        c.LOADED_AT: at,
+    }
+    row |= dict.fromkeys((c.AMOUNT_MINOR, c.AMOUNT_BASE_MINOR), 0)  # fmt: skip
+    shop.store.append("order_lines", pa.Table.from_pylist([row]), app=f"order {order}")
+
+
 def later(shop, **by):
     shop.clock.at += timedelta(**by)
 
@@ -117,6 +144,85 @@ def test_an_event_brings_in_and_another_ends_the_wait(shop):
     assert got(shop) == {ann: [("sent", None)] * 2, bob: [("sent", None)]}
     assert why(shop) == {ann: "finished", bob: "finished"}
     assert made.tick() == []
+
+
+def test_only_an_event_that_meets_the_conditions_brings_in_and_ends_the_wait(shop):
+    (ann, _) = add(shop, "ann", "bob")
+    gold = [{"column": "properties.plan", "value": "gold"}]
+    much = [{"column": "properties.total", "op": "ge", "value": 50}]
+    steps = {"wait": {"type": "wait", "on": {"event": "Paid", "where": much}, "days": 2,
+                      "then": "thanks"}, "thanks": LETTER}  # fmt: skip
+    entry = {"type": "event", "on": {"event": "Signed Up", "where": gold}}
+    made = begin(shop, WELCOME | {"entry": entry, "steps": steps})
+    track(shop, "ann", "Signed Up", plan="gold")
+    track(shop, "bob", "Signed Up", plan="free")
+    shop.compact()
+    (done,) = made.tick()
+    assert done.entered == 1
+    later(shop, hours=1)
+    track(shop, "ann", "Paid", total=20)
+    shop.compact()
+    made.tick(deliver=True)
+    assert got(shop) == {}
+    later(shop, hours=1)
+    track(shop, "ann", "Paid", total=60)
+    shop.compact()
+    made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)]}
+
+
+def test_a_purchase_of_a_category_is_told_from_others(shop):
+    (ann,) = add(shop, "ann")
+    on = {"purchase": True, "where": [{"column": "category", "value": "Tea"}]}
+    made = begin(shop, WELCOME | {"entry": {"type": "event", "on": on}})
+    product = {c.REVISION: 1, c.VALID_AT: naive_utc(NOW), c.RECORDED_AT: naive_utc(NOW),
+               c.OP: "upsert", c.SOURCE: "s", c.LOAD_ID: "l",
+               c.LOADED_AT: naive_utc(NOW)}  # fmt: skip
+    shop.store.append("products", pa.Table.from_pylist([
+        product | {c.PRODUCT_ID: f"s:{one}", c.CATEGORY: one} for one in ("Tea", "Cups")
+    ]), app="products")  # fmt: skip
+    buy(shop, ann, "s:Cups", "o1")
+    assert made.tick() == [] or why(shop) == {}
+    buy(shop, ann, "s:Tea", "o2")
+    (done,) = made.tick()
+    assert (done.entered, why(shop)) == (1, {ann: None})
+
+
+def test_a_step_sends_a_text_of_its_own_in_a_language_that_it_has(shop):
+    ann, bob = add(shop, "ann", "bob")
+    mail = {"type": "message", "zh": {"subject": "{{ shop }}", "text": "您好"}, "en": {
+        "subject": "Hello from {{ shop }}", "text": "Dear {{ name }},\n\ncome in.",
+        "link": "https://shop.example/a", "link_text": "In"}}  # fmt: skip
+    made = begin(shop, WELCOME | {"steps": {"hello": mail}})
+    track(shop, "ann", "Signed Up")
+    shop.compact()
+    made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)]}
+    (mail_file,) = (shop.folder / "outbox").glob("*.eml")
+    letter = opened(mail_file.read_bytes())
+    assert letter["Subject"] == "Hello from shop"
+    assert "come in." in letter.get_body(["plain"]).get_content()
+    assert "List-Unsubscribe" in letter
+    again = begin(
+        shop, WELCOME | {"steps": {"hello": mail | {"en": mail["en"] | {"text": "New."}}}}
+    )
+    track(shop, "bob", "Signed Up")
+    shop.compact()
+    again.tick(deliver=True)  # the text of her version, though a newer one is there
+    assert got(shop)[bob] == [("sent", None)]
+
+
+@pytest.mark.parametrize(
+    ("letter", "error", "said"),
+    [
+        ({"subject": "", "text": "x"}, InvalidRule, "steps.hello.en"),
+        ({"subject": "s", "text": "x", "link": "javascript:1"}, InvalidRule, "link"),
+        ({"subject": "{{ price }}", "text": "x"}, InvalidParameter, "step hello in en"),
+    ],
+)
+def test_a_text_that_cannot_be_sent_is_refused(shop, letter, error, said):
+    with pytest.raises(error, match=said):
+        begin(shop, WELCOME | {"steps": {"hello": {"type": "message", "en": letter}}})
 
 
 def test_what_happened_before_the_window_enters_only_with_its_number(shop):

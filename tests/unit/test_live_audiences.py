@@ -40,10 +40,16 @@ def shop(tmp_path):
         yield made
 
 
-def track(shop, user, name, *, at=None):
+def track(shop, user, name, *, at=None, **properties):
     """An event that was acknowledged."""
     at = (at or shop.clock.at - timedelta(seconds=1)).isoformat()
-    event = {"type": "track", "event": name, "userId": user, "messageId": f"{user}{name}{at}"}
+    event = {
+        "type": "track",
+        "event": name,
+        "userId": user,
+        "messageId": f"{user}{name}{at}",
+        "properties": properties,
+    }
     sent = shop.clock.at.isoformat()
     body = json.dumps({"batch": [event | {"timestamp": at}], "sentAt": sent}).encode()
     micros = int(shop.clock.at.timestamp() * 1_000_000)

@@ -30,8 +30,8 @@ from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Channel, Progress, Vault
-from zhiyin.govern.facts import Terms
-from zhiyin.govern.gate import Verdict
+from zhiyin.govern.facts import Terms, awake_from
+from zhiyin.govern.gate import QUIET_HOURS, Verdict
 from zhiyin.govern.ledger import add_suppressions
 from zhiyin.govern.people import SMS, Directory, Person
 
@@ -177,15 +177,24 @@ def _claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
             personal=places(is_personal(one.content or {}) for one in letters),
         )  # fmt: skip
         judged = list(zip(letters, verdicts, strict=True))
-        skipped = [
-            Outcome(letter.row.message_id, ledger.SKIPPED, reason)
+        stopped = [
+            _stopped(desk, letter, reason, at)
             for letter, verdict in judged
             if (reason := _why_not(letter, verdict, at))
         ]
-        ledger.settle_messages(connection, skipped, before=ledger.PLANNED)
+        ledger.settle_messages(connection, stopped, before=ledger.PLANNED)
         free = [one.row.message_id for one, verdict in judged if not _why_not(one, verdict, at)]
         claimed = ledger.claim_messages(connection, free)
     return [letter for letter in letters if letter.row.message_id in claimed]
+
+
+def _stopped(desk: Desk, letter: Letter, reason: str, at: datetime) -> Outcome:
+    """Skipped for good; at night where she is it stays planned, for the morning."""
+    message_id = letter.row.message_id
+    if reason != QUIET_HOURS:
+        return Outcome(message_id, ledger.SKIPPED, reason)
+    awake = awake_from(at, letter.person.zone, desk.terms)
+    return Outcome(message_id, ledger.PLANNED, not_before=naive_utc(awake))
 
 
 def _why_not(letter: Letter, verdict: Verdict, at: datetime) -> str | None:

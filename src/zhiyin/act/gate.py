@@ -80,7 +80,7 @@ def check_people(
         if taken or left is not None:
             fact = replace(fact, address_taken=taken, budget_left=left)
         made = gate.check(fact, terms.limits)
-        if made.allowed:
+        if made.possible:
             used += 1
             holders.setdefault(token, set()).add(person.party_id)
         verdicts.append(made)

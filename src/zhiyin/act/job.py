@@ -17,6 +17,7 @@ import ibis
 import pyarrow as pa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.campaigns.definition import is_planned_by_hand
 from zhiyin.act.campaigns.job import deliver_campaign
 from zhiyin.act.confirmation import CONFIRMATIONS
@@ -31,16 +32,19 @@ from zhiyin.act.create.content import (
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
 from zhiyin.act.gate import address_of, check_people
+from zhiyin.act.journeys.ledger import PREFIX
 from zhiyin.act.letters import require_sender
+from zhiyin.act.letters_job import journey_letters
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import ActSettings
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import CONTACT, HOLDOUT, TREAT, of_turns
 from zhiyin.core.errors import ConfigError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.values import JobReport
-from zhiyin.govern.facts import Terms, gate_terms
+from zhiyin.govern.facts import Terms, awake_from, gate_terms
 from zhiyin.govern.gate import CONFIRMATION, MARKETING
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
@@ -48,7 +52,6 @@ from zhiyin.govern.people import Directory, Person, choose_language
 
 JOB = "act"
 CHANNEL = "email"
-CONTACT, TREAT, HOLDOUT = "contact", "treat", "holdout"
 EXAMPLES_EACH = 2
 _CHUNK = 2_000
 
@@ -140,6 +143,7 @@ def deliver(
         _terms(ctx, campaign_id),
         _directory(ctx, [row.party_id for row in rows], as_of=as_of),
         ctx.rng.generator(f"act.retry {campaign_id}"), _held_out(ctx, campaign_id),
+        _journey_letters(ctx, campaign_id),
     )  # fmt: skip
     reconcile(desk, campaign_id)
     deliver_planned(desk, campaign_id, progress=progress)
@@ -180,7 +184,7 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
 
 def _contacts(ctx: Context) -> list[Row]:
     """The day's decisions to contact, by campaign and customer."""
-    decisions = ctx.store.read("decisions")
+    decisions = of_turns(ctx.store.read("decisions"))
     wanted = decisions.filter(
         decisions[c.AS_OF_ON] == ctx.as_of,
         decisions[c.ACTION] == CONTACT,
@@ -193,7 +197,7 @@ def _contacts(ctx: Context) -> list[Row]:
 
 
 def _decided_campaigns(ctx: Context) -> list[str]:
-    decisions = ctx.store.read("decisions")
+    decisions = of_turns(ctx.store.read("decisions"))
     today = decisions.filter(decisions[c.AS_OF_ON] == ctx.as_of)
     return today.select(c.CAMPAIGN_ID).distinct().to_pyarrow()[c.CAMPAIGN_ID].to_pylist()
 
@@ -226,9 +230,10 @@ def _plan_chunk(
     ]  # fmt: skip
     contents = [_content(row, shown) for row in decided]
     sealed = ctx.vault.seal([row[c.PARTY_ID] for row in rows], contents)
+    terms = _terms(ctx, campaign)
     with ctx.store.begin() as connection:
         verdicts = check_people(
-            connection, people, terms=_terms(ctx, campaign), vault=ctx.vault,
+            connection, people, terms=terms, vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
             turn_id=ctx.turn_id,
         )  # fmt: skip
@@ -237,11 +242,14 @@ def _plan_chunk(
         chosen = read_languages(connection, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
             row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
-            reason = None if verdict.allowed else verdict.reason
+            reason = None if verdict.possible else verdict.reason
             if ledger.has_another(others, person.parties, row[c.MESSAGE_ID]):
                 reason = "already_planned"
             row["state"] = ledger.PLANNED if reason is None else ledger.SKIPPED
-            row |= {"reason": reason, "content": content}
+            row |= {"reason": reason, "content": content, "not_before": None}
+            if reason is None and not verdict.allowed:
+                awake = awake_from(ctx.clock.now(), person.zone, terms)
+                row["not_before"] = naive_utc(awake)
         made = ledger.insert_messages(connection, rows)
         ledger.renew_messages(connection, rows)
     return made
@@ -315,6 +323,13 @@ def _held_out(ctx: Context, campaign_id: str) -> frozenset[str]:
         decisions[c.AS_OF_ON] <= ibis.literal(ctx.as_of),
     )
     return frozenset(held.select(c.PARTY_ID).to_pyarrow()[c.PARTY_ID].to_pylist())
+
+
+def _journey_letters(ctx: Context, campaign_id: str) -> Letters | None:
+    if not campaign_id.startswith(PREFIX):
+        return None
+    with ctx.store.begin() as connection:
+        return journey_letters(connection, campaign_id)
 
 
 def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:

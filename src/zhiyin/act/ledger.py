@@ -107,6 +107,7 @@ _RENEWED = (
     "planned_at",
     "content",
     "address_token",
+    "not_before",
 )
 
 

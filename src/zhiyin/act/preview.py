@@ -7,11 +7,11 @@ from html import escape
 from typing import Any
 
 from zhiyin.act import ledger
-from zhiyin.act.campaigns.ledger import load_letters
 from zhiyin.act.create.email import LANGUAGES, Rendered
 from zhiyin.act.create.text_message import write_text
 from zhiyin.act.ledger import State
 from zhiyin.act.letters import render_letter
+from zhiyin.act.letters_job import load_letters
 from zhiyin.act.reasons import REASONS
 from zhiyin.core.context import Context
 from zhiyin.govern.people import SMS

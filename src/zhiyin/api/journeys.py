@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from zhiyin.act.journeys.definition import parse
+from zhiyin.act.journeys.check import parse
 from zhiyin.act.journeys.ledger import Stored
 from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.core.errors import InvalidParameter, PermissionDenied

@@ -55,11 +55,11 @@ def _check_leaf(rule: r.Leaf, known: Vocabulary, path: str) -> None:
     elif isinstance(rule, r.Behaviour):
         _check_behaviour(rule, path)
     elif isinstance(rule, r.Recency):
-        _check_where(rule.table, rule.where, path)
+        check_where(rule.table, rule.where, path)
         _days(rule.days, f"{path}.days", least=0)
     elif isinstance(rule, r.Sequence):
-        _check_where(rule.first.table, rule.first.where, f"{path}.first")
-        _check_where(rule.then.table, rule.then.where, f"{path}.then")
+        check_where(rule.first.table, rule.first.where, f"{path}.first")
+        check_where(rule.then.table, rule.then.where, f"{path}.then")
         _days(rule.within_days, f"{path}.within_days", least=1)
         _days(rule.days, f"{path}.days", least=1)
     elif isinstance(rule, r.Yearly):
@@ -94,7 +94,7 @@ def _check_trait(rule: r.Trait, path: str) -> None:
 
 
 def _check_behaviour(rule: r.Behaviour, path: str) -> None:
-    _check_where(rule.table, rule.where, path)
+    check_where(rule.table, rule.where, path)
     _days(rule.days, f"{path}.days", least=1)
     _days(rule.before_days, f"{path}.before_days", least=0)
     if rule.days is not None and rule.before_days >= rule.days:
@@ -145,7 +145,14 @@ def _check_yearly(rule: r.Yearly, known: Vocabulary, path: str) -> None:
         )  # fmt: skip
 
 
-def _check_where(table: str, wheres: tuple[r.Where, ...], path: str) -> None:
+def check_where(table: str, wheres: tuple[r.Where, ...], path: str) -> None:
+    """Refuse conditions on rows of `table` that cannot be meant.
+
+    Raises
+    ------
+    InvalidRule
+        With the place, the reason and what to do.
+    """
     for place, where in enumerate(wheres):
         found = field_of(table, where.column)
         if found is None:

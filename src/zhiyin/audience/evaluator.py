@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from zhiyin.audience import formula as f
 from zhiyin.audience import rule as r
-from zhiyin.audience.fields import CUSTOMERS, field_of, time_of, times_of
+from zhiyin.audience.fields import CUSTOMERS, EVENTS, field_of, time_of, times_of
 from zhiyin.audience.moment import Moment
 from zhiyin.audience.yearly import celebrated, own_day
 from zhiyin.core import columns as c
@@ -180,7 +180,10 @@ class Answers:
         if found.place == "product":
             product = self.facts.products.get(row.get(c.PRODUCT_ID) or "", {})
             return product.get(name) if self.is_visible(product) else None
-        held = cast("dict[str, Any]", json.loads(row.get(c.PROPERTIES) or "{}")).get(found.name)
+        whole = cast("dict[str, Any]", json.loads(row.get(c.PROPERTIES) or "{}"))
+        held = whole.get(found.name)
+        if table == EVENTS and isinstance(own := whole.get(c.PROPERTIES), dict):
+            held = cast("dict[str, Any]", own).get(found.name, held)
         return held if _kind(held) is _kind(like) else None
 
 

@@ -15,6 +15,7 @@ Kind = Literal["string", "number", "bool", "any"]
 PRODUCT_COLUMNS = (c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.BRAND)
 PRODUCTS = "products"
 CUSTOMERS = "customers"
+EVENTS = "events"
 _KINDS: dict[str, Kind] = {
     "string": "string", "int64": "number", "float64": "number", "bool": "bool",
 }  # fmt: skip
@@ -24,7 +25,10 @@ _PREFIX = f"{c.PROPERTIES}."
 
 @dataclass(frozen=True)
 class Field:
-    """Where a named value is: a column of the rows, of their products, or a key of `properties`."""
+    """Where a named value is: a column of the rows, of their products, or a key of `properties`.
+
+    An event that was tracked has its own properties one level down, under `properties` there.
+    """
 
     name: str
     place: Literal["own", "product", "property"]

@@ -16,7 +16,7 @@ import ibis
 
 from zhiyin.audience import formula as f
 from zhiyin.audience import rule as r
-from zhiyin.audience.fields import CUSTOMERS, PRODUCTS, Field, field_of, time_of, times_of
+from zhiyin.audience.fields import CUSTOMERS, EVENTS, PRODUCTS, Field, field_of, time_of, times_of
 from zhiyin.audience.moment import Moment
 from zhiyin.audience.yearly import celebrated, own_day, zones_by_day
 from zhiyin.core import columns as c
@@ -120,14 +120,14 @@ def _totals(reader: Reader, wanted: Sequence[f.Total | f.Extreme], *, name: str)
         rows = rows.filter(time >= ibis.literal(min(starts)))
     wheres = {f.Extreme(name, one.where, "").text: one.where for one in wanted}
     if len(wheres) <= _FEW and all(wheres.values()):
-        rows = rows.filter(reduce(operator.or_, [_meets(rows, w, name) for w in wheres.values()]))
+        rows = rows.filter(reduce(operator.or_, [meets(rows, w, name) for w in wheres.values()]))
     made = {column_of(one.text): _aggregate(rows, one, reader.moment) for one in wanted}
     return rows.group_by(c.CUSTOMER_ID).agg(**made)
 
 
 def _aggregate(rows: ibis.Table, wanted: f.Total | f.Extreme, moment: Moment) -> ibis.Value:
     time = rows[time_of(wanted.table)]
-    tests = [_meets(rows, wanted.where, wanted.table)] if wanted.where else []
+    tests = [meets(rows, wanted.where, wanted.table)] if wanted.where else []
     if isinstance(wanted, f.Extreme):
         found = reduce(operator.and_, tests) if tests else None
         return time.max(where=found) if wanted.which == "last" else time.min(where=found)
@@ -142,8 +142,11 @@ def _aggregate(rows: ibis.Table, wanted: f.Total | f.Extreme, moment: Moment) ->
     return value.sum(where=found) if wanted.measure == "sum" else value.nunique(where=found)
 
 
-def _meets(rows: ibis.Table, where: Sequence[r.Where], table: str) -> ibis.Value:
-    """Whether a row meets all conditions: null or false where it does not."""
+def meets(rows: ibis.Table, where: Sequence[r.Where], table: str) -> ibis.Value:
+    """Whether a row of `table` meets all conditions: null or false where it does not.
+
+    Conditions on products are asked of a `table` of products only, or of rows with their flags.
+    """
     return reduce(operator.and_, [_one(rows, table, one) for one in where])
 
 
@@ -165,7 +168,10 @@ def _value(rows: ibis.Table, table: str, name: str, *, like: object) -> ibis.Val
     found = field_of(table, name) or Field(name, "own", "any")
     if found.place != "property":
         return rows[found.name]
-    held = rows[c.PROPERTIES].cast("json")[found.name]
+    whole = rows[c.PROPERTIES].cast("json")
+    held = whole[found.name]
+    if table == EVENTS:
+        held = ibis.coalesce(whole[c.PROPERTIES][found.name], held)
     if isinstance(like, bool):
         return held.bool
     return held.float if isinstance(like, int | float) else held.str
@@ -267,7 +273,7 @@ def _step(reader: Reader, step: r.Step, *, is_first: bool) -> ibis.Table:
     found = f.Extreme(step.table, step.where, "last")
     rows = _with_products(reader, reader.visible(step.table), [found], name=step.table)
     if step.where:
-        rows = rows.filter(_meets(rows, step.where, step.table))
+        rows = rows.filter(meets(rows, step.where, step.table))
     at = rows[time_of(step.table)]
     then = ibis.null("timestamp") if is_first else at
     return rows.select(

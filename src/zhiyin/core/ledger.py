@@ -219,8 +219,13 @@ messages = sa.Table(
               comment="marketing, or confirmation of a consent"),
     sa.Column("address_token", sa.String(64), comment="keyed hash of the address it goes to"),
     sa.Column("variant", sa.String(32), comment="of a planned campaign: which content she gets"),
+    sa.Column("unit", sa.BigInteger, index=True, comment="commit to the lake that it goes with"),
+    sa.Column("copied", sa.Boolean, nullable=False, server_default=sa.false(),
+              comment="whether, being sent, it stands in the lake"),
     sa.Index(None, "campaign_id", "address_token"),
 )  # fmt: skip
+_waits = ~messages.c.copied & (messages.c.state == "sent")
+sa.Index("ix_messages_uncopied", messages.c.copied, sqlite_where=_waits, postgresql_where=_waits)
 
 campaigns = sa.Table(
     "campaigns", metadata,
@@ -258,6 +263,8 @@ reactions = sa.Table(
     sa.Column("copied", sa.Boolean, nullable=False, server_default=sa.false(),
               comment="whether it stands in the lake"),
 )  # fmt: skip
+_came = ~reactions.c.copied
+sa.Index("ix_reactions_uncopied", reactions.c.copied, sqlite_where=_came, postgresql_where=_came)
 
 audiences = sa.Table(
     "audiences", metadata,

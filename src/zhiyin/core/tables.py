@@ -212,8 +212,10 @@ DECISIONS = Table(
         col(c.SCORE, "float64", "response probability", "[0, 1]"),
         col(c.EXPECTED_PROFIT_MINOR, "float64", "expected profit", "minor units"),
         req(c.REASON, "string", "why, as a code of govern.gate or decide"),
+        col(c.DECIDED_BY, "string", "campaign: one that a person planned; none: the turn"),
+        col(c.VARIANT, "string", "content of a planned campaign that she gets"),
     ),
-    time=c.DECIDED_AT, scope=(c.AS_OF_ON,),
+    time=c.DECIDED_AT, scope=(c.AS_OF_ON, c.DECIDED_BY),
 )  # fmt: skip
 
 CUSTOMERS = Table(

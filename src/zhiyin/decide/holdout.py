@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiyin.core import columns as c
+from zhiyin.core.decisions import HOLDOUT, TREAT
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.govern.holdout import place_of
-
-TREAT, HOLDOUT, NONE = "treat", "holdout", "none"
 
 
 def is_held_out(

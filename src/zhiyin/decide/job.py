@@ -24,14 +24,13 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import DecideSettings
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import CONTACT, NO_CONTACT, decision_id
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import DECISIONS
 from zhiyin.core.values import JobReport
 from zhiyin.decide.holdout import find_earlier_arms, is_held_out
 from zhiyin.decide.offer import Offered, choose_offers
 from zhiyin.decide.selection import (
-    CONTACT,
-    NO_CONTACT,
     POLICY,
     POLICY_FORMAT,
     Candidates,
@@ -88,7 +87,9 @@ def run(ctx: Context, config: DecideSettings) -> JobReport:
         decided[campaign_id] = _decide(ctx, config, campaign_id)
     empty = arrow_schema(DECISIONS).empty_table()
     rows = pa.concat_tables([empty, *(one.rows for one in decided.values())])
-    written = ctx.store.replace(DECISIONS.name, rows, scope={c.AS_OF_ON: ctx.as_of})
+    written = ctx.store.replace(
+        DECISIONS.name, rows, scope={c.AS_OF_ON: ctx.as_of, c.DECIDED_BY: None}
+    )
     notes = [note for one in decided.values() for note in one.notes]
     if not campaigns:
         notes.append(_no_campaign(config, ctx.as_of))
@@ -165,7 +166,7 @@ def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
 
 
 def _refusal(verdict: gate.Verdict) -> str:
-    return "" if verdict.allowed else verdict.reason
+    return "" if verdict.possible else verdict.reason
 
 
 def _scores(ctx: Context, campaign_id: str) -> tuple[str, dict[str, Score]]:
@@ -282,6 +283,7 @@ def _to_rows(
     at = naive_utc(ctx.clock.now())
     offered = [offers.get(one, Offered(one, None, ())) for one in customers]
     n = len(customers)
+    nothing = [None] * n
     columns: dict[str, Sequence[Any]] = {
         c.DECISION_ID: [decision_id(ctx.turn_id, campaign_id, one) for one in customers],
         c.TURN_ID: [ctx.turn_id] * n,
@@ -296,6 +298,8 @@ def _to_rows(
         c.ARM: choice.arms.tolist(),
         c.PROPENSITY: choice.propensity.tolist(),
         c.EXPLORED: choice.explored.tolist(),
+        c.DECIDED_BY: nothing,
+        c.VARIANT: nothing,
         c.PERSONALISED: [one not in generic for one in customers],
         c.OFFER_ID: [one.offer_id for one in offered],
         c.PRODUCT_IDS: [
@@ -308,12 +312,6 @@ def _to_rows(
         c.REASON: choice.reasons.tolist(),
     }
     return pa.table(columns, schema=arrow_schema(DECISIONS))
-
-
-def decision_id(turn_id: str, campaign_id: str, customer_id: str) -> str:
-    """`d_` + 32 hexadecimal digits: a hash of turn, campaign and customer."""
-    content = json.dumps([turn_id, campaign_id, customer_id])
-    return "d_" + hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _policy_version(terms: SelectionTerms, task: str, models: Sequence[str]) -> str:

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zhiyin.core.decisions import CONTACT, HOLDOUT, NO_ARM, NO_CONTACT, TREAT
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.decide import reasons
-from zhiyin.decide.holdout import HOLDOUT, NONE, TREAT
 
-CONTACT, NO_CONTACT = "contact", "none"
 POLICY = "expected_profit"
 POLICY_FORMAT = 1  # part of the version: raise it when equal inputs are decided otherwise
 _ROUNDING = 1e-9
@@ -183,7 +182,7 @@ def select(
         candidates, eligible=eligible, scored=scored, chosen=chosen, explored=explored,
         profitable=expected > 0, in_reach=in_reach,
     )  # fmt: skip
-    fresh = np.where(chosen, np.where(contacted, TREAT, HOLDOUT), NONE)
+    fresh = np.where(chosen, np.where(contacted, TREAT, HOLDOUT), NO_ARM)
     return Choice(
         eligible=eligible,
         chosen=chosen,

@@ -10,10 +10,18 @@ import sqlalchemy as sa
 
 from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.gate import MARKETING, Cap, Facts, Limits, Suppression, personalisation_state
+from zhiyin.govern.gate import (
+    MARKETING,
+    Cap,
+    Facts,
+    Limits,
+    Suppression,
+    is_quiet,
+    personalisation_state,
+)
 from zhiyin.govern.holdout import EVERYTHING, place_of
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
-from zhiyin.govern.people import ROW_DAYS, Person, local_hour
+from zhiyin.govern.people import ROW_DAYS, Person, local_hour, next_hour
 from zhiyin.govern.suppression import Tokens
 
 
@@ -47,6 +55,23 @@ def read_cap(text: str) -> Cap:
     scope, _, rest = text.partition(":")
     messages, _, days = rest.removesuffix("d").partition("/")
     return Cap(scope, int(messages), int(days))
+
+
+def awake_from(at: datetime, zone: str, terms: Terms) -> datetime:
+    """The first moment, from `at` on, that is outside the quiet hours in `zone`: `at` itself by
+    day, and for whatever is no marketing.
+
+    Parameters
+    ----------
+    at
+        Aware.
+    zone
+        Hers; that of the terms where it is empty or no zone.
+    """
+    limits = terms.limits
+    if terms.purpose != MARKETING or not is_quiet(local_hour(at, zone, default=terms.zone), limits):
+        return at
+    return next_hour(at, zone, limits.quiet_to_hour, default=terms.zone)
 
 
 def read_facts(

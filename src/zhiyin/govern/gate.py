@@ -19,7 +19,7 @@ MARKETING, PERSONALISATION, CONFIRMATION = "marketing", "personalisation", "conf
 """Purposes of a contact or of a consent; a confirmation is the mail of a double opt-in."""
 ANY_CHANNEL = "*"
 
-ALLOWED = "allowed"
+ALLOWED, QUIET_HOURS = "allowed", "quiet_hours"
 
 REASONS = {
     "no_address": ("no address for the channel", "没有该渠道的联系方式"),
@@ -40,7 +40,7 @@ REASONS = {
     "channel_cap": ("got enough messages on this channel lately", "近期该渠道已达到发送上限"),
     "campaign_cap": ("got enough messages of this campaign lately", "近期该活动已达到发送上限"),
     "fatigue": ("left many messages unanswered: a pause", "多条消息未回应，暂停联系"),
-    "quiet_hours": ("it is night where she is", "当地处于免打扰时段"),
+    QUIET_HOURS: ("night where she is, it waits for the morning", "当地处于免打扰时段，早上再发"),
 }
 """Every reason the gate can give, in the order in which it is looked for: code → (en, zh)."""
 
@@ -136,6 +136,11 @@ class Verdict:
 
     allowed: bool
     reason: str
+
+    @property
+    def possible(self) -> bool:
+        """Whether nothing forbids it, or nothing but the hour: then it waits for the morning."""
+        return self.allowed or self.reason == QUIET_HOURS
 
 
 _LET = Verdict(True, ALLOWED)
@@ -333,6 +338,6 @@ RULES: dict[str, _Forbids] = {
     "channel_cap": _marketing(lambda facts, limits: _capped(facts, limits, "")),
     "campaign_cap": _marketing(lambda facts, limits: _capped(facts, limits, CAMPAIGN)),
     "fatigue": _marketing(is_tired),
-    "quiet_hours": _marketing(lambda facts, limits: is_quiet(facts.local_hour, limits)),
+    QUIET_HOURS: _marketing(lambda facts, limits: is_quiet(facts.local_hour, limits)),
 }
 """Every rule: reason → whether it forbids the contact, in the order of `REASONS`."""

@@ -10,7 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from functools import lru_cache
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -236,6 +237,24 @@ def choose_language(spoken: str, offered: Sequence[str]) -> str:
 def local_hour(at: datetime, zone: str, *, default: str) -> int:
     """The hour, 0..23, of an aware moment in `zone`; in `default` where it is no known zone."""
     return at.astimezone(_zone(zone, default)).hour
+
+
+@lru_cache(maxsize=4_096)
+def next_hour(
+    after: datetime, zone: str, hour: int, *, default: str, on: date | None = None
+) -> datetime:
+    """The next moment (UTC) at which it is `hour` in `zone`, on the local day `on` or later.
+
+    An hour that a change of clocks leaves out is the one after it.
+    """
+    place = _zone(zone, default)
+    day = max(on or date.min, after.astimezone(place).date())
+    for _ in range(2):
+        moment = datetime.combine(day, time_of_day(hour), tzinfo=place).astimezone(UTC)
+        if moment > after:
+            return moment
+        day += timedelta(days=1)
+    return datetime.combine(day, time_of_day(hour), tzinfo=place).astimezone(UTC)
 
 
 @lru_cache(maxsize=1024)

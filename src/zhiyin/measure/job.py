@@ -24,6 +24,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.config import MeasureSettings
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import HOLDOUT, TREAT, of_turns
 from zhiyin.core.values import JobReport
 from zhiyin.measure import outcomes as o
 from zhiyin.measure.campaign import (
@@ -58,7 +59,6 @@ from zhiyin.measure.status import NOT_YET, OK, WINDOW_OPEN
 
 JOB = "measure"
 GROUPED_ABOVE = 1_000_000  # more scored customers than this are counted by rounded score
-TREAT, HOLDOUT = "treat", "holdout"
 METRICS = {
     c.REVENUE_BASE_MINOR: "revenue_per_customer_minor",
     c.ORDERS: "orders_per_customer",
@@ -381,6 +381,8 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
     found: set[date] = set()
     for name in ("scores", "decisions"):
         table = ctx.store.read(name)
+        if name == "decisions":
+            table = of_turns(table)
         recent = table.filter(table[c.AS_OF_ON] >= since, table[c.AS_OF_ON] < ctx.as_of)
         found |= {_day(value) for value in _distinct(recent, c.AS_OF_ON)}
     results = ctx.store.read("results")
@@ -392,7 +394,7 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
 
 
 def _decided(ctx: Context, day: date) -> list[str]:
-    decisions = ctx.store.read("decisions")
+    decisions = of_turns(ctx.store.read("decisions"))
     return _distinct(decisions.filter(decisions[c.AS_OF_ON] == day), c.CAMPAIGN_ID)
 
 

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from zhiyin.act.journeys import engine
-from zhiyin.act.journeys.definition import parse
+from zhiyin.act.journeys.check import parse
 from zhiyin.act.journeys.engine import Candidate
 from zhiyin.act.journeys.graph import Graph
 from zhiyin.core.ledger import journey_people as people

@@ -128,7 +128,9 @@ class Shop:
              c.REASON: "expected_profit", c.PERSONALISED: key not in generic}
             for key, arm in arms.items()
         ]  # fmt: skip
-        self.store.replace("decisions", pa.Table.from_pylist(rows), scope={c.AS_OF_ON: day})
+        self.store.replace(
+            "decisions", pa.Table.from_pylist(rows), scope={c.AS_OF_ON: day, c.DECIDED_BY: None}
+        )
 
     def context(self, channel=None, *, turn: str = "t1", day: date = DAY, clock=None) -> Context:
         moment = FrozenClock(run_moment(day, ZONE))

@@ -1,6 +1,6 @@
 """Planning and delivering: who gets a message, once, and why the others do not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -82,16 +82,30 @@ def test_every_skip_has_its_reason(shop):
     shop.add("refused", consent=False)
     shop.add("silent", consent=None)
     shop.add("homeless", email="")
-    shop.add("sleeper", zone="Asia/Shanghai")  # 09:00 in New York is 21:00 there
     shop.suppress("LISTED@shop.example ")
-    shop.decide("ok", "listed", "refused", "silent", "homeless", "sleeper")
+    shop.decide("ok", "listed", "refused", "silent", "homeless")
     counts = run(shop, RecordingChannel())
     assert counts["skipped"] == {
-        "consent_missing": 1, "consent_refused": 1, "no_address": 1, "quiet_hours": 1,
+        "consent_missing": 1,
+        "consent_refused": 1,
+        "no_address": 1,
         "suppressed": 1,
-    }  # fmt: skip
+    }
     assert counts["sent"] == 1
     assert adds_up(counts)
+
+
+def test_what_is_planned_at_night_where_she_is_goes_in_the_morning(shop):
+    shop.add("ok")
+    shop.add("sleeper", zone="Asia/Shanghai")  # 09:00 in New York is 21:00 there
+    shop.decide("ok", "sleeper")
+    counts = run(shop, RecordingChannel())
+    assert (counts["sent"], counts["open"], counts["skipped"]) == (1, 1, {})
+    with shop.store.begin() as connection:
+        (waits,) = connection.scalars(
+            sa.select(messages.c.not_before).where(messages.c.party_id == shop.party("sleeper"))
+        )
+    assert waits == datetime(2024, 3, 13)  # 8 o'clock there
 
 
 def test_a_withdrawal_between_planning_and_sending_is_honoured(shop):

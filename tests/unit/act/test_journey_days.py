@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.act.shop import ZONE, Shop
 from zhiyin.act.journeys import engine, ledger
-from zhiyin.act.journeys.definition import parse
+from zhiyin.act.journeys.check import parse
 from zhiyin.act.journeys.desk import Desk
 from zhiyin.act.journeys.engine import Candidate
 from zhiyin.act.journeys.graph import Graph

@@ -2,7 +2,8 @@
 
 import pytest
 
-from zhiyin.act.journeys.definition import digest, dump, parse
+from zhiyin.act.journeys.check import parse
+from zhiyin.act.journeys.definition import digest, dump
 from zhiyin.core.errors import InvalidRule
 
 WORDS = {"en": "Hello", "zh": "您好"}

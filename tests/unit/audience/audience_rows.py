@@ -92,6 +92,7 @@ PROPERTIES = st.sampled_from(
     [None, "{}", json.dumps({"x": "tea", "n": 3}), json.dumps({"x": True, "n": 2.5}),
      json.dumps({"x": 1, "n": "3"}), json.dumps({"x": None, "n": [1]})]
 )  # fmt: skip
+TRACKED = PROPERTIES.map(lambda text: text and json.dumps({"properties": json.loads(text)}))
 BIRTHDAYS = st.sampled_from(
     [None, "1990-02-27", "1988-02-29", "02-28", "2001-03-01", "1979-03-02", "soon", "01-18",
      "1984-02-20", "1995-02-17"]
@@ -118,7 +119,8 @@ ROWS = st.fixed_dictionaries(
                              amount_base_minor=st.integers(-300, 900),
                              suspect=st.booleans(), properties=PROPERTIES),
         "events": _rows(10, customer_id=WHO, event_id=st.sampled_from("ef"), occurred_at=WHEN,
-                        kind=st.just("track"), name=NAME, product_id=WHAT, properties=PROPERTIES),
+                        kind=st.just("track"), name=NAME, product_id=WHAT,
+                        properties=PROPERTIES | TRACKED),
         "touches": _rows(5, customer_id=WHO, occurred_at=WHEN,
                          kind=st.sampled_from(["sent", "open"]), channel=st.just("email"),
                          properties=st.none()),

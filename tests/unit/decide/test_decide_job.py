@@ -84,7 +84,7 @@ def test_what_the_gate_forbids_is_not_done_and_the_gate_gives_the_reason(campaig
     report = run(campaign)
     rows = campaign.decisions()
     expected = {
-        "p_mute": "no_address", "p_new": "consent_missing", "p_far": "quiet_hours",
+        "p_mute": "no_address", "p_new": "consent_missing",
         "p_8": "consent_refused", "p_9": "suppressed", "p_7": "frequency_cap",
     }  # fmt: skip
     assert {one: rows[one][c.REASON] for one in expected} == expected
@@ -92,6 +92,7 @@ def test_what_the_gate_forbids_is_not_done_and_the_gate_gives_the_reason(campaig
     assert all(json.loads(rows[one][c.ELIGIBLE]) == ["none"] for one in expected)
     assert all(rows[one][c.PROPENSITY] == 1.0 for one in expected)
     assert report.figures["campaigns"]["s:k"]["allowed"] == 13 - len(expected)
+    assert rows["p_far"][c.ACTION] == "contact"  # at night there: hers waits for the morning
 
 
 def test_a_consent_given_after_the_run_does_not_count(campaign):

@@ -30,7 +30,8 @@ class Shown:
 class Checklist:
     """A campaign laid out: sizes in the gate's order, the holdout last of the rules.
 
-    `cost` and `budget` in the workspace's currency; `due`: the first and the last moment.
+    `cost` and `budget` in the workspace's currency; `due`: the first moment (None: at once)
+    and the last; None where everything goes at once.
     """
 
     key: str
@@ -41,7 +42,7 @@ class Checklist:
     variants: Mapping[str, int]
     cost: Decimal
     budget: Decimal | None
-    due: tuple[str, str] | None
+    due: tuple[str | None, str] | None
     shown: Shown
 
     @property
@@ -85,6 +86,11 @@ class Checklist:
         if self.due is None:
             return "时间：启动后立即发送" if zh else "When: at once, as soon as it is started"
         first, last = self.due
+        if first is None:
+            return (
+                f"时间：启动后立即发送；当地为夜间的客户早上再发，最晚 {last}" if zh else
+                f"When: at once; where it is night now in the morning, the last at {last}"
+            )  # fmt: skip
         if first == last:
             return f"时间：{first}" if zh else f"When: {first}"
         return f"时间：{first} 至 {last}" if zh else f"When: from {first} to {last}"

@@ -1,4 +1,4 @@
-"""What a campaign's messages say: its texts, compiled once, filled for each person."""
+"""What messages of campaigns and journeys say: texts, compiled once, filled for each person."""
 
 from __future__ import annotations
 
@@ -63,16 +63,13 @@ class Written:
 
 
 class Letters:
-    """The texts of one version of a campaign, by variant and language."""
+    """Texts of a campaign or a journey by version, variant (of a journey: step) and language; each
+    is compiled when it is first filled.
+    """
 
-    def __init__(self, definition: Definition, version: int) -> None:
-        self._version = version
-        marketing = definition.purpose == MARKETING
-        self._written = {
-            (variant.name, language): _compile(text, marketing=marketing)
-            for variant in definition.variants
-            for language, text in variant.texts.items()
-        }
+    def __init__(self, texts: Mapping[tuple[int, str, str], Text], *, marketing: bool) -> None:
+        self._texts, self._marketing = texts, marketing
+        self._written: dict[tuple[int, str, str], Written] = {}
 
     def render(
         self, content: Mapping[str, Any], values: Mapping[str, Any], language: str
@@ -84,40 +81,62 @@ class Letters:
         NotFound
             If this version has no such variant in the language.
         """
-        written = self._written.get((content["variant"], language))
-        if written is None or content["version"] != self._version:
-            raise NotFound(f"the campaign has no text {content['variant']!r} in {language!r}")
+        key = (content["version"], content["variant"], language)
+        written = self._written.get(key)
+        if written is None:
+            if key not in self._texts:
+                raise NotFound(f"there is no text {content['variant']!r} in {language!r}")
+            written = _compile(self._texts[key], marketing=self._marketing)
+            self._written[key] = written
         return written.render(values, language)
 
 
-def make_content(definition: Definition, version: int, variant: str) -> dict[str, Any]:
-    """The JSON value that is sealed with a message: which text it shows."""
+def campaign_letters(definition: Definition, version: int) -> Letters:
+    """The texts of one version of a campaign."""
+    texts = {
+        (version, variant.name, language): text
+        for variant in definition.variants
+        for language, text in variant.texts.items()
+    }
+    return Letters(texts, marketing=definition.purpose == MARKETING)
+
+
+def make_content(key: str, version: int, variant: str) -> dict[str, Any]:
+    """The JSON value that is sealed with a message: which text, of which campaign, it shows."""
     return {
-        "format": FORMAT, "template": CAMPAIGN, "campaign": definition.key, "version": version,
+        "format": FORMAT, "template": CAMPAIGN, "campaign": key, "version": version,
         "variant": variant,
     }  # fmt: skip
 
 
-def check_letters(definition: Definition) -> None:
-    """Compile and fill every text, with a name and without one.
+def check_campaign(definition: Definition) -> None:
+    """Compile and fill every text of a campaign, as `check_letters` does."""
+    texts = {
+        (f"variant {variant.name}", language): text
+        for variant in definition.variants
+        for language, text in variant.texts.items()
+    }
+    check_letters(texts, marketing=definition.purpose == MARKETING)
+
+
+def check_letters(texts: Mapping[tuple[str, str], Text], *, marketing: bool) -> None:
+    """Compile and fill every text, by where it stands and its language, with a name and without.
 
     Raises
     ------
     InvalidParameter
-        With the variant and the language: it cannot be filled, or offers no way to unsubscribe.
+        With the place and the language: it cannot be filled, or offers no way to unsubscribe.
     """
-    for variant in definition.variants:
-        for language, text in variant.texts.items():
-            place = f"variant {variant.name} in {language}"
-            try:
-                written = _compile(text, marketing=definition.purpose == MARKETING)
-                for name in _NAMES:
-                    made = written.render(_SAMPLE | {"name": name}, language)
-                    _check_made(made, marketing=definition.purpose == MARKETING)
-            except InvalidParameter as error:
-                raise InvalidParameter(
-                    f"{place}: {error.message}", hint=error.hint or _HINT
-                ) from error
+    for (place, language), text in texts.items():
+        try:
+            written = _compile(text, marketing=marketing)
+            for name in _NAMES:
+                made = written.render(_SAMPLE | {"name": name}, language)
+                _check_made(made, marketing=marketing)
+        except InvalidParameter as error:
+            raise InvalidParameter(
+                f"{place} in {language}: {error.message}", hint=error.hint or _HINT
+            ) from error
 
 
 _HINT = "values: name, shop, postal_address, unsubscribe_url, preferences_url"

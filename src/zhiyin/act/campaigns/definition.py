@@ -145,6 +145,7 @@ class Definition:
 
 
 _ADAPTER = TypeAdapter(Definition)
+_TEXT = TypeAdapter(Text)
 
 
 def campaign_id(key: str) -> str:
@@ -155,6 +156,22 @@ def campaign_id(key: str) -> str:
 def is_planned_by_hand(campaign: str) -> bool:
     """Whether a campaign's id is that of one that a person planned."""
     return campaign.startswith(f"{SOURCE}:")
+
+
+def parse_text(values: Mapping[str, Any]) -> Text:
+    """One text from plain values.
+
+    Raises
+    ------
+    InvalidParameter
+        With the field: it is missing, too long, or no address.
+    """
+    try:
+        return _TEXT.validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidParameter(f"{place}: {first['msg']}") from None
 
 
 def read_definition(path: Path) -> Definition:

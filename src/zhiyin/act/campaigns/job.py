@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zhiyin.act import ledger
-from zhiyin.act.campaigns.content import Letters
+from zhiyin.act.campaigns.content import campaign_letters
 from zhiyin.act.campaigns.definition import SOURCE
 from zhiyin.act.campaigns.ledger import (
     CANCELLED,
@@ -76,7 +76,7 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
         ctx.store.begin, ctx.vault, channel, ctx.clock, ctx.settings,
         campaign_terms(ctx, held.definition), directory,
         ctx.rng.generator(f"act.retry {held.campaign_id}"), held_out,
-        Letters(held.definition, held.version), watch,
+        campaign_letters(held.definition, held.version), watch,
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.act.campaigns.content import CAMPAIGN, Letters
 from zhiyin.act.campaigns.definition import (
     Definition,
     campaign_id,
@@ -24,7 +23,7 @@ from zhiyin.act.campaigns.definition import (
 )
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
 from zhiyin.act.reasons import BOUNCED
-from zhiyin.core.context import Context
+from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
 
@@ -216,15 +215,6 @@ def find_campaign(connection: sa.Connection, key: str) -> Campaign:
     return held
 
 
-def load_letters(ctx: Context, content: Mapping[str, Any]) -> Letters | None:
-    """The texts for a message's content; None where it is of no planned campaign."""
-    if content.get("template") != CAMPAIGN:
-        return None
-    with ctx.store.begin() as connection:
-        held = find_campaign(connection, content["campaign"])
-    return Letters(held.definition, held.version)
-
-
 def list_campaigns(connection: sa.Connection) -> list[Campaign]:
     """The newest version of each, by key."""
     query = sa.select(campaigns).where(_C.state != REPLACED).order_by(_C.key)
@@ -285,7 +275,7 @@ def read_arms(connection: sa.Connection, campaign: str) -> list[tuple[str, str]]
         messages.c.variant.is_not(None) | (messages.c.reason == HELD_OUT),
     )
     rows = connection.execute(query.order_by(messages.c.message_id))
-    return [(customer, "holdout" if arm == HELD_OUT else arm) for customer, arm in rows]
+    return [(customer, HOLDOUT if arm == HELD_OUT else arm) for customer, arm in rows]
 
 
 def read_customers(connection: sa.Connection, campaign: str) -> frozenset[str]:

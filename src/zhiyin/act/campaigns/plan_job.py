@@ -19,7 +19,8 @@ from zhiyin.act.gate import address_of, check_people
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
-from zhiyin.govern.facts import Terms, gate_terms, read_cap
+from zhiyin.core.decisions import decision_id
+from zhiyin.govern.facts import Terms, awake_from, gate_terms, read_cap
 from zhiyin.govern.holdout import place_of
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
@@ -92,7 +93,7 @@ def _plan_chunk(
     definition = campaign.definition
     parties = sorted({party for person in people for party in person.parties})
     contents = {
-        name: make_content(definition, campaign.version, name) for name in definition.shares
+        name: make_content(definition.key, campaign.version, name) for name in definition.shares
     }
     names = [
         variant_of(ctx.vault.salt, definition.campaign_id, one.customer_id, definition.shares)
@@ -140,13 +141,18 @@ def _judge(
 def _by_due(
     ctx: Context, definition: Definition, directory: Directory, customer_ids: Sequence[str]
 ) -> Iterator[tuple[datetime | None, list[Person]]]:
-    """The people, each once, by the moment their messages are due and by id."""
+    """The people, each once, by the moment their messages are due and by id.
+
+    Whoever would get hers at night gets it in the morning.
+    """
     people = {one.customer_id: one for one in directory.people(sorted(set(customer_ids)))}
     now, zone = ctx.clock.now(), ctx.settings.zone
-    dated = [
-        (due_at(definition.schedule, one.zone, default=zone, now=now), one)
-        for one in people.values()
-    ]
+    terms = campaign_terms(ctx, definition)
+    dated: list[tuple[datetime | None, Person]] = []
+    for one in people.values():
+        due = due_at(definition.schedule, one.zone, default=zone, now=now)
+        awake = awake_from(due or now, one.zone, terms)
+        dated.append((due if awake == (due or now) else awake, one))
     dated.sort(key=lambda pair: (pair[0] is not None, pair[0] or now, pair[1].customer_id))
     for due, group in groupby(dated, key=lambda pair: pair[0]):
         yield due, [one for _, one in group]
@@ -165,6 +171,7 @@ def _message(
         c.TURN_ID: campaign.turn_id,
         c.PARTY_ID: person.party_id,
         c.CUSTOMER_ID: person.customer_id,
+        c.DECISION_ID: decision_id(campaign.turn_id, campaign.campaign_id, person.customer_id),
         c.CHANNEL: definition.channel,
         "address_token": address_of(person, vault=ctx.vault, channel=definition.channel) or None,
         "planned_at": naive_utc(ctx.clock.now()),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
-from functools import lru_cache
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from zhiyin.act.campaigns.definition import Schedule
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.govern.holdout import place_of
+from zhiyin.govern.people import next_hour
 
 
 def due_at(schedule: Schedule, zone: str, *, default: str, now: datetime) -> datetime | None:
@@ -28,7 +27,9 @@ def due_at(schedule: Schedule, zone: str, *, default: str, now: datetime) -> dat
         return with_zone(schedule.at, default)
     if schedule.local_hour is None:
         return None
-    return _local(zone, default, schedule.local_hour, schedule.on, now.replace(microsecond=0))
+    return next_hour(
+        now.replace(microsecond=0), zone, schedule.local_hour, default=default, on=schedule.on
+    )
 
 
 def check_schedule(schedule: Schedule, *, default: str, now: datetime) -> None:
@@ -69,18 +70,3 @@ def variant_of(salt: bytes, campaign_id: str, customer_id: str, shares: Mapping[
         if place < end:
             return name
     return list(shares)[-1]  # the sum may lie a rounding below 1
-
-
-@lru_cache(maxsize=4_096)
-def _local(zone: str, default: str, hour: int, on: date | None, now: datetime) -> datetime:
-    try:
-        place = ZoneInfo(zone or default)
-    except (KeyError, ValueError, OSError):  # a zone as it was loaded, which nobody knows
-        place = ZoneInfo(default)
-    day = max(on or date.min, now.astimezone(place).date())
-    for _ in range(2):
-        moment = datetime.combine(day, time_of_day(hour), tzinfo=place).astimezone(UTC)
-        if moment > now:
-            return moment
-        day += timedelta(days=1)
-    return datetime.combine(day, time_of_day(hour), tzinfo=place).astimezone(UTC)

@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from zhiyin.act.journeys.definition import Happening, OnDate
 from zhiyin.act.journeys.engine import Candidate
+from zhiyin.audience.fields import PRODUCTS, field_of
+from zhiyin.audience.measures import meets
 from zhiyin.audience.rule import Yearly
 from zhiyin.audience.yearly import celebrated
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Store
 
-EVENTS, LINES = "events", "order_lines"
 _TEXT, _OCCURRENCE = "text", "occurrence"
 AHEAD_S = 86_400  # clocks of sources may run ahead
 
@@ -33,11 +34,6 @@ class Done:
     at_s: int
 
 
-def table_of(what: Happening) -> str:
-    """The table in which it can be seen."""
-    return LINES if what.purchase else EVENTS
-
-
 def version_of(store: Store, table: str) -> int:
     """How far the table has come."""
     return store.added(table)[0]
@@ -47,30 +43,30 @@ def read_new(store: Store, what: Happening, *, since: int, now_s: int) -> list[D
     """What came in after the version `since`, in order of time; where rows were rewritten in the
     meantime, all that is there.
     """
-    table = table_of(what)
-    _, rows = store.added(table, since=since)
-    return _read(store.read(table) if rows is None else rows, what, last_s=now_s + AHEAD_S)
+    _, rows = store.added(what.table, since=since)
+    rows = store.read(what.table) if rows is None else rows
+    return _read(store, rows, what, last_s=now_s + AHEAD_S)
 
 
 def read_between(
     store: Store, what: Happening, *, first_s: int, last_s: int, parties: Sequence[str] = ()
 ) -> list[Done]:
     """What was done from the one moment to the other, in order of time; of some people, or all."""
-    rows = store.read(table_of(what))
+    rows = store.read(what.table)
     if parties:
         ids = store.to_ibis(pa.table({c.CUSTOMER_ID: pa.array(sorted(parties), pa.string())}))
         rows = rows.semi_join(ids, c.CUSTOMER_ID)
-    return _read(rows, what, first_s=first_s, last_s=last_s)
+    return _read(store, rows, what, first_s=first_s, last_s=last_s)
 
 
 def _read(
-    rows: ibis.Table, what: Happening, *, first_s: int | None = None, last_s: int
+    store: Store, rows: ibis.Table, what: Happening, *, first_s: int | None = None, last_s: int
 ) -> list[Done]:
     at, key = (c.SOLD_AT, c.ORDER_ID) if what.purchase else (c.OCCURRED_AT, c.EVENT_ID)
     mine = rows[c.KIND] == "item" if what.purchase else rows[c.NAME] == what.event
     rows = rows.filter(mine, rows[at] <= _naive(last_s))
     rows = rows if first_s is None else rows.filter(rows[at] >= _naive(first_s))
-    rows = rows.filter(rows[c.CUSTOMER_ID].notnull())
+    rows = _met(store, rows.filter(rows[c.CUSTOMER_ID].notnull()), what)
     found = rows.group_by([c.CUSTOMER_ID, key]).agg(at=rows[at].min())
     if what.purchase:
         found = found.filter(found[key].notnull())
@@ -83,6 +79,19 @@ def _read(
             moments, strict=True,
         )
     ]  # fmt: skip
+
+
+def _met(store: Store, rows: ibis.Table, what: Happening) -> ibis.Table:
+    """The rows that meet the conditions, those on their products included."""
+    for one in what.where:
+        found = field_of(what.table, one.column)
+        if found is not None and found.place == "product":
+            products = store.read(PRODUCTS)
+            wanted = products.filter(meets(products, [one], PRODUCTS)).select(c.PRODUCT_ID)
+            rows = rows.semi_join(wanted, c.PRODUCT_ID)
+        else:
+            rows = rows.filter(meets(rows, [one], what.table))
+    return rows
 
 
 def read_dates(

@@ -14,13 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.act.journeys.check import cyclic
 from zhiyin.act.journeys.definition import (
     START,
     Definition,
     Exit,
     Random,
     Step,
-    cyclic,
     wait_s,
 )
 from zhiyin.core.ledger import journey_people as people

@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.act.journeys.definition import Definition, digest, dump, parse
+from zhiyin.act.journeys.check import parse
+from zhiyin.act.journeys.definition import Definition, digest, dump
 from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.ledger import PLANNED, SKIPPED
 from zhiyin.core.errors import InvalidParameter, NotFound
@@ -25,6 +26,7 @@ from zhiyin.core.ledger import audit, journey_counts, journey_people, journeys, 
 DRAFT, PUBLISHED, PAUSED = "draft", "published", "paused"
 REPLACED, ENDED = "replaced", "ended"
 JOURNEY_ENDED = "journey_ended"
+PREFIX = "journey:"  # of the campaign that a journey's messages belong to
 STATES = (DRAFT, PUBLISHED, PAUSED, REPLACED, ENDED)
 t = journeys.c
 
@@ -46,7 +48,7 @@ class Stored:
 
 def campaign_of(key: str) -> str:
     """The campaign that a journey's messages belong to."""
-    return f"journey:{key}"
+    return f"{PREFIX}{key}"
 
 
 def keep(connection: sa.Connection, definition: Definition, *, by: str, now: datetime) -> Stored:

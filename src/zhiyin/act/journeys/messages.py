@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.content import make_content as letter_content
 from zhiyin.act.create.content import make_content
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.journeys import engine
@@ -24,14 +25,13 @@ from zhiyin.act.journeys.ledger import campaign_of, party_ids
 from zhiyin.core import columns as c
 from zhiyin.core.ledger import journey_people
 from zhiyin.govern.facts import gate_terms
-from zhiyin.govern.gate import MARKETING
+from zhiyin.govern.gate import MARKETING, QUIET_HOURS
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Person, choose_language
 
-CHANNEL = "email"
 TURN = "journey"
-LATE, MERGED, QUIET = "late", "merged", "quiet_hours"
+LATE, MERGED = "late", "merged"
 BATCH = 2_000
 Row = dict[str, Any]
 
@@ -55,19 +55,26 @@ def _send(
 ) -> int:  # fmt: skip
     settings = desk.settings
     directory = read_directory(
-        desk.store, party_ids(rows), as_of=None, channel=CHANNEL, sealed=True, settings=settings.act
+        desk.store,
+        party_ids(rows),
+        as_of=None,
+        channel=settings.act.medium,
+        sealed=True,
+        settings=settings.act,
     )
     people = directory.opened([row.party_id for row in rows], vault=desk.vault)
-    languages = _languages(desk, people)
+    languages = _languages(desk, people, step)
     made = [
         _message(desk, graph, name, row, person, language)
         for row, person, language in zip(rows, people, languages, strict=True)
     ]
-    contents = [_content(step, one[c.LANGUAGE]) for one in made]
+    contents = [_content(graph, name, step, one[c.LANGUAGE]) for one in made]
     sealed = desk.vault.seal([one[c.PARTY_ID] for one in made], contents)
     made = [one | {"content": content} for one, content in zip(made, sealed, strict=True)]
     at = datetime.fromtimestamp(desk.now_s, UTC)
-    terms = gate_terms(settings.act, zone=settings.zone, purpose=MARKETING)
+    terms = gate_terms(
+        settings.act, zone=settings.zone, purpose=MARKETING, channel=settings.act.medium
+    )  # fmt: skip
     late_before = desk.now_s - step.valid_hours * 3600
     with desk.store.begin() as connection:
         there = _still_there(connection, graph, name, rows)
@@ -85,7 +92,7 @@ def _send(
             if row.entry_id not in there or row.entry_id in twins:
                 continue
             verdict = judged.get(n)
-            if verdict is not None and verdict.reason == QUIET:
+            if verdict is not None and verdict.reason == QUIET_HOURS:
                 there.discard(row.entry_id)  # she waits for the morning at this step
                 continue
             reason = LATE if verdict is None else None if verdict.allowed else verdict.reason
@@ -102,32 +109,38 @@ def _message(
     desk: Desk, graph: Graph, name: str, row: sa.Row[Any], person: Person, language: str
 ) -> Row:
     again = f" {row.due_s}" if name in graph.circular else ""
+    channel = desk.settings.act.medium
     return {
         c.MESSAGE_ID: ledger.message_id(
             campaign_of(graph.key), step=name, customer_id=row.party_id,
             occurrence=f"{row.occurrence}{again}",
         ),
         c.CAMPAIGN_ID: campaign_of(graph.key), c.TURN_ID: TURN, c.PARTY_ID: row.party_id,
-        c.CUSTOMER_ID: person.customer_id, c.DECISION_ID: None, c.CHANNEL: CHANNEL,
+        c.CUSTOMER_ID: person.customer_id, c.DECISION_ID: None, c.CHANNEL: channel,
         c.LANGUAGE: language,
-        "address_token": address_of(person, vault=desk.vault, channel=CHANNEL) or None,
+        "address_token": address_of(person, vault=desk.vault, channel=channel) or None,
         "planned_at": datetime.fromtimestamp(desk.now_s, UTC).replace(tzinfo=None),
     }  # fmt: skip
 
 
-def _content(step: Message, language: str) -> Row:
+def _content(graph: Graph, name: str, step: Message, language: str) -> Row:
+    if step.offer is None:
+        return letter_content(campaign_of(graph.key), graph.version, name)
     words = step.offer.zh if language == "zh" else step.offer.en
     return make_content(offer={"name": words}, products=[], last_on=None, personal=False)
 
 
-def _languages(desk: Desk, people: Sequence[Person]) -> list[str]:
+def _languages(desk: Desk, people: Sequence[Person], step: Message) -> list[str]:
+    """The language that each chose, or speaks, of those that the step is written in."""
     parties = sorted({party for person in people for party in person.parties})
     with desk.store.begin() as connection:
         chosen = read_languages(connection, parties)
+    offered = [one for one in desk.settings.languages if one in step.languages]
+    offered = offered or list(step.languages)
+    asked = [newest_language(chosen, one.parties) for one in people]
     return [
-        newest_language(chosen, one.parties)
-        or choose_language(one.language, desk.settings.languages)
-        for one in people
+        want if want in offered else choose_language(one.language, offered)
+        for want, one in zip(asked, people, strict=True)
     ]
 
 

@@ -44,7 +44,7 @@ people = journey_people.c
 
 def position_of(graph: Graph, store: Store, today: date) -> dict[str, Any]:
     """How far a version has read when it is published: it looks at nothing that was before."""
-    tables = sorted({feed.table_of(one) for one in happenings(graph.definition)})
+    tables = sorted({one.table for one in happenings(graph.definition)})
     with store.begin() as connection:
         newest = connection.scalar(sa.select(sa.func.max(membership_changes.c.change_id))) or 0
     yesterday = date.fromordinal(today.toordinal() - 1)
@@ -93,7 +93,7 @@ def _read(desk: Desk, graph: Graph, counts: dict[str, int]) -> None:
     }
     asked: dict[Happening, list[Done]] = {}
     for one in happenings(graph.definition):
-        before, after = tables.get(feed.table_of(one), (-1, -1))
+        before, after = tables.get(one.table, (-1, -1))
         if one not in asked:
             new = before != after
             asked[one] = feed.read_new(

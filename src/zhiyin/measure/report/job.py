@@ -16,6 +16,7 @@ from zhiyin.core import columns as c
 from zhiyin.core import ledger
 from zhiyin.core.clock import local_day
 from zhiyin.core.context import Context
+from zhiyin.core.decisions import of_turns
 from zhiyin.measure.recommend import FIGURES
 from zhiyin.measure.report import adapt
 from zhiyin.measure.report.data import (
@@ -317,7 +318,7 @@ def _name_measured(measured: Measured, names: Mapping[str, Mapping]) -> Measured
 
 
 def _read_choices(ctx: Context, names: Mapping[str, Mapping]) -> tuple[Choice, ...]:
-    decisions = ctx.store.read("decisions")
+    decisions = of_turns(ctx.store.read("decisions"))
     today = decisions.filter(decisions[c.AS_OF_ON] == ctx.as_of)
     by = (c.CAMPAIGN_ID, c.ACTION, c.ARM, c.REASON, c.EXPLORED)
     profit = today[c.EXPECTED_PROFIT_MINOR].sum()
