@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from zhiyin.consents import EMAIL, Consents
 from zhiyin.govern.facts import gate_terms, read_facts
 from zhiyin.govern.gate import (
+    ADS,
     ANY_CHANNEL,
     MARKETING,
     PERSONALISATION,
@@ -82,9 +83,9 @@ class Preferences:
                 set_language(connection, party, wanted.language, at=self.record.now())
 
     def refuse_all(self, party: str, *, proof: Mapping[str, Any]) -> None:
-        """Refuse marketing on every channel, and personalised content."""
+        """Refuse marketing on every channel, personalised content and lists for ad platforms."""
         said = {"granted": False, "channel": ANY_CHANNEL, "source": PREFERENCE_CENTRE}
-        for purpose in (MARKETING, PERSONALISATION):
+        for purpose in (MARKETING, PERSONALISATION, ADS):
             self.record.put(party, purpose=purpose, proof=proof, **said)
 
     def _may_write(

@@ -7,6 +7,7 @@ from typing import Any
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.campaigns.definition import SOURCE
+from zhiyin.act.campaigns.handed import LISTS
 from zhiyin.act.campaigns.ledger import (
     CANCELLED,
     RUNNING,
@@ -44,11 +45,16 @@ def deliver_campaign(
     ChannelUnavailable
         If the channel cannot be used; what was not handed over stays planned.
     """
+    with ctx.store.begin() as connection:
+        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
+    if held.definition.channel in LISTS:
+        raise InvalidParameter(
+            f"the campaign {held.key!r} leaves as a file",
+            hint=f"zhiyin campaign export {held.key} FILE --by NAME",
+        )
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
     require_sender(ctx.settings)
-    with ctx.store.begin() as connection:
-        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
     if held.state not in (RUNNING, CANCELLED):
         raise InvalidParameter(
             f"the campaign {held.key!r} is {held.state}: it sends nothing",
@@ -58,7 +64,7 @@ def deliver_campaign(
     reconcile(desk, campaign_id)
     if held.state == RUNNING:
         deliver_planned(desk, campaign_id, progress=progress)
-    return _close(ctx, held)
+    return close(ctx, held)
 
 
 def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) -> Desk:
@@ -69,7 +75,7 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
         )
         held_out = read_held_out(connection, held.campaign_id)
     directory = read_directory(
-        ctx.store, rows, as_of=None, channel=held.definition.channel, sealed=True,
+        ctx.store, rows, as_of=None, channel=held.definition.addressed_by, sealed=True,
         settings=ctx.settings.act,
     )  # fmt: skip
     return Desk(
@@ -80,7 +86,7 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
     )  # fmt: skip
 
 
-def _close(ctx: Context, held: Campaign) -> dict[str, Any]:
+def close(ctx: Context, held: Campaign) -> dict[str, Any]:
     """What a cancellation left planned is skipped; without open messages the campaign is done."""
     with ctx.store.begin() as connection:
         now = find_campaign(connection, held.key)
