@@ -25,6 +25,7 @@ from zhiyin.act.campaigns.watch import STOP_RULE
 from zhiyin.act.lists.export_job import Exported, export_campaign, export_removals
 from zhiyin.act.lists.writer import check_target
 from zhiyin.act.review import count_by_rule
+from zhiyin.act.tasks.ledger import withdraw_open
 from zhiyin.audience import compile, parse
 from zhiyin.audience.ledger import LIVE, STATIC, find_audience, told_members
 from zhiyin.audience.read import last_snapshot, tables_for
@@ -160,9 +161,11 @@ class Campaigns:
             return ledger.resume(connection, key, by=_named(by), now=self._now())
 
     def cancel(self, key: str, *, by: str) -> Campaign:
-        """End it for good."""
+        """End it for good; calls that nobody has taken are off the lists."""
         with transaction(self.audiences.store.ledger) as connection:
-            return ledger.cancel(connection, key, by=_named(by), now=self._now())
+            made = ledger.cancel(connection, key, by=_named(by), now=self._now())
+            withdraw_open(connection, key, reason=ledger.CANCELLED_REASON)
+            return made
 
     def export(
         self, key: str, path: Path, *, by: str, workspace: Path, removals: bool = False,

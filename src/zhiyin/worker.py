@@ -20,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.act.campaigns.handed import LISTS
+from zhiyin.act.campaigns.handed import HANDED, LISTS
 from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.app import Workspace, quiet
@@ -30,7 +30,6 @@ from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
 from zhiyin.core.ledger import QUEUED_KINDS, jobs, messages
 from zhiyin.core.log import get_logger
-from zhiyin.govern.people import EMAIL
 from zhiyin.intake import ask_due_pulls, pull_source
 from zhiyin.journeys import Journeys
 from zhiyin.live_audiences import refresh_live
@@ -166,7 +165,7 @@ def _send_campaigns(shop: Workspace) -> None:
     with reading(shop.store.ledger) as connection:
         waiting = find_waiting(connection, now=now)
     if not _has_channel(shop):
-        waiting = [one for one in waiting if one.definition.channel != EMAIL]
+        waiting = [one for one in waiting if one.definition.channel in HANDED]
     for one in waiting:
         try:
             if one.planned_at is None and one.as_of_on is not None:

@@ -17,6 +17,8 @@ GOOGLE_ADS, META_ADS = "google_ads", "meta_ads"
 AD_LISTS = (GOOGLE_ADS, META_ADS)
 LISTS = (FILE, *AD_LISTS)
 """Channels whose messages leave by `zhiyin campaign export`."""
+HANDED = (TASK, *LISTS)
+"""Channels that need no provider."""
 TEXTS = ("subject", "text", "link")
 """Columns of a file that need the texts of the campaign."""
 Columns = Literal[

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.closing_job import close
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.campaigns.definition import SOURCE
-from zhiyin.act.campaigns.handed import LISTS
+from zhiyin.act.campaigns.handed import LISTS, TASK
 from zhiyin.act.campaigns.ledger import (
     CANCELLED,
     RUNNING,
     Campaign,
     find_campaign,
-    finish,
     read_held_out,
-    skip_planned,
 )
 from zhiyin.act.campaigns.plan_job import campaign_terms
 from zhiyin.act.campaigns.watch import CampaignWatch
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
 from zhiyin.act.letters import require_sender
+from zhiyin.act.tasks.put_job import put_on_lists
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, InvalidParameter
@@ -52,6 +52,8 @@ def deliver_campaign(
             f"the campaign {held.key!r} leaves as a file",
             hint=f"zhiyin campaign export {held.key} FILE --by NAME",
         )
+    if held.definition.channel == TASK:
+        return put_on_lists(ctx, held)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
     require_sender(ctx.settings)
@@ -84,15 +86,3 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
         ctx.rng.generator(f"act.retry {held.campaign_id}"), held_out,
         Letters(held.definition, held.version), watch,
     )  # fmt: skip
-
-
-def close(ctx: Context, held: Campaign) -> dict[str, Any]:
-    """What a cancellation left planned is skipped; without open messages the campaign is done."""
-    with ctx.store.begin() as connection:
-        now = find_campaign(connection, held.key)
-        if now.state == CANCELLED:
-            skip_planned(connection, held.campaign_id)
-        counts = ledger.count_messages(connection, [held.campaign_id])
-        if now.planned_at is not None and not counts["open"]:
-            finish(connection, now, now=naive_utc(ctx.clock.now()))
-        return counts

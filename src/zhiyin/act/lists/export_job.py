@@ -17,9 +17,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.closing_job import close
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.campaigns.handed import AD_LISTS, LISTS, TEXTS
-from zhiyin.act.campaigns.job import close
 from zhiyin.act.campaigns.ledger import RUNNING, Campaign, note, read_held_out
 from zhiyin.act.campaigns.plan_job import campaign_terms
 from zhiyin.act.ledger import Outcome
