@@ -157,7 +157,7 @@ class Tasks:
         who = _named(by)
         if len(note) > _NOTE:
             raise InvalidParameter("the note is too long", hint=f"at most {_NOTE} letters")
-        with transaction(self.store.ledger) as connection:
+        with reading(self.store.ledger) as connection:
             task = self._find(connection, task_id)
             held = find_campaign(connection, task.campaign)
         sealed = self.ctx.vault.seal([task.party_id], [{"text": note.strip()} if note else None])

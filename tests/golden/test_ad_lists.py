@@ -96,6 +96,11 @@ def test_meta_gets_cities_states_and_zips_in_its_own_spelling():
     assert meta_zip("M1 1AE", "gb") == "m11ae"
 
 
+def test_a_plain_zip_is_nothing_that_a_spreadsheet_runs():
+    for written, kept in (("WC2H 8LG", "WC2H 8LG"), ("=1+1", "1 1"), ("-94016-12", "94016-12")):
+        assert hash_google(Contact(zip=written))["Zip"] == kept
+
+
 def test_a_number_without_its_country_is_on_no_list():
     assert hash_meta(Contact(phone="650 555 1212"))["phone"] == ""
     assert hash_google(Contact(phone="650 555 1212"))["Phone"] == ""

@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from tests.unit.act.shop import DAY, LONG_AGO, REVISION, ZONE, Shop
 from zhiyin.act import job
 from zhiyin.act.campaigns.definition import parse_definition
+from zhiyin.act.campaigns.ledger import find_campaign
+from zhiyin.act.tasks import ledger
+from zhiyin.act.tasks.answers import answer_task
 from zhiyin.audiences import Audiences
 from zhiyin.campaigns import Campaigns
 from zhiyin.core import columns as c
@@ -198,6 +201,20 @@ def test_the_same_answer_twice_is_one(desk):
     assert len(desk.rows(reactions)) == 1
     with pytest.raises(InvalidParameter, match="done already"):
         desk.tasks().answer(desk.of("a"), "refused", by="Bo")
+
+
+def test_of_two_answers_at_once_one_counts(desk):
+    """As on a server whose transactions do not exclude each other: both have read it as open."""
+    desk.add("a")
+    desk.start()
+    with desk.shop.store.begin() as connection:
+        held = find_campaign(connection, KEY)
+        task = ledger.find_task(connection, desk.of("a"))
+        said = {"note": None, "at": NOON, "zone": ZONE}
+        answer_task(connection, task, held, "missed", by="Bo", **said)
+        with pytest.raises(LeaseHeld):
+            answer_task(connection, task, held, "refused", by="Cy", **said)
+    assert [row.kind for row in desk.rows(reactions)] == ["not_reached"]
 
 
 def test_who_was_not_reached_comes_back_tomorrow_until_it_was_tried_enough(desk):

@@ -223,11 +223,13 @@ def is_suppressed(facts: Facts) -> bool:
         return any(one.reason != UNSUBSCRIBED for one in facts.suppressions)
     if not facts.suppressions:
         return False
+    channels = {facts.channel}
+    if facts.purpose == ADS:
+        channels = {one.channel for one in facts.consents}
     grants = [
         line
-        for line in _fitting(
-            facts.consents, purpose=facts.purpose, channel=facts.channel, at=facts.at
-        )
+        for channel in channels
+        for line in _fitting(facts.consents, purpose=facts.purpose, channel=channel, at=facts.at)
         if line.granted and line.source != IMPORT
     ]
     return any(
@@ -242,9 +244,7 @@ def _fitting(
     return [
         line
         for line in consents
-        if line.purpose == purpose
-        and (line.channel in (channel, ANY_CHANNEL) or purpose == ADS)
-        and line.at <= at
+        if line.purpose == purpose and line.channel in (channel, ANY_CHANNEL) and line.at <= at
     ]
 
 

@@ -156,6 +156,17 @@ def test_a_file_is_not_replaced_and_never_stands_in_the_workspace(desk):
     assert lines_of(taken)[0]["email"] == "a@shop.example"
 
 
+def test_a_parquet_file_that_fails_leaves_nothing(desk, monkeypatch):
+    desk.shop.add("a")
+    desk.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(ListWriter, "publish", killed)
+        with pytest.raises(InputError, match="killed"):
+            desk.export("out.parquet")
+    assert [one.name for one in desk.folder.iterdir()] == ["shop"]
+    assert desk.states() == {("planned", None): 1}
+
+
 def test_an_export_that_fails_leaves_no_file_and_everything_planned(desk, monkeypatch):
     desk.shop.add("a", "b")
     desk.start()
@@ -286,6 +297,7 @@ def test_ads_are_no_messages_for_the_caps(desk):
     [
         ({"channel": "google_ads", "purpose": "marketing"}, "does not go"),
         ({"channel": "email", "purpose": "ads", "variants": [{"name": "a", "en": TEXT}]}, "go"),
+        ({"channel": "meta_ads", "caps": ["all:1/7d"]}, "no budget"),
         ({"file": {"columns": ["text"]}}, "need a text"),
         ({"file": {"columns": ["password"]}}, "file.columns"),
         ({"channel": "task", "variants": [{"name": "a", "en": TEXT}]}, "no layout"),

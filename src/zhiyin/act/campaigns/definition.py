@@ -294,6 +294,11 @@ def _check_channel(made: Definition) -> None:
             f"purpose {made.purpose!r} does not go with the channel {made.channel!r}",
             hint=f"the purpose of {', '.join(AD_LISTS)} is ads, and of nothing else",
         )
+    if made.channel in AD_LISTS and (made.budget is not None or made.caps):
+        raise InvalidParameter(
+            "a list for ads costs no messages: it has no budget and no caps",
+            hint="limit the audience, or the spend at the platform",
+        )
     written = all(one.texts for one in made.variants)
     if made.channel == FILE and not written and set(TEXTS) & set(made.file.columns):
         raise InvalidParameter(

@@ -42,7 +42,7 @@ def hash_google(one: Contact) -> dict[str, str]:
     values = (
         _hashed(google_email(one.email)), _hashed(_e164(one.phone)),
         _hashed(_name(one.first_name)), _hashed(_name(one.last_name)),
-        _country(one.country), " ".join(one.zip.split()),
+        _country(one.country), _plain_zip(one.zip),
     )  # fmt: skip
     return dict(zip(GOOGLE_HEADERS, values, strict=True))
 
@@ -83,6 +83,12 @@ def meta_region(region: str, country: str) -> str:
     """Letters in lower case; a state of the United States by its two letters."""
     bare = _letters(region)
     return _STATES.get(bare, bare) if country == "us" else bare
+
+
+def _plain_zip(code: str) -> str:
+    """Letters, digits, spaces and dashes: it stays plain, and no spreadsheet may run it."""
+    kept = "".join(mark if mark.isalnum() or mark == "-" else " " for mark in code)
+    return " ".join(kept.split()).lstrip("- ")
 
 
 def _hashed(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,6 +96,9 @@ class ListWriter:
         trace: TracebackType | None,
     ) -> None:
         if not self._binary.closed:
+            if self._parquet is not None and self._parquet.is_open:
+                with suppress(OSError):  # it is thrown away
+                    self._parquet.close()
             self._binary.close()
         self._part.unlink(missing_ok=True)
 

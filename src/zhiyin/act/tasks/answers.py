@@ -74,6 +74,7 @@ def take_task(
     _require_callable(task, held, now)
     if not ledger.claim_task(connection, task, by=by, until=now + HOLD, now=now):
         raise LeaseHeld("somebody else has taken this call", hint="take another one")
+    mine = ledger.find_task(connection, task.message_id)
     message = ledger.read_message(connection, task.message_id)
     if message.state == sent.SENDING:  # taken before: it counts already
         limits = replace(terms.limits, caps=(), cap_messages=_MANY, fatigue_messages=0)
@@ -85,15 +86,15 @@ def take_task(
     if verdict.allowed:
         sent.claim_messages(connection, [task.message_id])
         ledger.note_task(connection, task, "taken", by=by, now=now)
-        return Taken(ledger.find_task(connection, task.message_id), ALLOWED)
+        return Taken(mine, ALLOWED)
     if verdict.reason in FOR_NOW:
         ledger.change_task(
-            connection, task, state=task.state, taken_by=task.taken_by,
+            connection, mine, state=task.state, taken_by=task.taken_by,
             taken_until=task.taken_until,
         )  # fmt: skip
         return Taken(task, verdict.reason)
     ledger.change_task(
-        connection, task, state=ledger.WITHDRAWN, reason=verdict.reason, taken_until=None
+        connection, mine, state=ledger.WITHDRAWN, reason=verdict.reason, taken_until=None
     )
     ledger.change_message(
         connection, task.message_id, states=[sent.PLANNED], state=sent.SKIPPED,

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from zhiyin.act.campaigns.definition import SOURCE
 from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING
 from zhiyin.core import columns as c
-from zhiyin.core.errors import NotFound
+from zhiyin.core.errors import LeaseHeld, NotFound
 from zhiyin.core.ledger import audit, campaigns, messages, tasks
 
 OPEN, TAKEN, DONE, MISSED = "open", "taken", "done", "missed"
@@ -135,8 +135,17 @@ def claim_task(
 
 
 def change_task(connection: sa.Connection, task: Task, **values: Any) -> None:
-    """Write columns of a task."""
-    connection.execute(tasks.update().where(_T.message_id == task.message_id).values(**values))
+    """Write columns of a task that is as it was read, or taken by the caller since.
+
+    Raises
+    ------
+    LeaseHeld
+        If somebody else changed it in the meantime.
+    """
+    as_read = (_T.state == task.state) & (_T.tries == task.tries)
+    mine = (_T.message_id == task.message_id) & as_read
+    if not connection.execute(tasks.update().where(mine).values(**values)).rowcount:
+        raise LeaseHeld("somebody else answered at the same moment", hint="look at the list again")
 
 
 def change_message(

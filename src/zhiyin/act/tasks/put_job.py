@@ -62,7 +62,8 @@ def put_on_lists(ctx: Context, held: Campaign) -> dict[str, Any]:
         _expire(ctx, [row for row in rows if row.message_id in known], known)
         fresh = [row for row in rows if row.message_id not in known and row.state == sent.PLANNED]
         if held.state == RUNNING:
-            _put(ctx, held, fresh)
+            _skip_erased(ctx, [row for row in fresh if row.content is None])
+            _put(ctx, held, [row for row in fresh if row.content is not None])
         after = (rows[-1].priority, rows[-1].message_id)
     return close(ctx, held)
 
@@ -91,13 +92,14 @@ def _put(ctx: Context, held: Campaign, rows: Sequence[sa.Row[Any]]) -> None:
             "put_at": naive_utc(now), "until": over, "content": blob,
         }
         for row, blob in zip(rows, sealed, strict=True)
-        if row.content is not None
     ]  # fmt: skip
-    erased = [
-        sent.Outcome(row.message_id, sent.SKIPPED, "erased") for row in rows if row.content is None
-    ]
     with ctx.store.begin() as connection:
         ledger.add_tasks(connection, made)
+
+
+def _skip_erased(ctx: Context, rows: Sequence[sa.Row[Any]]) -> None:
+    erased = [sent.Outcome(row.message_id, sent.SKIPPED, "erased") for row in rows]
+    with ctx.store.begin() as connection:
         sent.settle_messages(connection, erased, before=sent.PLANNED)
 
 
@@ -113,10 +115,10 @@ def _expire(ctx: Context, rows: Sequence[sa.Row[Any]], known: Mapping[str, ledge
             if row.state == sent.SENDING:
                 outcome = (sent.UNKNOWN, "no_answer")
             state, reason = outcome
+            ledger.change_task(connection, task, state=ledger.EXPIRED)
             ledger.change_message(
                 connection, row.message_id, states=[row.state], state=state, reason=reason
             )
-            ledger.change_task(connection, task, state=ledger.EXPIRED)
 
 
 def _stores(ctx: Context, customers: Sequence[str], *, as_of: date, calls: Calls) -> dict[str, str]:
