@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from zhiyin.act.lists.hashing import Contact
@@ -30,7 +31,7 @@ def make_contact(rows: Iterable[Mapping[str, Any]], *, calling_code: str) -> Con
         Each with `country`, `region` and `city` of table `customers` and her personal fields.
     """
     held = list(rows)
-    parts = {name: _first(held, found) for name, found in _FIELDS.items()}
+    parts = {name: _first(held, name) for name in _FIELDS}
     first, last = parts["first_name"], parts["last_name"]
     if not (first or last) and len(parts["name"].split()) == 2:  # first and last
         first, last = parts["name"].split()
@@ -53,13 +54,19 @@ def _value(rows: Iterable[Mapping[str, Any]], name: str) -> str:
     return next((text for row in rows if (text := _text(row.get(name)))), "")
 
 
-def _first(rows: Iterable[Mapping[str, Any]], pattern: re.Pattern[str]) -> str:
+def _first(rows: Iterable[Mapping[str, Any]], field: str) -> str:
     for row in rows:
         for name, value in row.items():
-            key = re.sub(r"[^a-z0-9一-鿿]+", "_", name.rpartition(".")[2].lower()).strip("_")
-            if pattern.search(key) and (text := _text(value)):
+            if field in _meanings(name) and (text := _text(value)):
                 return text
     return ""
+
+
+@lru_cache(maxsize=1_000)
+def _meanings(name: str) -> frozenset[str]:
+    """Which of our fields a name of a source's means."""
+    key = re.sub(r"[^a-z0-9一-鿿]+", "_", name.rpartition(".")[2].lower()).strip("_")
+    return frozenset(field for field, pattern in _FIELDS.items() if pattern.search(key))
 
 
 def _text(value: Any) -> str:  # Any: a JSON value
