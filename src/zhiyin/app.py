@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -253,7 +253,11 @@ class Workspace:
         ConfigError
             If no channel is configured.
         """
-        with self._channel() as channel, hold_lease(self.store.ledger, clock=self.clock) as lease:
+        opened = self._channel() if act.needs_channel(self._context_now(), campaign) else None
+        with (
+            opened or nullcontext() as channel,
+            hold_lease(self.store.ledger, clock=self.clock) as lease,
+        ):
             context = replace(self._context_now(channel), clock=self.clock)  # it may take hours
             told = _renewing(lease, progress, self.clock)
             return act.deliver(context, campaign, progress=told, longest_s=longest_s)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,10 @@ from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING, Campaign
 from zhiyin.act.campaigns.plan_job import Judged, judge_people, plan_messages
 from zhiyin.act.campaigns.schedule import check_schedule, with_zone
 from zhiyin.act.campaigns.watch import STOP_RULE
+from zhiyin.act.lists.export_job import Exported, export_campaign, export_removals
+from zhiyin.act.lists.writer import check_target
 from zhiyin.act.review import count_by_rule
+from zhiyin.act.tasks.ledger import withdraw_open
 from zhiyin.audience import compile, parse
 from zhiyin.audience.ledger import LIVE, STATIC, find_audience, told_members
 from zhiyin.audience.read import last_snapshot, tables_for
@@ -158,9 +162,31 @@ class Campaigns:
             return ledger.resume(connection, key, by=_named(by), now=self._now())
 
     def cancel(self, key: str, *, by: str) -> Campaign:
-        """End it for good."""
+        """End it for good; calls that nobody has taken are off the lists."""
         with transaction(self.audiences.store.ledger) as connection:
-            return ledger.cancel(connection, key, by=_named(by), now=self._now())
+            made = ledger.cancel(connection, key, by=_named(by), now=self._now())
+            withdraw_open(connection, key, reason=ledger.CANCELLED_REASON)
+            return made
+
+    def export(
+        self, key: str, path: Path, *, by: str, workspace: Path, removals: bool = False,
+        force: bool = False,
+    ) -> Exported:  # fmt: skip
+        """Write a campaign that leaves as a file, or (`removals`) who must come off such a list.
+        Call it under the lease `lake`.
+
+        Raises
+        ------
+        InputError
+            If the file may not stand there.
+        InvalidParameter
+            As `export_campaign`.
+        """
+        check_target(path, workspace=workspace, force=force)
+        with reading(self.audiences.store.ledger) as connection:
+            held = ledger.find_campaign(connection, key)
+        write = export_removals if removals else export_campaign
+        return write(self.ctx, held, path, by=_named(by))
 
     def listed(self) -> list[dict[str, Any]]:
         """The newest version of each campaign, by key."""

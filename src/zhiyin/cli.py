@@ -23,6 +23,7 @@ from zhiyin import (
     cli_plan,
     cli_sources,
     cli_tags,
+    cli_tasks,
 )
 from zhiyin.cli_errors import explain_error
 from zhiyin.cli_progress import progress_bar
@@ -48,6 +49,7 @@ app.add_typer(cli_journey.app)
 app.add_typer(cli_messages.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
+app.add_typer(cli_tasks.app)
 app.command()(cli_persona.persona)
 app.command()(cli_messages.bounces)
 
@@ -359,6 +361,9 @@ def key(
     name: Annotated[str, typer.Argument(help="Who or what the key is for.")],
     role: Annotated[str, typer.Option(help="Role, for example analyst.")] = "viewer",
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the keys of that name.")] = False,
+    store: Annotated[
+        str | None, typer.Option(help="Of the role staff: the store whose calls they make.")
+    ] = None,
     workspace: Folder = HERE,
 ) -> None:
     """Make an API key (shown once), or revoke those of a name."""
@@ -368,7 +373,7 @@ def key(
         if revoke:
             _say(f"{revoke_keys(shop.store, name, clock=shop.clock)} revoked")
         else:
-            _say(make_key(shop.store, name, role, clock=shop.clock))
+            _say(make_key(shop.store, name, role, clock=shop.clock, store_id=store))
 
 
 def main() -> None:

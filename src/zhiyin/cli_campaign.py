@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from zhiyin.app import Workspace
     from zhiyin.campaigns import Campaigns
+    from zhiyin.core.protocols import Progress
 
 app = typer.Typer(name="campaign", help="Campaigns that you plan.", no_args_is_help=True)
 Folder = Annotated[
@@ -97,6 +98,44 @@ def deliver(key: Key, workspace: Folder = HERE) -> None:
 
 
 @app.command()
+def export(
+    key: Key,
+    file: Annotated[Path, typer.Argument(help="New .csv or .parquet file, outside the workspace.")],
+    by: By,
+    removals: Annotated[
+        bool, typer.Option("--removals", help="Who was in it before and must come off the list.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Write a campaign with channel file, google_ads or meta_ads to a file (导出名单).
+
+    Consents are asked again for every line, and what is in the file is sent, once. A plain file
+    holds personal data in clear: delete it when it is used.
+    """
+    from zhiyin.act.reasons import REASONS
+    from zhiyin.cli_progress import progress_bar
+    from zhiyin.store.leases import hold_lease
+
+    with _open(workspace, write=True) as shop, progress_bar() as progress:
+        campaigns = _campaigns(shop, progress=progress)
+        with hold_lease(shop.store.ledger, clock=shop.clock):
+            made = campaigns.export(
+                key, file, by=by, workspace=shop.folder, removals=removals, force=force
+            )
+    if as_json:
+        typer.echo(_json({"lines": made.lines, "left_out": dict(made.left_out)}))
+        return
+    zh = language == "zh"
+    where = file if made.lines else ("未写入文件" if zh else "no file was written")
+    typer.echo(f"{where}: {made.lines:,} " + ("行" if zh else "lines"))
+    for reason, number in made.left_out.items():
+        typer.echo(f"  {number:>9,}  {REASONS.get(reason, (reason, reason))[zh]}")
+
+
+@app.command()
 def pause(key: Key, by: By, workspace: Folder = HERE) -> None:
     """Send nothing more for now; a delivery under way stops within a second."""
     _change(workspace, key, "pause", by)
@@ -170,10 +209,15 @@ def _open(workspace: Path, *, write: bool = False) -> Iterator[Workspace]:
         yield shop
 
 
-def _campaigns(shop: Workspace, as_of: datetime | None = None) -> Campaigns:
+def _campaigns(
+    shop: Workspace, as_of: datetime | None = None, progress: Progress | None = None
+) -> Campaigns:
+    from dataclasses import replace
+
     from zhiyin.campaigns import campaigns_of
 
-    return campaigns_of(shop.store, shop.vault, shop.settings, shop.clock, _day(shop, as_of))
+    made = campaigns_of(shop.store, shop.vault, shop.settings, shop.clock, _day(shop, as_of))
+    return replace(made, ctx=replace(made.ctx, progress=progress)) if progress else made
 
 
 def _day(shop: Workspace, as_of: datetime | None) -> Any:

@@ -21,6 +21,7 @@ from zhiyin.core.parties import joined_parties
 from zhiyin.core.protocols import Vault
 from zhiyin.govern.facts import gate_terms
 from zhiyin.govern.gate import (
+    ADS,
     ANY_CHANNEL,
     CONFIRMATION,
     IMPORT,
@@ -55,6 +56,12 @@ TEXTS = {
     PERSONALISATION: (
         "I agree that {shop} chooses contents for me by what I bought. I can withdraw at any time.",
         "我同意 {shop} 根据我的购买记录为我推荐内容，并可随时撤回。",
+    ),
+    ADS: (
+        "I agree that {shop} gives my e-mail address and phone number, as hashes, to ad platforms "
+        "that show me its advertisements. I can withdraw at any time.",
+        "我同意 {shop} 将我的邮箱和手机号经哈希处理后提供给广告平台，"
+        "用于向我展示其广告，并可随时撤回。",
     ),
 }
 """Texts that a person agrees to where the caller has none of its own: purpose → (en, zh)."""

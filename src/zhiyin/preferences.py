@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from zhiyin.consents import EMAIL, Consents
 from zhiyin.govern.facts import gate_terms, read_facts
 from zhiyin.govern.gate import (
+    ADS,
     ANY_CHANNEL,
     MARKETING,
     PERSONALISATION,
     consent_state,
     is_suppressed,
     personalisation_state,
+    use_state,
 )
 from zhiyin.govern.ledger import (
     newest_language,
@@ -40,6 +42,7 @@ class Choices:
     channels: Mapping[str, bool]  # channel → whether marketing may come by it
     generic: bool  # no personalised content
     language: str  # en or zh
+    ads: bool | None = None  # whether on lists for ad platforms; None: nobody asked her
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ class Preferences:
             chosen = read_languages(connection, person.parties)
         state = personalisation_state(lines, at=at, joins=person.joins)
         language = newest_language(chosen, person.parties) or spoken
-        return Choices(channels, state == "refused", choose_language(language, ("en", "zh")))
+        ads = use_state(lines, purpose=ADS, at=at, joins=person.joins)
+        return Choices(
+            channels, state == "refused", choose_language(language, ("en", "zh")),
+            None if ads == "missing" else ads == "granted",
+        )  # fmt: skip
 
     def choose(
         self, party: str, wanted: Choices, *, held: Choices, proof: Mapping[str, Any]
@@ -77,14 +84,16 @@ class Preferences:
                 party, granted=not wanted.generic, purpose=PERSONALISATION, channel=ANY_CHANNEL,
                 **said,
             )  # fmt: skip
+        if wanted.ads is not None and wanted.ads != held.ads:
+            self.record.put(party, granted=wanted.ads, purpose=ADS, channel=ANY_CHANNEL, **said)
         if wanted.language != held.language:
             with transaction(self.record.store.ledger) as connection:
                 set_language(connection, party, wanted.language, at=self.record.now())
 
     def refuse_all(self, party: str, *, proof: Mapping[str, Any]) -> None:
-        """Refuse marketing on every channel, and personalised content."""
+        """Refuse marketing on every channel, personalised content and lists for ad platforms."""
         said = {"granted": False, "channel": ANY_CHANNEL, "source": PREFERENCE_CENTRE}
-        for purpose in (MARKETING, PERSONALISATION):
+        for purpose in (MARKETING, PERSONALISATION, ADS):
             self.record.put(party, purpose=purpose, proof=proof, **said)
 
     def _may_write(

@@ -25,7 +25,9 @@ from zhiyin.store.workspace import WorkspaceStore
 SETTLE = timedelta(seconds=60)
 """A click is copied when later ones can no longer tell that it was a machine's."""
 MOST = 100_000
-_KINDS = ("open", "click", "delivered", "bounce", "complaint", "unsubscribe")
+_KINDS = (
+    "open", "click", "delivered", "bounce", "complaint", "unsubscribe", "reached", "not_reached",
+)  # fmt: skip
 _BY_MACHINE = {"open": "machine_open", "click": "machine_click"}
 _Row = dict[str, Any]
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.act.campaigns.handed import HANDED, LISTS
 from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.app import Workspace, quiet
@@ -160,11 +161,11 @@ def _tick_journeys(journeys: Journeys, *, can_send: bool) -> None:
 
 def _send_campaigns(shop: Workspace) -> None:
     """Plan and send what is due of the campaigns that persons started, for a while each."""
-    if not _has_channel(shop):
-        return
     now = naive_utc(shop.clock.now())
     with reading(shop.store.ledger) as connection:
         waiting = find_waiting(connection, now=now)
+    if not _has_channel(shop):
+        waiting = [one for one in waiting if one.definition.channel in HANDED]
     for one in waiting:
         try:
             if one.planned_at is None and one.as_of_on is not None:
@@ -173,6 +174,8 @@ def _send_campaigns(shop: Workspace) -> None:
                 )  # fmt: skip
                 with hold_lease(shop.store.ledger, clock=shop.clock):
                     own.plan(one.key)
+            if one.definition.channel in LISTS:  # a person exports it
+                continue
             shop.send(one.campaign_id, longest_s=CAMPAIGN_S)
         except LeaseHeld:
             return

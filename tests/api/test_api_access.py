@@ -28,6 +28,7 @@ EXAMPLES = {
     "event": "Seen",
     "task": "churn",
     "key": "spring",
+    "task_id": "m_1",
 }
 
 

@@ -80,6 +80,19 @@ def test_everything_can_be_refused_at_once(client, served):
     assert (held.channels, held.generic) == ({"email": False}, True)
 
 
+def test_who_agreed_to_lists_for_ads_can_take_it_back(client, served):
+    shop, link = served[0], link_of(served)
+    assert 'name="ads"' not in client.get(link).text  # nobody asked her
+    record = Consents(shop.store, shop.vault, shop.clock, shop.settings)
+    record.put(people.party_of(shop, people.ANA), granted=True, purpose="ads", channel="web",
+               source="banner")  # fmt: skip
+    assert 'name="ads" checked' in client.get(link).text
+    client.post(link, data={"action": "save", "email": "on", "language": "en"})
+    assert choices(client).ads is False
+    client.post(link, data={"action": "save", "email": "on", "language": "en", "ads": "on"})
+    assert choices(client).ads is True
+
+
 def test_both_languages_are_there(client, served):
     assert "偏好设置" in client.get(link_of(served) + "?lang=zh").text
     assert "Your choices" in client.get(link_of(served) + "?lang=en").text

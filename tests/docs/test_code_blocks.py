@@ -186,7 +186,7 @@ def test_every_mapping_and_source_is_read_and_fits_its_table(block, tmp_path):
 def check_toml(text: str, folder: Path) -> None:
     """Let the real readers read a source, a mapping, or rules out of one."""
     values = tomllib.loads(text)
-    if "variants" in values:
+    if {"variants", "channel"} & set(values):
         check_campaign(parse_definition(values))
     elif "kind" in values:
         if isinstance(values.get("mapping"), str):  # the file beside it

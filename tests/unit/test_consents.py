@@ -153,7 +153,10 @@ def test_what_is_written_by_hand_has_its_source_and_reason_and_is_audited(shop):
 
 @pytest.mark.parametrize(
     ("purpose", "channel", "hint"),
-    [("marketing", "e-mial", "channel: *, email, sms"), ("Marketing", "email", "purpose: market")],
+    [
+        ("marketing", "e-mial", "channel: *, call, email, sms"),
+        ("Marketing", "email", "purpose: ads, market"),
+    ],
 )
 def test_a_word_that_nothing_asks_for_is_refused(shop, purpose, channel, hint):
     with pytest.raises(InvalidParameter) as caught:

@@ -19,7 +19,9 @@ from zhiyin.campaigns import campaigns_of
 from zhiyin.core.clock import FrozenClock, run_moment
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import LeaseHeld, NotEnoughData
-from zhiyin.core.ledger import jobs
+from zhiyin.core.ledger import jobs, tasks
+from zhiyin.govern.gate import Consent
+from zhiyin.govern.ledger import add_consent
 from zhiyin.store.leases import this_process
 from zhiyin.store.ledger import reading, transaction
 
@@ -224,3 +226,29 @@ def test_a_campaign_that_was_started_is_planned_and_sent(tmp_path):
             worker._send_campaigns(made)
         assert len(list((made.folder / "outbox").iterdir())) == 2
         assert own.shown("k")["state"] == "done"
+
+
+def test_without_a_channel_calls_are_put_on_lists_and_files_wait_for_a_person(tmp_path):
+    settings = validate_settings({"name": "laden", "zone": ZONE}, where="test")
+    with Workspace.create(tmp_path / "shop", settings) as made:
+        made.clock = FrozenClock(run_moment(DAY, ZONE))
+        shop = Shop(made.store, made.vault)
+        shop.add("a", phone="+13125550100")
+        with transaction(made.store.ledger) as connection:
+            yes = Consent(shop.party("a"), "marketing", "call", True, made.clock.now(), "s")
+            add_consent(connection, yes)
+        rule = {"type": "trait", "field": "language", "value": "en"}
+        text = {"subject": "Spring", "text": "Hello."}
+        own = campaigns_of(made.store, made.vault, made.settings, made.clock, DAY)
+        variants = [{"name": "x", "en": text}]
+        for key, channel in (("calls", "task"), ("list", "file"), ("mail", "email")):
+            values = {"key": key, "channel": channel, "rule": rule, "variants": variants}
+            own.create(parse_definition(values), by="Ana")
+            own.start(key, by="Ana")
+        for _ in range(2):
+            made.clock.at += timedelta(seconds=1)
+            worker._send_campaigns(made)
+        with reading(made.store.ledger) as connection:
+            assert len(connection.execute(sa.select(tasks)).all()) == 1
+        planned = {key: own.shown(key)["counts"]["open"] for key in ("calls", "list", "mail")}
+        assert planned == {"calls": 1, "list": 1, "mail": 0}  # a letter needs a channel

@@ -18,8 +18,10 @@ import pyarrow as pa
 
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
-from zhiyin.act.campaigns.definition import is_planned_by_hand
+from zhiyin.act.campaigns.definition import SOURCE, is_planned_by_hand
+from zhiyin.act.campaigns.handed import HANDED
 from zhiyin.act.campaigns.job import deliver_campaign
+from zhiyin.act.campaigns.ledger import find_campaign
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.act.create.content import (
     OFFER,
@@ -149,6 +151,15 @@ def deliver(
     deliver_planned(desk, campaign_id, progress=progress)
     with ctx.store.begin() as connection:
         return ledger.count_messages(connection, [campaign_id])
+
+
+def needs_channel(ctx: Context, campaign_id: str) -> bool:
+    """Whether sending the campaign needs a channel: not where it is handed to people."""
+    if not is_planned_by_hand(campaign_id):
+        return True
+    with ctx.store.begin() as connection:
+        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
+    return held.definition.channel not in HANDED
 
 
 def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPlan:

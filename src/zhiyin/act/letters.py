@@ -73,8 +73,6 @@ def render_letter(
     InvalidParameter
         If it cannot be filled.
     """
-    link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
-    choices = make_link(vault, PREFERENCES, message_id, public_url=settings.act.public_url)
     if content["template"] == CONFIRM:
         words = {
             "text": content["text"],
@@ -86,15 +84,9 @@ def render_letter(
         words = {}
     else:
         words = words_of(content, language)
-    values = words | {
-        "shop": clean(settings.act.sender_name or settings.name, limit=80),
-        "name": clean(name, limit=60),
-        "postal_address": clean(
-            settings.act.postal_address or (DEMO_POSTAL if settings.demo else "")
-        ),
-        "unsubscribe_url": link if signed else link.rpartition(".")[0],
-        "preferences_url": choices if signed else choices.rpartition(".")[0],
-    }
+    values = words | shared_values(
+        settings=settings, vault=vault, message_id=message_id, name=name, signed=signed
+    )
     if content["template"] == CAMPAIGN:
         if letters is None:
             raise NotFound("the campaign of a message is not there")
@@ -107,6 +99,23 @@ def render_letter(
         rendered, settings=settings.act, vault=vault, message_id=message_id,
         campaign_id=campaign_id,
     )  # fmt: skip
+
+
+def shared_values(
+    *, settings: Settings, vault: Vault, message_id: str, name: str, signed: bool = True
+) -> dict[str, str]:
+    """What every text may use: `shop`, `name`, `postal_address`, the links to unsubscribe."""
+    link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
+    choices = make_link(vault, PREFERENCES, message_id, public_url=settings.act.public_url)
+    return {
+        "shop": clean(settings.act.sender_name or settings.name, limit=80),
+        "name": clean(name, limit=60),
+        "postal_address": clean(
+            settings.act.postal_address or (DEMO_POSTAL if settings.demo else "")
+        ),
+        "unsubscribe_url": link if signed else link.rpartition(".")[0],
+        "preferences_url": choices if signed else choices.rpartition(".")[0],
+    }
 
 
 def write_letter(

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zhiyin.act.reasons import BOUNCED, BOUNCED_LATER, GAVE_UP, REASONS, TOO_LONG
+from zhiyin.act.reasons import (
+    BOUNCED,
+    BOUNCED_LATER,
+    GAVE_UP,
+    NOT_CALLED,
+    NOT_REACHED,
+    REASONS,
+    TOO_LONG,
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def count_by_rule(reasons: Sequence[str]) -> tuple[Rule, ...]:
 
 
 _AFTER_SENDING = {"interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template",
-                  BOUNCED, BOUNCED_LATER, TOO_LONG}  # fmt: skip
+                  BOUNCED, BOUNCED_LATER, TOO_LONG, NOT_REACHED, NOT_CALLED}  # fmt: skip
 
 
 def _after(rule: Rule, *, zh: bool) -> str:

@@ -21,18 +21,27 @@ _FORM = re.compile(r"zk_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _NO_HASH = "0" * 64
 MAX_NAME = 80
+STAFF = "staff"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a request comes from: the name and the role of her key."""
+    """Who a request comes from: the name and the role of her key; of which store, None: of all."""
 
     name: str
     role: str
+    store_id: str | None = None
 
 
-def make_key(store: WorkspaceStore, name: str, role: str, *, clock: Clock) -> str:
+def make_key(
+    store: WorkspaceStore, name: str, role: str, *, clock: Clock, store_id: str | None = None
+) -> str:
     """A new key for `name`; only its hash is kept, so it cannot be shown again.
+
+    Parameters
+    ----------
+    store_id
+        Of shop staff: the store whose calls they see; none: those of the central list alone.
 
     Raises
     ------
@@ -43,6 +52,8 @@ def make_key(store: WorkspaceStore, name: str, role: str, *, clock: Clock) -> st
         raise InvalidParameter(
             f"there is no role {role!r}", hint=f"roles: {', '.join(sorted(ROLES))}"
         )
+    if store_id is not None and role != STAFF:
+        raise InvalidParameter(f"a key of the role {role} is of no store", hint="--role staff")
     if not 1 <= len(name.strip()) <= MAX_NAME:
         raise InvalidParameter(f"the name of a key has 1 to {MAX_NAME} characters")
     key_id = "".join(secrets.choice(_LETTERS) for _ in range(8))
@@ -53,6 +64,7 @@ def make_key(store: WorkspaceStore, name: str, role: str, *, clock: Clock) -> st
         "name": name.strip(),
         "role": role,
         "created_at": naive_utc(clock.now()),
+        "store_id": (store_id or "") if role == STAFF else None,
     }
     with transaction(store.ledger) as connection:
         connection.execute(api_keys.insert().values(**row))
@@ -80,7 +92,7 @@ def find_caller(store: WorkspaceStore, key: str) -> Caller | None:
     same = hmac.compare_digest(hash_key(key), row.hash if row is not None else _NO_HASH)
     if row is None or not same or row.revoked_at is not None:
         return None
-    return Caller(row.name, row.role)
+    return Caller(row.name, row.role, row.store_id)
 
 
 def has_keys(store: WorkspaceStore) -> bool:

@@ -20,6 +20,7 @@ from zhiyin.api.consents import facts_of
 from zhiyin.api.small_pages import language_of, small_page
 from zhiyin.core.errors import NotFound, TooFast
 from zhiyin.core.ledger import messages
+from zhiyin.govern.gate import ADS
 from zhiyin.preferences import Choices, Preferences
 from zhiyin.store.ledger import reading
 
@@ -31,6 +32,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "title": "Your choices",
         "email": "Offers by e-mail",
         "sms": "Offers by text message",
+        "call": "Offers by phone",
+        "ads": "Your advertisements on other sites, by a list with my hashed address",
         "generic": "No personalised content: show me what everybody gets",
         "language": "Language of messages",
         "save": "Save",
@@ -42,6 +45,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "title": "偏好设置",
         "email": "通过电子邮件接收优惠信息",
         "sms": "通过短信接收优惠信息",
+        "call": "通过电话接收优惠信息",
+        "ads": "凭我的哈希联系方式，在其他平台向我展示广告",
         "generic": "不接收个性化内容：只看大家都看到的内容",
         "language": "消息语言",
         "save": "保存",
@@ -88,6 +93,7 @@ def change(
             {channel: channel in form for channel in held.channels},
             "generic" in form,
             language if language in LANGUAGES else held.language,
+            None if held.ads is None else ADS in form,
         )
         centre.choose(row.party_id, wanted, held=held, proof=proof)
     return _page(request, row, saved=action in (SAVE, NOTHING))
@@ -134,6 +140,8 @@ def _page(request: Request, row: Any, *, saved: bool = False) -> HTMLResponse:
     language = asked if asked in LANGUAGES else language_of(held.language)
     words = _WORDS[language]
     boxes = [_box(one, words.get(one, one), on=on) for one, on in held.channels.items()]
+    if held.ads is not None:
+        boxes.append(_box(ADS, words[ADS], on=held.ads))
     boxes.append(_box("generic", words["generic"], on=held.generic))
     options = "".join(
         f'<option value="{one}"{" selected" if one == held.language else ""}>{name}</option>'

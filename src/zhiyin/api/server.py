@@ -31,6 +31,7 @@ from zhiyin.api import (
     returned,
     tables,
     tags,
+    tasks,
     tracker,
     unsubscribe,
 )
@@ -58,7 +59,7 @@ ROUTES = (
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *journeys.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
+    *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES, *tasks.ROUTES,
 )  # fmt: skip
 
 

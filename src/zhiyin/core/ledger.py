@@ -246,13 +246,33 @@ campaigns = sa.Table(
     sa.Column("finished_at", sa.DateTime),
 )  # fmt: skip
 
+tasks = sa.Table(
+    "tasks", metadata,
+    sa.Column("message_id", sa.String(64), primary_key=True, comment="the message it stands for"),
+    sa.Column("party_id", sa.String(40), nullable=False, index=True),
+    sa.Column("campaign", sa.String(40), nullable=False, comment="key of the planned campaign"),
+    sa.Column("store_id", sa.String(160), nullable=False, comment="whose list; empty: central"),
+    sa.Column("state", sa.String(16), nullable=False,
+              comment="open, taken, done, missed, refused, expired or withdrawn"),
+    sa.Column("reason", sa.String(48), comment="why withdrawn, a code"),
+    sa.Column("put_at", sa.DateTime, nullable=False),
+    sa.Column("not_before", sa.DateTime, comment="not reached: when it comes back"),
+    sa.Column("until", sa.DateTime, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0", comment="in vain"),
+    sa.Column("taken_by", sa.String(80)), sa.Column("taken_until", sa.DateTime),
+    sa.Column("answered_by", sa.String(80)), sa.Column("answered_at", sa.DateTime),
+    sa.Column("content", sa.LargeBinary, comment="why, what to offer; encrypted for the party"),
+    sa.Column("note", sa.LargeBinary, comment="what was noted; encrypted for the party"),
+    sa.Index(None, "store_id", "state"), sa.Index(None, "campaign", "state"),
+)  # fmt: skip
+
 reactions = sa.Table(
     "reactions", metadata,
     sa.Column("reaction_id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("message_id", sa.String(64), nullable=False, index=True),
     sa.Column("party_id", sa.String(40), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False,
-              comment="open, click, delivered, bounce, delay, complaint or unsubscribe"),
+              comment="open, click, delivered, bounce, delay, complaint, unsubscribe, reached …"),
     sa.Column("at", sa.DateTime, nullable=False),
     sa.Column("machine", sa.String(16), comment="why it was no person, a code; none: a person"),
     sa.Column("link", sa.String(400), comment="where a click led, without query"),
@@ -421,6 +441,7 @@ api_keys = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False, comment="SHA-256 of the key"),
     sa.Column("name", sa.String(80), nullable=False),
     sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("store_id", sa.String(160), comment="of shop staff: whose tasks they see"),
     sa.Column("created_at", sa.DateTime, nullable=False),
     sa.Column("revoked_at", sa.DateTime),
 )  # fmt: skip

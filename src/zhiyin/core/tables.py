@@ -113,7 +113,8 @@ TOUCHES = Table(
         req(c.TOUCH_ID, "string", "source:id"), A_PARTY,
         req(c.OCCURRED_AT, "timestamp", "when"), MONTH,
         req(c.KIND, "string", "planned, sent, delivered, impression, open, click, machine_open, "
-             "machine_click, bounce, complaint, unsubscribe or redemption"),
+             "machine_click, bounce, complaint, unsubscribe, redemption, reached or "
+             "not_reached (by a call)"),
         col(c.CAMPAIGN_ID, "string", "source:id"), col(c.OFFER_ID, "string", "source:id"),
         col(c.CHANNEL, "string", "email, sms, mail …"), col(c.MESSAGE_ID, "string", "message"),
         col(c.CURRENCY, "string", "ISO 4217"),

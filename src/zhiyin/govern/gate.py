@@ -17,6 +17,9 @@ IMPORT = "import"
 """Source of consents that a file tells of: they are no new word of hers."""
 MARKETING, PERSONALISATION, CONFIRMATION = "marketing", "personalisation", "confirmation"
 """Purposes of a contact or of a consent; a confirmation is the mail of a double opt-in."""
+ADS = "ads"
+"""The purpose of putting somebody on a list for an ad platform: a use of her data, so that no
+channel of the consents is apart."""
 ANY_CHANNEL = "*"
 
 ALLOWED, QUIET_HOURS = "allowed", "quiet_hours"
@@ -195,13 +198,20 @@ def consent_state(
 def personalisation_state(
     consents: Sequence[Consent], *, at: datetime, joins: Sequence[Join] = ()
 ) -> str:
-    """`refused` where she refused personalised content on any channel, else as `consent_state`.
+    """`use_state` of personalised content."""
+    return use_state(consents, purpose=PERSONALISATION, at=at, joins=joins)
+
+
+def use_state(
+    consents: Sequence[Consent], *, purpose: str, at: datetime, joins: Sequence[Join] = ()
+) -> str:
+    """`refused` where she refused a purpose on any channel, else as `consent_state`.
 
     What she refuses is a use of her data, not a way to reach her: so no channel is apart.
     """
-    channels = {one.channel for one in consents if one.purpose == PERSONALISATION}
+    channels = {one.channel for one in consents if one.purpose == purpose}
     states = {
-        consent_state(consents, purpose=PERSONALISATION, channel=one, at=at, joins=joins)
+        consent_state(consents, purpose=purpose, channel=one, at=at, joins=joins)
         for one in channels
     }
     return next((one for one in ("refused", "granted") if one in states), "missing")
@@ -218,11 +228,13 @@ def is_suppressed(facts: Facts) -> bool:
         return any(one.reason != UNSUBSCRIBED for one in facts.suppressions)
     if not facts.suppressions:
         return False
+    channels = {facts.channel}
+    if facts.purpose == ADS:
+        channels = {one.channel for one in facts.consents}
     grants = [
         line
-        for line in _fitting(
-            facts.consents, purpose=facts.purpose, channel=facts.channel, at=facts.at
-        )
+        for channel in channels
+        for line in _fitting(facts.consents, purpose=facts.purpose, channel=channel, at=facts.at)
         if line.granted and line.source != IMPORT
     ]
     return any(
@@ -266,6 +278,8 @@ def is_quiet(local_hour: int, limits: Limits) -> bool:
 
 
 def _consent(facts: Facts) -> str:
+    if facts.purpose == ADS:
+        return use_state(facts.consents, purpose=ADS, at=facts.at, joins=facts.joins)
     return consent_state(
         facts.consents,
         purpose=facts.purpose,
@@ -314,6 +328,10 @@ def _marketing(forbids: _Forbids) -> _Forbids:
     return lambda facts, limits: facts.purpose == MARKETING and forbids(facts, limits)
 
 
+def _marketing_or_ads(forbids: _Forbids) -> _Forbids:
+    return lambda facts, limits: facts.purpose in (MARKETING, ADS) and forbids(facts, limits)
+
+
 RULES: dict[str, _Forbids] = {
     "no_address": lambda facts, _: not facts.has_address,
     "suppressed": lambda facts, _: is_suppressed(facts),
@@ -322,14 +340,14 @@ RULES: dict[str, _Forbids] = {
     ),
     "consent_refused": lambda facts, _: _consent(facts) == "refused",
     "minor": lambda facts, limits: (
-        facts.purpose in (MARKETING, CONFIRMATION)
+        facts.purpose in (MARKETING, CONFIRMATION, ADS)
         and facts.age is not None
         and facts.age < limits.minimum_age
     ),
-    "sensitive": _marketing(lambda facts, _: facts.sensitive),
+    "sensitive": _marketing_or_ads(lambda facts, _: facts.sensitive),
     "personalisation_refused": _marketing(lambda facts, _: facts.personal and facts.generic),
     "held_out": lambda facts, _: facts.held_out,
-    "global_holdout": _marketing(lambda facts, _: facts.held_out_of_all),
+    "global_holdout": _marketing_or_ads(lambda facts, _: facts.held_out_of_all),
     "duplicate_address": _marketing(lambda facts, _: facts.address_taken),
     "campaign_budget": _marketing(
         lambda facts, _: facts.budget_left is not None and facts.budget_left <= 0

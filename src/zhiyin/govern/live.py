@@ -117,5 +117,5 @@ def _answers(
     return found
 
 
-ANSWERS = ("open", "click", "redemption", "conversion")
+ANSWERS = ("open", "click", "redemption", "conversion", "reached")
 """Kinds of touches that answer a message; a purchase does, too."""

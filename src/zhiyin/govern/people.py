@@ -21,6 +21,7 @@ from zhiyin.core.birthday import birthday_of
 from zhiyin.core.parties import Join, representatives
 from zhiyin.core.protocols import Vault
 from zhiyin.govern.identifiers import normalise_phone
+from zhiyin.govern.suppression import NAMESPACE_OF
 
 EMAIL = "email"  # the personal field that `collect` keeps an e-mail address in
 PHONE = "phone"  # … and a phone number
@@ -117,7 +118,7 @@ class Directory:
     identities
         `party_id`, `identity_id` of the channel's addresses: at least those of all their parties.
     channel
-        `sms`: addresses are phone numbers as E.164, those without one of `calling_code`.
+        `sms`, `call`: addresses are phone numbers as E.164, those without one of `calling_code`.
     """
 
     def __init__(
@@ -150,9 +151,9 @@ class Directory:
         known = sorted({party for one in people for party in one.parties if party in self._rows})
         opened = vault.unseal(known, [self._rows[party][c.PERSONAL] for party in known])
         fields = {party: found or {} for party, found in zip(known, opened, strict=True)}
+        sms = NAMESPACE_OF.get(self._channel) == PHONE
         return [
-            _with_fields(one, fields, sms=self._channel == SMS, calling_code=self._calling_code)
-            for one in people
+            _with_fields(one, fields, sms=sms, calling_code=self._calling_code) for one in people
         ]
 
     def _person(self, party: str) -> Person:

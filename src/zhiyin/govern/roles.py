@@ -30,6 +30,8 @@ PERMISSIONS: dict[str, str] = {
     "campaign:read": "see campaigns, what they would send and how far they are",
     "campaign:write": "plan, start, pause and cancel campaigns",
     "campaign:approve": "approve a campaign (never one's own)",
+    "task:read": "see lists of calls for shop staff, without names and numbers",
+    "task:call": "take calls of a list, with name and number, and say what came of them",
     "journey:read": "see journeys, who is where in them and who is stuck",
     "journey:write": "keep drafts of journeys, pause and resume them, let customers enter",
     "journey:publish": "publish and end a journey (never publish one's own draft)",
@@ -46,7 +48,7 @@ ROLES: dict[str, frozenset[str]] = {
     "marketer": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "job:run", "data:load"}
-        | {"campaign:read", "campaign:write"}
+        | {"campaign:read", "campaign:write", "task:read"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
         | {"consent:read", "consent:ask", "journey:read", "journey:write"}
     ),
@@ -62,6 +64,7 @@ ROLES: dict[str, frozenset[str]] = {
         | {"model:read", "model:promote", "campaign:read", "journey:read"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
+    "staff": frozenset({"task:read", "task:call"}),
     "collector": frozenset({"event:write"}),
     "service": frozenset({"decision:ask", "event:write", "consent:ask"}),
 }

@@ -17,7 +17,7 @@ from zhiyin.govern.identifiers import normalise_email
 
 IDENTITY, SUPPRESSION = "identity", "suppression"
 
-NAMESPACE_OF = {"email": "email", "sms": "phone"}
+NAMESPACE_OF = {"email": "email", "sms": "phone", "call": "phone"}
 """Channel → namespace of the identities that are its addresses."""
 
 

@@ -24,8 +24,11 @@ from zhiyin.person.rows import person_tables, read_ledger, read_person
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
-CHANNEL_OF = {namespace: channel for channel, namespace in NAMESPACE_OF.items()}
-"""Kind of identifier → the channel whose address it is."""
+CHANNELS_OF = {
+    namespace: [channel for channel, space in NAMESPACE_OF.items() if space == namespace]
+    for namespace in NAMESPACE_OF.values()
+}
+"""Kind of identifier → the channels whose address it is."""
 _SURE = 6  # a text this long is not in a file by chance
 _LONG = 12
 _SHARED = frozenset({"userAgent", "user_agent", "url", "referrer", "path", "search"})
@@ -69,15 +72,15 @@ class Belongings:
     def suppression_tokens(self, vault: LocalVault) -> list[tuple[str, str]]:
         """(token, channel) of each address, as the gate looks it up."""
         made = {
-            (token, CHANNEL_OF[kind])
+            (token, channel)
             for kind, one in self.identities
-            if kind in CHANNEL_OF
+            for channel in CHANNELS_OF.get(kind, ())
             for token in suppression_tokens(vault, [one])
         }
         made |= {
-            (address_token(vault, CHANNEL_OF[kind], form), CHANNEL_OF[kind])
+            (address_token(vault, channel, form), channel)
             for kind, value in self.identifiers
-            if kind in CHANNEL_OF
+            for channel in CHANNELS_OF.get(kind, ())
             for form in _forms(kind, value)
         }
         return sorted(made)

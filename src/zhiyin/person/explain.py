@@ -41,7 +41,8 @@ class Answer:
     """What is known of a person and why she is, or is not, contacted.
 
     `values` holds JSON values: `customer_id`, `parties` (a number), `as_of`, `profile`, `tags`,
-    `segments`, `scores`, `recommendations`, `decisions`, `messages`, `consents`, `currency`.
+    `segments`, `scores`, `recommendations`, `decisions`, `messages`, `tasks`, `consents`,
+    `currency`.
     `text` says the same in words.
     """
 
@@ -85,6 +86,7 @@ def explain_customer(
     values |= _derived(store, person, day, words) if day else _nothing_derived()
     values["decisions"] = explain_decisions(store, person, words)
     values["messages"] = explain_messages(store, person, words)
+    values["tasks"] = _tasks(store, person, words)
     values["consents"] = _consents(store, person)
     return Answer(values, render_text(values, words))
 
@@ -290,6 +292,23 @@ def explain_messages(store: WorkspaceStore, person: Person, words: Words) -> lis
         for row in rows
     ]
     return sorted(made, key=lambda one: (one["planned_at"], one["message_id"]), reverse=True)
+
+
+def _tasks(store: WorkspaceStore, person: Person, words: Words) -> list[Row]:
+    """Calls that shop staff were asked to make, newest first."""
+    kept = ("campaign", c.STORE_ID, "state", "tries", "answered_by")
+    made = [
+        {name: row[name] for name in kept}
+        | {
+            "state_words": words.term("task.state", row["state"]),
+            "reason_words": words.reason(row[c.REASON]),
+            "put_at": as_utc(row["put_at"]),
+            "until": as_utc(row["until"]),
+            "answered_at": as_utc(row["answered_at"]),
+        }
+        for row in read_ledger(store, ledger.tasks, person)
+    ]
+    return sorted(made, key=lambda one: (one["put_at"], one["campaign"]), reverse=True)
 
 
 def _consents(store: WorkspaceStore, person: Person) -> list[Row]:

@@ -39,6 +39,7 @@ FORMAT = 1
 LEDGER = (
     ledger.messages, ledger.consents, ledger.consent_requests, ledger.languages,
     ledger.membership_changes, ledger.manual_tags, ledger.reactions, ledger.journey_people,
+    ledger.tasks,
 )  # fmt: skip
 PRODUCT_NAME, REASON_WORDS = "product_name", "reason_words"
 _WITHHELD = "export.withheld"
@@ -127,7 +128,7 @@ def collect_parts(
         parts.append(Part(table.name, table.meaning, _with_words(store, rows)))
     for table in LEDGER:
         rows = read_ledger(store, table, person)
-        for sealed in {c.CONTENT, "proof"} & {*table.c.keys()}:
+        for sealed in {c.CONTENT, "proof", "note"} & {*table.c.keys()}:
             contents = vault.unseal([r[c.PARTY_ID] for r in rows], [r[sealed] for r in rows])
             rows = [{**r, sealed: fields} for r, fields in zip(rows, contents, strict=True)]
         parts.append(Part(table.name, "", _with_words(store, rows)))

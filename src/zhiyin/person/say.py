@@ -34,8 +34,10 @@ def render_text(values: Mapping[str, Any], words: Words) -> str:
     parts = {
         "profile": _profile, "tags": _tags, "segments": _segments, "scores": _scores,
         "recommendations": _recommendations, "decisions": _decisions, "messages": _messages,
-        "consents": _consents,
+        "tasks": _tasks, "consents": _consents,
     }  # fmt: skip
+    if not values["tasks"]:  # most shops have none
+        del parts["tasks"]
     for name, say in parts.items():
         found = list(say(values, words)) or [
             words("message.none" if name == "messages" else "nothing")
@@ -70,7 +72,7 @@ def _segments(values: Mapping[str, Any], words: Words) -> Iterator[str]:
 def _scores(values: Mapping[str, Any], words: Words) -> Iterator[str]:
     for one in values["scores"]:
         task = words.term("task", one["task"]).format(subject=one["subject_name"])
-        score = _say_score(one["task"], one["score"], values["currency"])
+        score = say_score(one["task"], one["score"], values["currency"])
         line = words("score.line", task=task, score=score, rank=one["rank"])
         if one["expected_profit_minor"] is not None and one["task"] != _VALUE:
             money = say_money(one["expected_profit_minor"], values["currency"])
@@ -86,7 +88,7 @@ def _scores(values: Mapping[str, Any], words: Words) -> Iterator[str]:
             )
 
 
-def _say_score(task: str, score: float, currency: str | None) -> str:
+def say_score(task: str, score: float, currency: str | None) -> str:
     """A probability in percent, purchases as a number, value as money."""
     if task == _VALUE:
         return say_money(score, currency)
@@ -123,6 +125,20 @@ def _messages(values: Mapping[str, Any], words: Words) -> Iterator[str]:
             campaign=one["campaign"],
             channel=one["channel"],
             state=one["state_words"],
+        )
+        why = words("message.why", reason=one["reason_words"]) if one["reason_words"] else ""
+        yield f"{line} · {why}" if why else line
+
+
+def _tasks(values: Mapping[str, Any], words: Words) -> Iterator[str]:
+    for one in values["tasks"]:
+        line = words(
+            "task.line",
+            day=_local_day(one["put_at"], values["zone"]),
+            campaign=one["campaign"],
+            state=one["state_words"],
+            store=one["store_id"] or words("task.central"),
+            tries=one["tries"],
         )
         why = words("message.why", reason=one["reason_words"]) if one["reason_words"] else ""
         yield f"{line} · {why}" if why else line

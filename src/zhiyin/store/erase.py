@@ -35,6 +35,7 @@ from zhiyin.core.ledger import (
     messages,
     reactions,
     tag_definitions,
+    tasks,
 )
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES
@@ -236,7 +237,14 @@ def _erase_from_ledger(
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
     ).rowcount
-    for table in (manual_tags, consent_requests, languages, reactions, journey_people):
+    for table in (
+        manual_tags,
+        consent_requests,
+        languages,
+        reactions,
+        journey_people,
+        tasks,
+    ):
         counts[table.name] = connection.execute(
             table.delete().where(table.c.party_id.in_(wanted))
         ).rowcount

@@ -93,9 +93,9 @@ class Shop:
         with self.store.begin() as connection:
             connection.execute(consents.insert(), rows)
 
-    def suppress(self, address: str) -> None:
-        token = address_token(self.vault, "email", address)
-        row = {"token": token, "channel": "email", "reason": "bounce", "at": LONG_AGO}
+    def suppress(self, address: str, *, channel: str = "email") -> None:
+        token = address_token(self.vault, channel, address)
+        row = {"token": token, "channel": channel, "reason": "bounce", "at": LONG_AGO}
         with self.store.begin() as connection:
             connection.execute(suppressions.insert(), [row])
 

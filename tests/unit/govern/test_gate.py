@@ -152,3 +152,27 @@ def test_personalisation_refused_on_one_channel_is_refused():
     )
     assert personalisation_state([web, back], at=NOON) == "granted"
     assert personalisation_state([YES], at=NOON) == "missing"
+
+
+def test_an_ad_list_needs_its_own_yes_and_a_no_on_any_channel_is_a_no():
+    listed = replace(OPEN, purpose="ads")
+    assert check(listed, LIMITS).reason == "consent_missing"
+    web = Consent("p_a", "ads", "web", True, NOON - timedelta(days=3))
+    assert check(replace(listed, consents=(web,)), LIMITS).allowed
+    other = replace(web, channel="shop", granted=False, at=NOON - timedelta(days=9))
+    assert check(replace(listed, consents=(web, other)), LIMITS).reason == "consent_refused"
+    back = replace(web, channel="*", at=NOON - timedelta(days=1))
+    assert check(replace(listed, consents=(web, other, back)), LIMITS).allowed
+
+
+def test_an_ad_list_keeps_out_whom_marketing_keeps_out_but_is_no_message():
+    yes = Consent("p_a", "ads", "web", True, NOON - timedelta(days=3))
+    listed = replace(OPEN, purpose="ads", consents=(yes,))
+    assert check(replace(listed, age=12), LIMITS).reason == "minor"
+    assert check(replace(listed, sensitive=True), LIMITS).reason == "sensitive"
+    assert check(replace(listed, held_out_of_all=True), LIMITS).reason == "global_holdout"
+    assert check(replace(listed, contacts=sent(*range(1, 30)), local_hour=23), LIMITS).allowed
+    left = Suppression(("p_a",), "unsubscribed", NOON - timedelta(days=4))
+    assert check(replace(listed, suppressions=(left,)), LIMITS).allowed  # she agreed since
+    gone = replace(left, at=NOON - timedelta(days=1))
+    assert check(replace(listed, suppressions=(gone,)), LIMITS).reason == "suppressed"

@@ -12,6 +12,6 @@ import people  # the folder of this file is on the path only now
 def shop(tmp_path_factory):
     """A workspace that tests of the module only read."""
     with people.make_shop(tmp_path_factory.mktemp("person")) as made:
-        people.add_messages(made)
+        people.add_task(made, people.add_messages(made)[people.ANA])
         people.add_derived(made)
         yield made

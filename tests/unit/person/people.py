@@ -13,7 +13,7 @@ from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
-from zhiyin.core.ledger import messages, steps, turns
+from zhiyin.core.ledger import messages, steps, tasks, turns
 
 ANA, BEA = "kunde-zq81734", "kunde-zq81735"
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -133,6 +133,19 @@ def add_messages(shop: Workspace) -> dict[str, str]:
     preview = {"to": [OF_ANA[1], OF_BEA[1]]}
     (shop.folder / "outbox" / "preview.json").write_text(json.dumps(preview), encoding="utf-8")
     return made
+
+
+def add_task(shop: Workspace, message_id: str) -> None:
+    """A call to Ana that a member of staff has made, and noted something of."""
+    party = party_of(shop, ANA)
+    noted, content = shop.vault.seal([party] * 2, [{"text": f"{OF_ANA[4]} asks"}, {"scores": []}])
+    row = {
+        "message_id": message_id, "party_id": party, "campaign": "calls", "store_id": "laden:s1",
+        "state": "done", "put_at": naive_utc(NOW), "until": naive_utc(NOW), "tries": 1,
+        "answered_by": "Bo", "answered_at": naive_utc(NOW), "content": content, "note": noted,
+    }  # fmt: skip
+    with shop.store.begin() as connection:
+        connection.execute(tasks.insert().values(**row))
 
 
 def add_derived(shop: Workspace) -> None:

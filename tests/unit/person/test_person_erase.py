@@ -15,6 +15,7 @@ from zhiyin.core.ledger import (
     messages,
     steps,
     suppressions,
+    tasks,
 )
 from zhiyin.govern.suppression import address_token
 from zhiyin.person import erase as erasing
@@ -57,6 +58,7 @@ def add_choices(shop):
 def make(folder):
     shop = people.make_shop(folder)
     ids = people.add_messages(shop)
+    people.add_task(shop, ids[people.ANA])
     people.add_derived(shop)
     add_choices(shop)
     shop.render = lambda: (shop.folder / "reports" / "report.html").write_text("anew")
@@ -139,7 +141,7 @@ def test_her_addresses_stay_suppressed(erased):
     held = {(row["token"], row["channel"]) for row in rows_of(shop, suppressions)}
     email = address_token(shop.vault, "email", "ANA.zq81734@example.com")
     phone = address_token(shop.vault, "sms", "+8613912345678")
-    assert {(email, "email"), (phone, "sms")} <= held
+    assert {(email, "email"), (phone, "sms"), (phone, "call")} <= held
 
 
 def test_a_tombstone_without_her_ids_stays_and_no_job_does(erased):
@@ -165,6 +167,7 @@ def test_nothing_is_left_of_what_she_was_asked_and_chose(erased):
     shop, _, _ = erased
     bea = people.party_of(shop, people.BEA)
     assert rows_of(shop, consent_requests) == rows_of(shop, languages) == []
+    assert rows_of(shop, tasks) == []
     hers = [row for row in rows_of(shop, consents) if row["party_id"] != bea]
     assert [row["proof"] for row in hers] == [None]
 

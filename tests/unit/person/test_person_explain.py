@@ -26,6 +26,19 @@ def test_reasons_are_said_in_words(shop, language, wanted):
     assert [one for one in wanted if one not in text] == []
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "2024-06-01 calls: reached, list of laden:s1, not reached 1 times"),
+        ("zh", "2024-06-01 calls：已接通，门店 laden:s1，未接通 1 次"),
+    ],
+)
+def test_calls_of_shop_staff_are_said(shop, language, said):
+    assert said in explain_customer(shop.store, shop.vault, people.ANA, language=language).text
+    other = explain_customer(shop.store, shop.vault, people.BEA, language=language)
+    assert other.values["tasks"] == []
+
+
 def test_values_are_json_and_hold_no_personal_data(shop):
     answer = explain_customer(shop.store, shop.vault, people.ANA)
     text = json.dumps(answer.values, allow_nan=False) + answer.text

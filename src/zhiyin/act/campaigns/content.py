@@ -52,14 +52,20 @@ class Written:
         given = {**values, "marketing": self.marketing}
         if self.layout is not None:
             return fill(self.layout, given)
-        text = fill_text(self.text, given).strip()
+        subject, text = self.say(values)
         letter = given | {
-            "subject": " ".join(fill_text(self.subject, given).split()), "text": text,
+            "subject": subject, "text": text,
             "paragraphs": [part.strip().split("\n") for part in text.split("\n\n")
                            if part.strip()],
             "link": self.link, "link_text": self.link_text or self.link,
         }  # fmt: skip
         return render(LETTER, letter, language)
+
+    def say(self, values: Mapping[str, Any]) -> tuple[str, str]:
+        """Subject, on one line, and text with `values`; raises as `render`."""
+        given = {**values, "marketing": self.marketing}
+        subject = " ".join(fill_text(self.subject, given).split())
+        return subject, fill_text(self.text, given).strip()
 
 
 class Letters:
@@ -81,6 +87,20 @@ class Letters:
         NotFound
             If this version has no such variant in the language.
         """
+        return self._of(content, language).render(values, language)
+
+    def say(
+        self, content: Mapping[str, Any], values: Mapping[str, Any], language: str
+    ) -> tuple[str, str]:
+        """Subject and text alone, without the letter around them; raises as `render`."""
+        written = self._of(content, language)
+        return written.say(values)
+
+    def link(self, content: Mapping[str, Any], language: str) -> str:
+        """Where the text leads; empty: nowhere. Raises as `render`."""
+        return self._of(content, language).link
+
+    def _of(self, content: Mapping[str, Any], language: str) -> Written:
         key = (content["version"], content["variant"], language)
         written = self._written.get(key)
         if written is None:
@@ -88,7 +108,7 @@ class Letters:
                 raise NotFound(f"there is no text {content['variant']!r} in {language!r}")
             written = _compile(self._texts[key], marketing=self._marketing)
             self._written[key] = written
-        return written.render(values, language)
+        return written
 
 
 def campaign_letters(definition: Definition, version: int) -> Letters:

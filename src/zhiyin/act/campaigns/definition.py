@@ -13,7 +13,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from zhiyin.act.campaigns.handed import (
+    AD_LISTS,
+    FILE,
+    LISTS,
+    TASK,
+    TEXTS,
+    Calls,
+    FileOf,
+    addressed_by,
+    medium_of,
+)
 from zhiyin.core.errors import InputError, InvalidParameter
+from zhiyin.govern.gate import ADS
 
 SOURCE = "zhiyin"
 """Source of the ids of planned campaigns: their messages stand under `zhiyin:KEY`."""
@@ -110,8 +122,8 @@ class Definition:
     name: Annotated[str, Field(max_length=120)] = ""
     audience: Annotated[str, Field(max_length=80)] = ""
     rule: dict[str, Any] | None = None
-    channel: Literal["email"] = "email"
-    purpose: Literal["marketing", "transactional"] = MARKETING
+    channel: Literal["email", "task", "file", "google_ads", "meta_ads"] = "email"
+    purpose: Literal["marketing", "transactional", "ads"] = MARKETING
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     caps: tuple[Annotated[str, Field(pattern=r"^[a-z_]+:[1-9]\d{0,3}/[1-9]\d{0,3}d$")], ...] = ()
     cost: _Money = Decimal(0)
@@ -119,6 +131,18 @@ class Definition:
     schedule: Schedule = field(default_factory=Schedule)
     stop: Stop | None = None
     goal: Goal = field(default_factory=Goal)
+    task: Calls = field(default_factory=Calls)
+    file: FileOf = field(default_factory=FileOf)
+
+    @property
+    def medium(self) -> str:
+        """The channel that its messages stand under."""
+        return medium_of(self.channel, self.file)
+
+    @property
+    def addressed_by(self) -> str:
+        """The channel of the addresses, consents, suppressions and caps that it is held to."""
+        return addressed_by(self.medium)
 
     @property
     def campaign_id(self) -> str:
@@ -127,8 +151,8 @@ class Definition:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """In which every variant is written."""
-        return tuple(self.variants[0].texts)
+        """In which every variant is written; both where it has no text, as a list for ads."""
+        return tuple(self.variants[0].texts) or ("en", "zh")
 
     @property
     def shares(self) -> dict[str, float]:
@@ -210,8 +234,13 @@ def parse_definition(values: Mapping[str, Any]) -> Definition:
         With the place and what to do: an unknown or missing field, a value outside its range,
         shares that do not sum to 1, variants in different languages.
     """
+    given = dict(values)
+    if given.get("channel") in LISTS:  # a list needs no text; the purpose of one for ads is its own
+        given.setdefault("variants", [{"name": "all"}])
+    if given.get("channel") in AD_LISTS:
+        given.setdefault("purpose", ADS)
     try:
-        made = _ADAPTER.validate_python(dict(values))
+        made = _ADAPTER.validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "campaign"
@@ -242,6 +271,7 @@ def _check(made: Definition) -> None:
             hint='audience = "NAME" of zhiyin audience list, or a table [rule]',
         )
     _check_variants(made)
+    _check_channel(made)
     schedule = made.schedule
     if schedule.at is not None and (schedule.local_hour is not None or schedule.on is not None):
         raise InvalidParameter(
@@ -268,10 +298,35 @@ def _check_variants(made: Definition) -> None:
             hint="give every variant a share, or none: then they are equal",
         )
     spoken = {tuple(one.texts) for one in made.variants}
-    if len(spoken) > 1 or () in spoken:
+    if len(spoken) > 1 or (() in spoken and made.channel not in LISTS):
         raise InvalidParameter(
             "every variant needs a text, and all in the same languages",
             hint="otherwise the variants reach different people: [variants.en], [variants.zh]",
+        )
+
+
+def _check_channel(made: Definition) -> None:
+    if (made.purpose == ADS) != (made.channel in AD_LISTS):
+        raise InvalidParameter(
+            f"purpose {made.purpose!r} does not go with the channel {made.channel!r}",
+            hint=f"the purpose of {', '.join(AD_LISTS)} is ads, and of nothing else",
+        )
+    if made.channel in AD_LISTS and (made.budget is not None or made.caps):
+        raise InvalidParameter(
+            "a list for ads costs no messages: it has no budget and no caps",
+            hint="limit the audience, or the spend at the platform",
+        )
+    written = all(one.texts for one in made.variants)
+    if made.channel == FILE and not written and set(TEXTS) & set(made.file.columns):
+        raise InvalidParameter(
+            f"the columns {', '.join(TEXTS)} need a text in every variant",
+            hint="write [variants.en] and [variants.zh], or leave these columns out",
+        )
+    if made.channel == TASK and any(
+        text.mjml or text.link for one in made.variants for text in one.texts.values()
+    ):
+        raise InvalidParameter(
+            "what is said on the phone has no layout and no link", hint="remove mjml and link"
         )
 
 

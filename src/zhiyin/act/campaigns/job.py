@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.closing_job import close
 from zhiyin.act.campaigns.content import campaign_letters
 from zhiyin.act.campaigns.definition import SOURCE
+from zhiyin.act.campaigns.handed import LISTS, TASK
 from zhiyin.act.campaigns.ledger import (
     CANCELLED,
     RUNNING,
     Campaign,
     find_campaign,
-    finish,
     read_held_out,
-    skip_planned,
 )
 from zhiyin.act.campaigns.plan_job import campaign_terms
 from zhiyin.act.campaigns.watch import CampaignWatch
 from zhiyin.act.delivery import Desk, deliver_planned, reconcile
 from zhiyin.act.letters import require_sender
+from zhiyin.act.tasks.put_job import put_on_lists
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, InvalidParameter
@@ -44,11 +45,18 @@ def deliver_campaign(
     ChannelUnavailable
         If the channel cannot be used; what was not handed over stays planned.
     """
+    with ctx.store.begin() as connection:
+        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
+    if held.definition.channel in LISTS:
+        raise InvalidParameter(
+            f"the campaign {held.key!r} leaves as a file",
+            hint=f"zhiyin campaign export {held.key} FILE --by NAME",
+        )
+    if held.definition.channel == TASK:
+        return put_on_lists(ctx, held)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
     require_sender(ctx.settings)
-    with ctx.store.begin() as connection:
-        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
     if held.state not in (RUNNING, CANCELLED):
         raise InvalidParameter(
             f"the campaign {held.key!r} is {held.state}: it sends nothing",
@@ -58,7 +66,7 @@ def deliver_campaign(
     reconcile(desk, campaign_id)
     if held.state == RUNNING:
         deliver_planned(desk, campaign_id, progress=progress)
-    return _close(ctx, held)
+    return close(ctx, held)
 
 
 def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) -> Desk:
@@ -69,7 +77,7 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
         )
         held_out = read_held_out(connection, held.campaign_id)
     directory = read_directory(
-        ctx.store, rows, as_of=None, channel=held.definition.channel, sealed=True,
+        ctx.store, rows, as_of=None, channel=held.definition.addressed_by, sealed=True,
         settings=ctx.settings.act,
     )  # fmt: skip
     return Desk(
@@ -78,15 +86,3 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
         ctx.rng.generator(f"act.retry {held.campaign_id}"), held_out,
         campaign_letters(held.definition, held.version), watch,
     )  # fmt: skip
-
-
-def _close(ctx: Context, held: Campaign) -> dict[str, Any]:
-    """What a cancellation left planned is skipped; without open messages the campaign is done."""
-    with ctx.store.begin() as connection:
-        now = find_campaign(connection, held.key)
-        if now.state == CANCELLED:
-            skip_planned(connection, held.campaign_id)
-        counts = ledger.count_messages(connection, [held.campaign_id])
-        if now.planned_at is not None and not counts["open"]:
-            finish(connection, now, now=naive_utc(ctx.clock.now()))
-        return counts

@@ -15,7 +15,8 @@ from zhiyin.act.campaigns.content import make_content
 from zhiyin.act.campaigns.definition import TRANSACTIONAL, Definition
 from zhiyin.act.campaigns.ledger import HELD_OUT, Campaign, read_customers
 from zhiyin.act.campaigns.schedule import due_at, variant_of
-from zhiyin.act.gate import address_of, check_people
+from zhiyin.act.gate import address_of
+from zhiyin.act.lists.check_job import check_listed
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
@@ -24,7 +25,7 @@ from zhiyin.govern.facts import Terms, awake_from, gate_terms, read_cap
 from zhiyin.govern.holdout import place_of
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
-from zhiyin.govern.people import Directory, Person, choose_language
+from zhiyin.govern.people import EMAIL, Directory, Person, choose_language
 
 STEP = "campaign"
 CHUNK = 2_000
@@ -46,17 +47,23 @@ class Judged:
 
 def campaign_terms(ctx: Context, definition: Definition) -> Terms:
     """What the gate holds for the campaign: the workspace's rules, its caps and its budget."""
-    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=definition.purpose)
+    terms = gate_terms(
+        ctx.settings.act, zone=ctx.settings.zone, purpose=definition.purpose,
+        channel=definition.addressed_by,
+    )  # fmt: skip
     caps = (*terms.limits.caps, *map(read_cap, definition.caps))
+    limits = replace(terms.limits, caps=caps)
+    if definition.channel != EMAIL:  # nobody is reached at the moment it is handed on
+        limits = replace(limits, quiet_from_hour=0, quiet_to_hour=0)
     return replace(
-        terms, limits=replace(terms.limits, caps=caps), campaign_id=definition.campaign_id,
+        terms, limits=limits, campaign_id=definition.campaign_id,
         budget_messages=definition.affordable,
     )  # fmt: skip
 
 
 def judge_people(ctx: Context, definition: Definition, customer_ids: Sequence[str]) -> list[Judged]:
     """What planning the campaign for these customers now would do; nothing is written."""
-    directory = _directory(ctx, customer_ids)
+    directory = _directory(ctx, customer_ids, channel=definition.addressed_by)
     terms, made = campaign_terms(ctx, definition), list[Judged]()
     with ctx.store.begin() as connection:
         for due, people in _by_due(ctx, definition, directory, customer_ids):
@@ -78,7 +85,7 @@ def plan_messages(ctx: Context, campaign: Campaign, customer_ids: Sequence[str])
     with ctx.store.begin() as connection:
         there = read_customers(connection, campaign.campaign_id)
     wanted = [one for one in customer_ids if one not in there]
-    directory = _directory(ctx, wanted)
+    directory = _directory(ctx, wanted, channel=definition.addressed_by)
     for due, people in _by_due(ctx, definition, directory, wanted):
         for start in range(0, len(people), CHUNK):
             ctx.progress("planning", start / len(people))
@@ -123,10 +130,9 @@ def _judge(
     people: Sequence[Person], *, due: datetime | None, turn_id: str = "",
 ) -> list[Judged]:  # fmt: skip
     """The gate at the moment the messages are due, then the holdout among those it lets through."""
-    verdicts = check_people(
-        connection, people, terms=terms, vault=ctx.vault, at=due or ctx.clock.now(),
-        turn_id=turn_id,
-    )  # fmt: skip
+    verdicts = check_listed(
+        ctx, connection, people, terms=terms, at=due or ctx.clock.now(), turn_id=turn_id
+    )
     salt, own, shares = ctx.vault.salt, definition.campaign_id, definition.shares
     made: list[Judged] = []
     for person, verdict in zip(people, verdicts, strict=True):
@@ -172,8 +178,9 @@ def _message(
         c.PARTY_ID: person.party_id,
         c.CUSTOMER_ID: person.customer_id,
         c.DECISION_ID: decision_id(campaign.turn_id, campaign.campaign_id, person.customer_id),
-        c.CHANNEL: definition.channel,
-        "address_token": address_of(person, vault=ctx.vault, channel=definition.channel) or None,
+        c.CHANNEL: definition.medium,
+        "address_token": address_of(person, vault=ctx.vault, channel=definition.addressed_by)
+        or None,
         "planned_at": naive_utc(ctx.clock.now()),
         "not_before": None if judged.due is None else naive_utc(judged.due),
         "priority": ledger.TRANSACTIONAL if urgent else 1,
@@ -195,8 +202,8 @@ def _language(
     return asked if asked in offered else choose_language(person.language, offered)
 
 
-def _directory(ctx: Context, customer_ids: Sequence[str]) -> Directory:
+def _directory(ctx: Context, customer_ids: Sequence[str], *, channel: str) -> Directory:
     return read_directory(
-        ctx.store, customer_ids, as_of=None, channel="email", sealed=True,
+        ctx.store, customer_ids, as_of=None, channel=channel, sealed=True,
         settings=ctx.settings.act,
     )  # fmt: skip
