@@ -381,8 +381,7 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
     found: set[date] = set()
     for name in ("scores", "decisions"):
         table = ctx.store.read(name)
-        if name == "decisions":
-            table = of_turns(table)
+        table = of_turns(table) if name == "decisions" else table
         recent = table.filter(table[c.AS_OF_ON] >= since, table[c.AS_OF_ON] < ctx.as_of)
         found |= {_day(value) for value in _distinct(recent, c.AS_OF_ON)}
     results = ctx.store.read("results")
