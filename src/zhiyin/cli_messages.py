@@ -104,6 +104,19 @@ def replies(
     typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "no replies")
 
 
+@app.command()
+def members(workspace: Folder = HERE, as_json: AsJson = False) -> None:
+    """Ask what members did with mass messages: sent, no contact any more … (企业微信群发结果)."""
+    from zhiyin.chats import look_at_members
+
+    with _workspace(workspace, write=True) as shop:
+        counts = look_at_members(shop)
+    if as_json:
+        typer.echo(json.dumps(counts))
+        return
+    typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "none waits")
+
+
 def bounces(
     place: Annotated[Path, typer.Argument(help="A mail, an mbox, a Maildir or a folder of mails.")],
     workspace: Folder = HERE,

@@ -24,6 +24,7 @@ from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
+from zhiyin.chats import MASS_CHANNELS, look_at_members
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
@@ -40,6 +41,7 @@ MAX_ATTEMPTS = 3
 LEASE_S = 60.0
 POLL_S = 1.0
 CAMPAIGN_S = 20.0  # of one campaign at a time, then others have their turn
+MEMBERS_EVERY = timedelta(minutes=10)  # between two looks at what members did with one message
 SOURCES_S = 5.0  # between two looks at which sources are due
 COMPACT_S = 10.0  # between two compactions: each is a commit to every table it writes
 COMPACT_REST = 4.0  # and at least so many times what the last one took
@@ -90,6 +92,7 @@ def work(
                     _send_confirmations(shop)
                     _send_campaigns(shop)
                     _tick_journeys(journeys, can_send=_has_channel(shop))
+                    _look_at_members(shop)
                     looked = shop.clock.monotonic()
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
@@ -178,6 +181,16 @@ def _send_campaigns(shop: Workspace) -> None:
             return
         except ZhiyinError as error:
             get_logger().error("%s waits: %s: %s", one.campaign_id, error.code, error.message)
+
+
+def _look_at_members(shop: Workspace) -> None:
+    """See which mass messages members have confirmed meanwhile."""
+    if shop.settings.demo or shop.settings.act.channel not in MASS_CHANNELS:
+        return
+    try:
+        look_at_members(shop, every=MEMBERS_EVERY)
+    except ZhiyinError as error:
+        get_logger().error("confirmations of members wait: %s: %s", error.code, error.message)
 
 
 def _refresh_audiences(shop: Workspace) -> None:

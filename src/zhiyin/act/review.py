@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zhiyin.act.reasons import BOUNCED, BOUNCED_LATER, GAVE_UP, REASONS, TOO_LONG
+from zhiyin.act.reasons import (
+    BOUNCED,
+    BOUNCED_LATER,
+    GAVE_UP,
+    NOT_A_CONTACT,
+    PROVIDER_LIMIT,
+    REASONS,
+    TOO_LONG,
+    UNCONFIRMED,
+)
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,10 @@ def count_by_rule(reasons: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-_AFTER_SENDING = {"interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template",
-                  BOUNCED, BOUNCED_LATER, TOO_LONG}  # fmt: skip
+_AFTER_SENDING = frozenset({
+    "interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template", BOUNCED,
+    BOUNCED_LATER, TOO_LONG, UNCONFIRMED, NOT_A_CONTACT, PROVIDER_LIMIT,
+})  # fmt: skip
 
 
 def _after(rule: Rule, *, zh: bool) -> str:

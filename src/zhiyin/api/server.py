@@ -17,6 +17,7 @@ from zhiyin.api import (
     audiences,
     campaigns,
     catalog,
+    chats,
     consents,
     hooks,
     identity,
@@ -59,6 +60,7 @@ ROUTES = (
     *journeys.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
+    *chats.ROUTES,
 )  # fmt: skip
 
 

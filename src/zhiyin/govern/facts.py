@@ -14,7 +14,7 @@ from zhiyin.govern.gate import MARKETING, Cap, Facts, Limits, Suppression, perso
 from zhiyin.govern.holdout import EVERYTHING, place_of
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import ROW_DAYS, Person, local_hour
-from zhiyin.govern.suppression import Tokens
+from zhiyin.govern.suppression import Tokens, space_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ class Terms:
     campaign_id: str = ""
     budget_messages: int | None = None  # what the campaign can pay for; None: any number
     global_share: float = 0.0
+    space: str = ""  # namespace of the addresses; empty: that of the channel
+
+    @property
+    def namespace(self) -> str:
+        """Of the addresses that a contact goes to."""
+        return self.space or space_of(self.channel)
 
 
 def gate_terms(
@@ -36,10 +42,18 @@ def gate_terms(
     """The terms of a channel for a purpose under a workspace's settings."""
     limits = Limits(
         settings.cap_messages, settings.cap_days, settings.quiet_from_hour,
-        settings.quiet_to_hour, tuple(read_cap(one) for one in settings.caps),
+        settings.quiet_to_hour,
+        (*map(read_cap, settings.caps), *map(read_cap, PLATFORM_CAPS.get(channel, ()))),
         settings.fatigue_messages, settings.fatigue_days, settings.minimum_age,
     )  # fmt: skip
-    return Terms(limits, zone, channel, purpose, global_share=settings.global_holdout_share)
+    return Terms(
+        limits, zone, channel, purpose, global_share=settings.global_holdout_share,
+        space=space_of(channel, settings),
+    )  # fmt: skip
+
+
+PLATFORM_CAPS = {"wecom": ("wecom:1/1d", "wecom:4/31d")}
+"""Caps of the platforms, beside a workspace's: a month of WeCom's is never longer than 31 days."""
 
 
 def read_cap(text: str) -> Cap:
@@ -84,7 +98,7 @@ def read_facts(
     consents = read_consents(connection, parties, purpose=None)
     since = at - timedelta(days=_window_days(terms.limits))
     contacts = read_contacts(connection, parties, since=since, until=at)
-    known = known or Tokens(vault, terms.channel)
+    known = known or Tokens(vault, terms.namespace)
     tokens = [_holders(one, known) for one in people]
     every = sorted({one for held in tokens for one in held})
     listed = read_suppressed(connection, every, channel=terms.channel)

@@ -18,14 +18,14 @@ from zhiyin.collect.personal import (
 )
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
-from zhiyin.govern.suppression import NAMESPACE_OF, address_token, suppression_tokens
+from zhiyin.govern.suppression import address_token, channel_of, suppression_tokens
 from zhiyin.person.find import Person, with_calling_codes
 from zhiyin.person.rows import person_tables, read_ledger, read_person
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
-CHANNEL_OF = {namespace: channel for channel, namespace in NAMESPACE_OF.items()}
-"""Kind of identifier → the channel whose address it is."""
+CHANNEL_OF = {EMAIL: "email", PHONE: "sms"}
+"""Kind of identifier → the channel whose address it is, where the kind is its namespace."""
 _SURE = 6  # a text this long is not in a file by chance
 _LONG = 12
 _SHARED = frozenset({"userAgent", "user_agent", "url", "referrer", "path", "search"})
@@ -69,9 +69,9 @@ class Belongings:
     def suppression_tokens(self, vault: LocalVault) -> list[tuple[str, str]]:
         """(token, channel) of each address, as the gate looks it up."""
         made = {
-            (token, CHANNEL_OF[kind])
+            (token, channel)
             for kind, one in self.identities
-            if kind in CHANNEL_OF
+            if (channel := channel_of(kind))
             for token in suppression_tokens(vault, [one])
         }
         made |= {

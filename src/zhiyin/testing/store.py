@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.ledger import metadata
+from zhiyin.core.ledger_chat import metadata
 from zhiyin.core.parties import representatives
 from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.schema import Table

@@ -14,6 +14,7 @@ CHANNELS = Registry(
         "aliyun_sms": "zhiyin.act.channels.sms:open_sms",
         "tencent_sms": "zhiyin.act.channels.sms:open_sms",
         "twilio_sms": "zhiyin.act.channels.sms:open_sms",
+        "wecom": "zhiyin.act.channels.wecom:open_wecom",
     },
 )
 """Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""

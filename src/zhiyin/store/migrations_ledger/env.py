@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from zhiyin.core.ledger import metadata
+from zhiyin.core.ledger_chat import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
