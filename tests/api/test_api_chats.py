@@ -14,3 +14,24 @@ def test_mass_messages_are_listed_with_who_must_confirm_them(as_role, served):
     assert (one["member"], one["messages"], one["parts"]) == ("li", 2, [])
     assert one["asked_at"] == "2024-06-01T12:00:00+00:00"
     assert "digest" not in one
+
+
+def test_only_who_may_grant_can_grant(as_role):
+    body = {"openid": "oABC", "source": "order page"}
+    assert as_role("viewer", "POST", "/v1/authorisations", json=body).status_code == 403
+    answer = as_role("service", "POST", "/v1/authorisations", json=body)
+    assert answer.json()["code"] == "config"  # this workspace has no mini-programme
+    assert as_role("analyst", "GET", "/v1/admin/authorisations").json() == []
+
+
+def test_only_who_may_write_consents_makes_a_stock_void(as_role):
+    shown = as_role(
+        "marketer", "POST", "/v1/admin/authorisations/show", json={"customer": people.ANA}
+    ).json()
+    assert shown["authorisations"] == []
+    body = {"customer": people.ANA, "template": "TPL", "reason": "she asked"}
+    path = "/v1/admin/authorisations/void"
+    assert as_role("marketer", "POST", path, json=body).status_code == 403
+    assert as_role("admin", "POST", path, json=body).json() == {
+        "customer_id": shown["customer_id"], "template": "TPL", "voided": 0,
+    }  # fmt: skip

@@ -90,6 +90,7 @@ def test_a_platform_that_is_away_does_not_stop_the_worker(shop, monkeypatch):
 
 
 def test_another_channel_has_no_members(tmp_path):
-    with Workspace.create(tmp_path / "b", validate_settings({"name": "b"}, where="test")) as other:
-        with pytest.raises(ZhiyinError, match="members confirm"):
-            look_at_members(other)
+    settings = validate_settings({"name": "b"}, where="test")
+    other = Workspace.create(tmp_path / "b", settings)
+    with other, pytest.raises(ZhiyinError, match="members confirm"):
+        look_at_members(other)

@@ -31,8 +31,9 @@ from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Channel, Progress, Vault
+from zhiyin.govern.authorisations import REFUSED, empty_stock, give_back, spend
 from zhiyin.govern.facts import Terms
-from zhiyin.govern.gate import Verdict
+from zhiyin.govern.gate import NO_AUTHORISATION, Verdict
 from zhiyin.govern.ledger import add_suppressions
 from zhiyin.govern.people import EMAIL, SMS, Directory, Person
 
@@ -187,6 +188,9 @@ def claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
         ledger.settle_messages(connection, skipped, before=ledger.PLANNED)
         free = [one.row.message_id for one, verdict in judged if not _why_not(one, verdict, at)]
         claimed = ledger.claim_messages(connection, free)
+        if desk.terms.template:
+            mine = [one for one in letters if one.row.message_id in claimed]
+            claimed -= spend_for(connection, desk, mine, at=at)
     return [letter for letter in letters if letter.row.message_id in claimed]
 
 
@@ -262,6 +266,8 @@ def failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
     if not error.retryable:
         refused_at = naive_utc(desk.clock.now())  # it counts as sent where a stop rule counts
         reason = BOUNCED if error.no_such_address else "refused"
+        if error.no_authorisation:
+            reason = NO_AUTHORISATION
         return Outcome(row.message_id, ledger.FAILED, reason, sent_at=refused_at)
     tries = row.tries + 1
     if tries >= desk.settings.act.retry_tries:
@@ -295,3 +301,42 @@ def _settle(
     with desk.begin() as connection:
         ledger.settle_messages(connection, [*outcomes.values(), *back], before=ledger.SENDING)
         add_suppressions(connection, gone, reason=BOUNCE, at=desk.clock.now())
+        if desk.terms.template:
+            return_unspent(connection, desk, mine, [*outcomes.values(), *back])
+
+
+def spend_for(
+    connection: sa.Connection, desk: Desk, mine: Sequence[Letter], *, at: datetime
+) -> set[str]:
+    """Spend an authorisation for each message that was claimed; ids of those without one, which
+    are skipped.
+    """
+    lacking = {
+        one.row.message_id
+        for one in mine
+        if not spend(
+            connection, _token(desk, one), template=desk.terms.template,
+            message_id=one.row.message_id, at=at,
+        )
+    }  # fmt: skip
+    skipped = [Outcome(one, ledger.SKIPPED, NO_AUTHORISATION) for one in sorted(lacking)]
+    ledger.settle_messages(connection, skipped, before=ledger.SENDING)
+    return lacking
+
+
+def return_unspent(
+    connection: sa.Connection, desk: Desk, mine: Sequence[Letter], outcomes: Sequence[Outcome]
+) -> None:
+    """Give back what the platform did not take; of who refused nothing is left."""
+    refused = {one.message_id for one in outcomes if one.reason == NO_AUTHORISATION}
+    tokens = [_token(desk, one) for one in mine if one.row.message_id in refused]
+    empty_stock(
+        connection, tokens, template=desk.terms.template, reason=REFUSED,
+        message_ids=sorted(refused),
+    )  # fmt: skip
+    kept = (ledger.SENT, ledger.UNKNOWN)
+    give_back(connection, [one.message_id for one in outcomes if one.state not in kept])
+
+
+def _token(desk: Desk, letter: Letter) -> str:
+    return address_of(letter.person, vault=desk.vault, channel=letter.row.channel)

@@ -36,6 +36,7 @@ from zhiyin.core.ledger import (
     reactions,
     tag_definitions,
 )
+from zhiyin.core.ledger_chat import authorisations
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES
 from zhiyin.store.ledger import scrub_ledger, transaction
@@ -236,7 +237,8 @@ def _erase_from_ledger(
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
     ).rowcount
-    for table in (manual_tags, consent_requests, languages, reactions, journey_people):
+    hers = (manual_tags, consent_requests, languages, reactions, journey_people, authorisations)
+    for table in hers:
         counts[table.name] = connection.execute(
             table.delete().where(table.c.party_id.in_(wanted))
         ).rowcount

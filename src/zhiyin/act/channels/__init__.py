@@ -15,6 +15,7 @@ CHANNELS = Registry(
         "tencent_sms": "zhiyin.act.channels.sms:open_sms",
         "twilio_sms": "zhiyin.act.channels.sms:open_sms",
         "wecom": "zhiyin.act.channels.wecom:open_wecom",
+        "wechat_subscribe": "zhiyin.act.channels.wechat:open_wechat",
     },
 )
 """Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""
