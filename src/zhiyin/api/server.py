@@ -29,6 +29,7 @@ from zhiyin.api import (
     plans,
     preferences,
     reactions,
+    receipts,
     returned,
     tables,
     tags,
@@ -60,7 +61,7 @@ ROUTES = (
     *journeys.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
-    *chats.ROUTES,
+    *chats.ROUTES, *receipts.ROUTES,
 )  # fmt: skip
 
 

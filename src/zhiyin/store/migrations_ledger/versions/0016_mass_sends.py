@@ -1,4 +1,4 @@
-"""Mass messages that members of staff must confirm before customers get them."""
+"""Mass messages that members of staff must confirm; messages are found by their receipt."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the table and the index."""
     op.create_table(
         "mass_sends",
         sa.Column("batch_id", sa.String(64), nullable=False),
@@ -26,3 +26,4 @@ def upgrade() -> None:
     )
     for name in ("campaign_id", "provider_id"):
         op.create_index(op.f(f"ix_mass_sends_{name}"), "mass_sends", [name], unique=False)
+    op.create_index(op.f("ix_messages_receipt"), "messages", ["receipt"], unique=False)
