@@ -117,6 +117,27 @@ def members(workspace: Folder = HERE, as_json: AsJson = False) -> None:
     typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "none waits")
 
 
+@app.command()
+def alerts(
+    send: Annotated[
+        bool, typer.Option("--send", help="Tell staff all of it, told already or not.")
+    ] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+) -> None:
+    """What staff should know of: what stopped, is done or is stuck (提醒)."""
+    from zhiyin.alerts import list_alerts, open_notifier, tell_staff
+
+    with _workspace(workspace, write=True) as shop:
+        if send:
+            open_notifier(shop).close()  # says what is missing, also where there is nothing to tell
+        found = tell_staff(shop, repeat=True) if send else list_alerts(shop)
+    for one in found:
+        typer.echo(one.text(language))
+    if not found:
+        typer.echo("没有提醒" if language == "zh" else "nothing to tell")
+
+
 def bounces(
     place: Annotated[Path, typer.Argument(help="A mail, an mbox, a Maildir or a folder of mails.")],
     workspace: Folder = HERE,

@@ -20,8 +20,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.act.alerts import Alert
 from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
+from zhiyin.alerts import Staff, of_error
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
 from zhiyin.chats import MASS_CHANNELS, look_at_members
@@ -83,16 +85,16 @@ def work(
     holder, taken = this_process(), 0
     stop = threading.Event()
     with _signals(stop), Workspace.open(folder, write=True) as shop:
-        journeys = Journeys(shop)
+        journeys, staff = Journeys(shop), Staff(shop)
         try:
             looked, compact_at = -SOURCES_S, 0.0
             while not stop.is_set() and parent in (None, os.getppid()):
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
-                    _send_confirmations(shop)
-                    _send_campaigns(shop)
-                    _tick_journeys(journeys, can_send=_has_channel(shop))
+                    stopped = _send_confirmations(shop) + _send_campaigns(shop)
+                    stopped += _tick_journeys(journeys, can_send=_has_channel(shop))
                     _look_at_members(shop)
+                    staff.tell(stopped)
                     looked = shop.clock.monotonic()
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
@@ -127,29 +129,34 @@ def _compact(shop: Workspace) -> None:
         get_logger().error("the journal waits: %s: %s", error.code, error.message)
 
 
-def _send_confirmations(shop: Workspace) -> None:
-    """Send the mails of consents that wait for one; they do not wait for a campaign's approval."""
+def _send_confirmations(shop: Workspace) -> list[Alert]:
+    """Send the mails of consents that wait for one; they do not wait for a campaign's approval.
+
+    What cannot go on is told to staff.
+    """
     if not _has_channel(shop):
-        return
+        return []
     waiting = sa.select(messages.c.message_id).where(
         messages.c.campaign_id == CONFIRMATIONS, messages.c.state == "planned"
     )
     with reading(shop.store.ledger) as connection:
         if connection.execute(waiting.limit(1)).first() is None:
-            return
+            return []
     try:
         shop.send(CONFIRMATIONS)
     except LeaseHeld:
         pass
     except ZhiyinError as error:
         get_logger().error("confirmations wait: %s: %s", error.code, error.message)
+        return [of_error(CONFIRMATIONS, error)]
+    return []
 
 
 def _has_channel(shop: Workspace) -> bool:
     return bool(shop.settings.demo or shop.settings.act.channel)
 
 
-def _tick_journeys(journeys: Journeys, *, can_send: bool) -> None:
+def _tick_journeys(journeys: Journeys, *, can_send: bool) -> list[Alert]:
     """Bring the journeys up to now; where that cannot be done now, the next look does it."""
     try:
         for one in journeys.tick(deliver=can_send):
@@ -159,12 +166,15 @@ def _tick_journeys(journeys: Journeys, *, can_send: bool) -> None:
         pass
     except ZhiyinError as error:
         get_logger().error("journeys wait: %s: %s", error.code, error.message)
+        return [of_error("journeys", error)]
+    return []
 
 
-def _send_campaigns(shop: Workspace) -> None:
+def _send_campaigns(shop: Workspace) -> list[Alert]:
     """Plan and send what is due of the campaigns that persons started, for a while each."""
+    stopped: list[Alert] = []
     if not _has_channel(shop):
-        return
+        return stopped
     now = naive_utc(shop.clock.now())
     with reading(shop.store.ledger) as connection:
         waiting = find_waiting(connection, now=now)
@@ -178,9 +188,11 @@ def _send_campaigns(shop: Workspace) -> None:
                     own.plan(one.key)
             shop.send(one.campaign_id, longest_s=CAMPAIGN_S)
         except LeaseHeld:
-            return
+            return stopped
         except ZhiyinError as error:
             get_logger().error("%s waits: %s: %s", one.campaign_id, error.code, error.message)
+            stopped.append(of_error(one.campaign_id, error))
+    return stopped
 
 
 def _look_at_members(shop: Workspace) -> None:

@@ -63,10 +63,11 @@ def is_known(connection: sa.Connection, provider_id: str) -> bool:
 
 
 def open_mass_sends(
-    connection: sa.Connection, *, since: datetime, looked_before: datetime
-) -> list[tuple[str, str, str]]:
-    """(Batch, provider's id, member) of calls since a moment with messages that wait for a member,
-    and that nobody looked at since `looked_before`; both naive UTC.
+    connection: sa.Connection, *, since: datetime, looked_before: datetime,
+    until: datetime | None = None,
+) -> list[tuple[str, str, str]]:  # fmt: skip
+    """(Batch, provider's id, member) of calls since a moment, up to another, with messages that
+    wait for a member, and that nobody looked at since `looked_before`; all naive UTC.
     """
     waiting = (
         sa.select(messages.c.message_id)
@@ -77,6 +78,8 @@ def open_mass_sends(
     query = sa.select(_C.batch_id, _C.provider_id, _C.member).where(
         _C.provider_id.is_not(None), _C.asked_at >= since, due, waiting.exists()
     )
+    if until is not None:
+        query = query.where(_C.asked_at <= until)
     rows = connection.execute(query.order_by(_C.asked_at, _C.batch_id))
     return [(row.batch_id, row.provider_id, row.member) for row in rows]
 

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhiyin.act.mass_ledger import list_mass_sends
+from zhiyin.alerts import list_alerts
 from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.authorisations import Authorisations
 from zhiyin.govern.authorisations import MOST_AT_ONCE
@@ -62,6 +63,14 @@ def mass_sends(request: Request) -> list[dict[str, Any]]:
     return [{name: _plain(value) for name, value in one.items()} for one in found]
 
 
+def show_alerts(request: Request) -> list[dict[str, Any]]:
+    """What staff should know of now: what stopped, is done or is stuck, in both languages."""
+    return [
+        {"kind": one.kind, "key": one.key, "en": one.text("en"), "zh": one.text("zh")}
+        for one in list_alerts(workspace_of(request))
+    ]
+
+
 def grant(request: Request, granted: Granted) -> dict[str, Any]:
     """Keep that somebody allowed so many messages of a template; how many are left."""
     return _authorisations(request).grant(
@@ -98,6 +107,7 @@ def _plain(value: Any) -> Any:
 
 ROUTES = (
     Route("GET", "/v1/admin/mass-sends", "report:read", mass_sends),
+    Route("GET", "/v1/admin/alerts", "report:read", show_alerts),
     Route("POST", "/v1/authorisations", "authorisation:grant", grant),
     Route("GET", "/v1/admin/authorisations", "report:read", list_authorisations),
     Route("POST", "/v1/admin/authorisations/show", "consent:read", show),

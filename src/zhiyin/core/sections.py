@@ -301,6 +301,14 @@ class ActSettings(Section):
     second_person: bool = Field(
         default=False, description="a campaign starts only when another person has approved it"
     )
+    alerts: str = Field(
+        default="",
+        description="where staff is told of what stopped, is done or is stuck: dingtalk; empty: "
+        "nowhere",
+    )
+    alert_stuck_hours: int = Field(
+        default=24, ge=1, description="who should have gone on in a journey so long ago is told of"
+    )
     confirm_hours: int = Field(
         default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhiyin.core.registry import Registry
 
-__all__ = ["CHANNELS", "sink", "sms", "smtp", "webhook"]
+__all__ = ["CHANNELS", "NOTIFIERS", "sink", "sms", "smtp", "webhook"]
 
 CHANNELS = Registry(
     "channel",
@@ -19,3 +19,7 @@ CHANNELS = Registry(
     },
 )
 """Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""
+
+NOTIFIERS = Registry("notifier", {"dingtalk": "zhiyin.act.channels.dingtalk:open_dingtalk"})
+"""As `CHANNELS`, of what tells staff: a group, no customer. Others add theirs by
+`zhiyin.notifiers`."""
