@@ -64,8 +64,11 @@ class Receiver:
                 receiver.connections += 1
                 super().setup()
 
+            def do_GET(self) -> None:  # the library's name
+                self.do_POST()
+
             def do_POST(self) -> None:  # the library's name
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 received = Received(
                     {k.lower(): v for k, v in self.headers.items()}, body, self.path
                 )

@@ -312,9 +312,10 @@ class Workspace:
             )
         opened = self._sink if self.settings.demo else CHANNELS.load(settings.channel)
         channel: Channel = opened(settings, folder=self.folder)
-        if settings.messages_per_s is not None and not self.settings.demo:
+        most = None if self.settings.demo or "mass" in channel.supports else settings.messages_per_s
+        if most is not None:
             pause = threading.Event().wait
-            channel = PacedChannel(channel, settings.messages_per_s, clock=self.clock, pause=pause)
+            channel = PacedChannel(channel, most, clock=self.clock, pause=pause)
         try:
             yield channel
         finally:

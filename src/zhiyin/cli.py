@@ -13,6 +13,7 @@ import typer
 
 from zhiyin import (
     cli_audience,
+    cli_authorisation,
     cli_campaign,
     cli_consent,
     cli_files,
@@ -45,6 +46,7 @@ app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
 app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
+app.add_typer(cli_authorisation.app)
 app.add_typer(cli_journey.app)
 app.add_typer(cli_messages.app)
 app.add_typer(cli_models.app)

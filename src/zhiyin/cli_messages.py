@@ -104,6 +104,40 @@ def replies(
     typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "no replies")
 
 
+@app.command()
+def members(workspace: Folder = HERE, as_json: AsJson = False) -> None:
+    """Ask what members did with mass messages: sent, no contact any more … (企业微信群发结果)."""
+    from zhiyin.chats import look_at_members
+
+    with _workspace(workspace, write=True) as shop:
+        counts = look_at_members(shop)
+    if as_json:
+        typer.echo(json.dumps(counts))
+        return
+    typer.echo(", ".join(f"{n:,} {what}" for what, n in sorted(counts.items())) or "none waits")
+
+
+@app.command()
+def alerts(
+    send: Annotated[
+        bool, typer.Option("--send", help="Tell staff all of it, told already or not.")
+    ] = False,
+    workspace: Folder = HERE,
+    language: Language = "en",
+) -> None:
+    """What staff should know of: what stopped, is done or is stuck (提醒)."""
+    from zhiyin.alerts import list_alerts, open_notifier, tell_staff
+
+    with _workspace(workspace, write=True) as shop:
+        if send:
+            open_notifier(shop).close()  # says what is missing, also where there is nothing to tell
+        found = tell_staff(shop, repeat=True) if send else list_alerts(shop)
+    for one in found:
+        typer.echo(one.text(language))
+    if not found:
+        typer.echo("没有提醒" if language == "zh" else "nothing to tell")
+
+
 def bounces(
     place: Annotated[Path, typer.Argument(help="A mail, an mbox, a Maildir or a folder of mails.")],
     workspace: Folder = HERE,

@@ -40,7 +40,7 @@ from zhiyin.govern.ledger import (
 )
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import Person, choose_language
-from zhiyin.govern.suppression import NAMESPACE_OF, suppression_tokens
+from zhiyin.govern.suppression import KIND_OF, suppression_tokens
 from zhiyin.person.find import find_person
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -285,7 +285,7 @@ class Consents:
             held = read_consents(connection, person.parties, purpose=None)
         lines = [line for one in held.values() for line in one]
         purposes = {*TEXTS} | {one.purpose for one in lines}
-        channels = {*NAMESPACE_OF, ANY_CHANNEL} | {one.channel for one in lines}
+        channels = {*KIND_OF, ANY_CHANNEL} | {one.channel for one in lines}
         for what, given, known in (("purpose", purpose, purposes), ("channel", channel, channels)):
             if given not in known:
                 raise InvalidParameter(
@@ -330,10 +330,10 @@ class Consents:
         parties = joined_parties(party, self.store.representatives())
         rows = self.store.read("identities")
         listed: list[tuple[str, str]] = []
-        for one in NAMESPACE_OF if channel == ANY_CHANNEL else (channel,):
-            held = rows.filter(
-                rows[c.PARTY_ID].isin(parties) & (rows[c.NAMESPACE] == NAMESPACE_OF.get(one, one))  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
-            )
+        for one in KIND_OF if channel == ANY_CHANNEL else (channel,):
+            kind, space = KIND_OF.get(one, one), rows[c.NAMESPACE]
+            of_kind = (space == kind) | space.startswith(f"{kind}:")  # pyright: ignore[reportAttributeAccessIssue]
+            held = rows.filter(rows[c.PARTY_ID].isin(parties) & of_kind)  # pyright: ignore[reportAttributeAccessIssue]
             found = held.select(c.PARTY_ID, c.IDENTITY_ID).distinct().to_pyarrow().to_pylist()
             mine = [row for row in found if row[c.PARTY_ID] == party] or found
             tokens = suppression_tokens(self.vault, {row[c.IDENTITY_ID] for row in mine})

@@ -28,7 +28,7 @@ from zhiyin.govern.ledger import (
     set_language,
 )
 from zhiyin.govern.people import Person, choose_language
-from zhiyin.govern.suppression import NAMESPACE_OF
+from zhiyin.govern.suppression import KIND_OF
 from zhiyin.store.ledger import reading, transaction
 
 PREFERENCE_CENTRE = "preference centre"
@@ -57,7 +57,7 @@ class Preferences:
         with reading(self.record.store.ledger) as connection:
             held = read_consents(connection, person.parties, purpose=None)
             lines = [line for one in held.values() for line in one]
-            named = {one.channel for one in lines if one.purpose == MARKETING} & {*NAMESPACE_OF}
+            named = {one.channel for one in lines if one.purpose == MARKETING} & {*KIND_OF}
             channels = {
                 channel: self._may_write(connection, person, channel, at)
                 for channel in sorted(named | {EMAIL})

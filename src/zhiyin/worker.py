@@ -20,11 +20,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from zhiyin.act.alerts import Alert
 from zhiyin.act.campaigns.handed import HANDED, LISTS
 from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
+from zhiyin.alerts import Staff, of_error
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
+from zhiyin.chats import MASS_CHANNELS, look_at_members
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
@@ -41,6 +44,7 @@ MAX_ATTEMPTS = 3
 LEASE_S = 60.0
 POLL_S = 1.0
 CAMPAIGN_S = 20.0  # of one campaign at a time, then others have their turn
+MEMBERS_EVERY = timedelta(minutes=10)  # between two looks at what members did with one message
 SOURCES_S = 5.0  # between two looks at which sources are due
 COMPACT_S = 10.0  # between two compactions: each is a commit to every table it writes
 COMPACT_REST = 4.0  # and at least so many times what the last one took
@@ -82,15 +86,16 @@ def work(
     holder, taken = this_process(), 0
     stop = threading.Event()
     with _signals(stop), Workspace.open(folder, write=True) as shop:
-        journeys = Journeys(shop)
+        journeys, staff = Journeys(shop), Staff(shop)
         try:
             looked, compact_at = -SOURCES_S, 0.0
             while not stop.is_set() and parent in (None, os.getppid()):
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
-                    _send_confirmations(shop)
-                    _send_campaigns(shop)
-                    _tick_journeys(journeys, can_send=_has_channel(shop))
+                    stopped = _send_confirmations(shop) + _send_campaigns(shop)
+                    stopped += _tick_journeys(journeys, can_send=_has_channel(shop))
+                    _look_at_members(shop)
+                    staff.tell(stopped)
                     looked = shop.clock.monotonic()
                 begun = shop.clock.monotonic()
                 if begun >= compact_at:
@@ -125,29 +130,34 @@ def _compact(shop: Workspace) -> None:
         get_logger().error("the journal waits: %s: %s", error.code, error.message)
 
 
-def _send_confirmations(shop: Workspace) -> None:
-    """Send the mails of consents that wait for one; they do not wait for a campaign's approval."""
+def _send_confirmations(shop: Workspace) -> list[Alert]:
+    """Send the mails of consents that wait for one; they do not wait for a campaign's approval.
+
+    What cannot go on is told to staff.
+    """
     if not _has_channel(shop):
-        return
+        return []
     waiting = sa.select(messages.c.message_id).where(
         messages.c.campaign_id == CONFIRMATIONS, messages.c.state == "planned"
     )
     with reading(shop.store.ledger) as connection:
         if connection.execute(waiting.limit(1)).first() is None:
-            return
+            return []
     try:
         shop.send(CONFIRMATIONS)
     except LeaseHeld:
         pass
     except ZhiyinError as error:
         get_logger().error("confirmations wait: %s: %s", error.code, error.message)
+        return [of_error(CONFIRMATIONS, error)]
+    return []
 
 
 def _has_channel(shop: Workspace) -> bool:
     return bool(shop.settings.demo or shop.settings.act.channel)
 
 
-def _tick_journeys(journeys: Journeys, *, can_send: bool) -> None:
+def _tick_journeys(journeys: Journeys, *, can_send: bool) -> list[Alert]:
     """Bring the journeys up to now; where that cannot be done now, the next look does it."""
     try:
         for one in journeys.tick(deliver=can_send):
@@ -157,10 +167,13 @@ def _tick_journeys(journeys: Journeys, *, can_send: bool) -> None:
         pass
     except ZhiyinError as error:
         get_logger().error("journeys wait: %s: %s", error.code, error.message)
+        return [of_error("journeys", error)]
+    return []
 
 
-def _send_campaigns(shop: Workspace) -> None:
+def _send_campaigns(shop: Workspace) -> list[Alert]:
     """Plan and send what is due of the campaigns that persons started, for a while each."""
+    stopped: list[Alert] = []
     now = naive_utc(shop.clock.now())
     with reading(shop.store.ledger) as connection:
         waiting = find_waiting(connection, now=now)
@@ -178,9 +191,21 @@ def _send_campaigns(shop: Workspace) -> None:
                 continue
             shop.send(one.campaign_id, longest_s=CAMPAIGN_S)
         except LeaseHeld:
-            return
+            return stopped
         except ZhiyinError as error:
             get_logger().error("%s waits: %s: %s", one.campaign_id, error.code, error.message)
+            stopped.append(of_error(one.campaign_id, error))
+    return stopped
+
+
+def _look_at_members(shop: Workspace) -> None:
+    """See which mass messages members have confirmed meanwhile."""
+    if shop.settings.demo or shop.settings.act.channel not in MASS_CHANNELS:
+        return
+    try:
+        look_at_members(shop, every=MEMBERS_EVERY)
+    except ZhiyinError as error:
+        get_logger().error("confirmations of members wait: %s: %s", error.code, error.message)
 
 
 def _refresh_audiences(shop: Workspace) -> None:

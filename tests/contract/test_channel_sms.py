@@ -12,9 +12,10 @@ import pytest
 
 from tests.receiver import Answer, Receiver
 from zhiyin.act.channels.outgoing import read_target
-from zhiyin.act.channels.sms import Account, SmsChannel, sign_acs3, sign_tc3
+from zhiyin.act.channels.sms import Account, SmsChannel, open_sms, sign_acs3, sign_tc3
 from zhiyin.act.create.text_message import TextMessage
 from zhiyin.core.clock import FrozenClock
+from zhiyin.core.config import ActSettings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError
 from zhiyin.testing.channel_contract import ChannelContract
 
@@ -191,3 +192,18 @@ def test_the_published_example_of_tencent():
     )  # fmt: skip
     expected = "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168"
     assert made["Authorization"].endswith(f"Signature={expected}")
+
+
+@pytest.mark.parametrize(("url", "told"), [
+    ("https://news.shop.example/", ["https://news.shop.example/v1/receipts/twilio"]),
+    ("https://example.invalid", None), ("http://localhost:8000", None),
+])  # fmt: skip
+def test_twilio_is_told_where_receipts_go_if_that_is_public(monkeypatch, url, told):
+    monkeypatch.setenv("ZHIYIN_SMS_KEY", KEY)
+    monkeypatch.setenv("ZHIYIN_SMS_SECRET", SECRET)
+    settings = ActSettings(channel="twilio_sms", sms_sender="+15550001111", public_url=url)
+    with Receiver(lambda _: TAKEN["twilio_sms"]) as receiver:
+        channel = open_sms(settings)
+        channel._target = read_target(receiver.url, private=True)
+        channel.send("m_1", NUMBER, text_of("x"))
+        assert parse_qs(receiver.requests[0].body.decode()).get("StatusCallback") == told

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.confirmation import EXPIRES_AT
+from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.create.content import is_personal, places
-from zhiyin.act.create.text_message import count_segments, write_text
+from zhiyin.act.create.text_message import count_segments
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
@@ -30,10 +31,11 @@ from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
 from zhiyin.core.protocols import Channel, Progress, Vault
+from zhiyin.govern.authorisations import REFUSED, empty_stock, give_back, spend
 from zhiyin.govern.facts import Terms, awake_from
-from zhiyin.govern.gate import QUIET_HOURS, Verdict
+from zhiyin.govern.gate import NO_AUTHORISATION, QUIET_HOURS, Verdict
 from zhiyin.govern.ledger import add_suppressions
-from zhiyin.govern.people import SMS, Directory, Person
+from zhiyin.govern.people import EMAIL, SMS, Directory, Person
 
 BATCH = 50
 BOUNCE = "bounce"  # why an address is suppressed
@@ -125,7 +127,7 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
         if not rows:
             return
         progress("sending", min(tried / waiting, 1.0))
-        failures = _deliver_batch(desk, _open(desk, rows), failures)
+        failures = _deliver_batch(desk, open_letters(desk, rows), failures)
         tried, after = tried + len(rows), (rows[-1].priority, rows[-1].message_id)
 
 
@@ -139,7 +141,8 @@ def _resolve(desk: Desk, message_id: str) -> Outcome | None:
     return None
 
 
-def _open(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Letter]:
+def open_letters(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Letter]:
+    """The rows with their people and contents, unsealed."""
     parties = [row.party_id for row in rows]
     people = desk.directory.opened(parties, vault=desk.vault)
     contents = desk.vault.unseal(parties, [row.content for row in rows])
@@ -148,7 +151,7 @@ def _open(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Letter]:
 
 def _deliver_batch(desk: Desk, letters: Sequence[Letter], failures: int) -> int:
     """Deliver what the gate lets through; how many times in a row the channel has failed."""
-    mine = _claim(desk, letters)
+    mine = claim(desk, letters)
     outcomes: dict[str, Outcome] = {}
     in_flight = True
     try:
@@ -167,7 +170,7 @@ def _deliver_batch(desk: Desk, letters: Sequence[Letter], failures: int) -> int:
     return failures
 
 
-def _claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
+def claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
     """Gate and claim in one transaction: those that are now ours to send."""
     at = desk.clock.now()
     with desk.begin() as connection:
@@ -185,6 +188,9 @@ def _claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
         ledger.settle_messages(connection, stopped, before=ledger.PLANNED)
         free = [one.row.message_id for one, verdict in judged if not _why_not(one, verdict, at)]
         claimed = ledger.claim_messages(connection, free)
+        if desk.terms.template:
+            mine = [one for one in letters if one.row.message_id in claimed]
+            claimed -= spend_for(connection, desk, mine, at=at)
     return [letter for letter in letters if letter.row.message_id in claimed]
 
 
@@ -209,7 +215,7 @@ def _why_not(letter: Letter, verdict: Verdict, at: datetime) -> str | None:
 def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
     """Render and send one claimed message. What cannot be rendered never reaches the channel."""
     row, at = letter.row, desk.clock.now()
-    if row.channel == SMS:
+    if row.channel != EMAIL:
         return _hand_over_text(desk, letter)
     shared = {
         "settings": desk.settings, "vault": desk.vault,
@@ -235,13 +241,13 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
 def _hand_over_text(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
     row, settings = letter.row, desk.settings
     try:
-        written = write_text(
-            letter.content or {}, shop=settings.act.sender_name or settings.name,
+        written = write_short(
+            row.channel, letter.content or {}, shop=settings.act.sender_name or settings.name,
             language=row.language, name=letter.person.name,
         )  # fmt: skip
     except (InvalidParameter, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None
-    if count_segments(written.text) > settings.act.sms_segments:
+    if row.channel == SMS and count_segments(written.text) > settings.act.sms_segments:
         return Outcome(row.message_id, ledger.FAILED, TOO_LONG), None
     return _sent(desk, letter, written.content(), desk.clock.now())
 
@@ -255,12 +261,13 @@ def _sent(
     except InvalidParameter:
         return Outcome(row.message_id, ledger.FAILED, "bad_address"), None
     except DeliveryError as error:
-        return _failed(desk, row, error), error
+        return failed(desk, row, error), error
     sent_at = naive_utc(at)
     return Outcome(row.message_id, ledger.SENT, sent_at=sent_at, receipt=receipt[:255]), None
 
 
-def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
+def failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
+    """What becomes of a message that the channel did not take."""
     if error.in_doubt:
         return Outcome(row.message_id, ledger.UNKNOWN, "no_answer")
     if isinstance(error, ChannelUnavailable):  # no fault of the message: it costs no try
@@ -268,6 +275,8 @@ def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
     if not error.retryable:
         refused_at = naive_utc(desk.clock.now())  # it counts as sent where a stop rule counts
         reason = BOUNCED if error.no_such_address else "refused"
+        if error.no_authorisation:
+            reason = NO_AUTHORISATION
         return Outcome(row.message_id, ledger.FAILED, reason, sent_at=refused_at)
     tries = row.tries + 1
     if tries >= desk.settings.act.retry_tries:
@@ -275,6 +284,12 @@ def _failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
     wait_s = next_wait_s(tries, asked_s=error.retry_after_s, rng=desk.rng)
     not_before = naive_utc(desk.clock.now()) + timedelta(seconds=wait_s)
     return Outcome(row.message_id, ledger.PLANNED, not_before=not_before, tried=1)
+
+
+def settle(desk: Desk, outcomes: Sequence[Outcome]) -> None:
+    """Write what became of messages that are being sent."""
+    with desk.begin() as connection:
+        ledger.settle_messages(connection, outcomes, before=ledger.SENDING)
 
 
 def _settle(
@@ -295,3 +310,42 @@ def _settle(
     with desk.begin() as connection:
         ledger.settle_messages(connection, [*outcomes.values(), *back], before=ledger.SENDING)
         add_suppressions(connection, gone, reason=BOUNCE, at=desk.clock.now())
+        if desk.terms.template:
+            return_unspent(connection, desk, mine, [*outcomes.values(), *back])
+
+
+def spend_for(
+    connection: sa.Connection, desk: Desk, mine: Sequence[Letter], *, at: datetime
+) -> set[str]:
+    """Spend an authorisation for each message that was claimed; ids of those without one, which
+    are skipped.
+    """
+    lacking = {
+        one.row.message_id
+        for one in mine
+        if not spend(
+            connection, _token(desk, one), template=desk.terms.template,
+            message_id=one.row.message_id, at=at,
+        )
+    }  # fmt: skip
+    skipped = [Outcome(one, ledger.SKIPPED, NO_AUTHORISATION) for one in sorted(lacking)]
+    ledger.settle_messages(connection, skipped, before=ledger.SENDING)
+    return lacking
+
+
+def return_unspent(
+    connection: sa.Connection, desk: Desk, mine: Sequence[Letter], outcomes: Sequence[Outcome]
+) -> None:
+    """Give back what the platform did not take; of who refused nothing is left."""
+    refused = {one.message_id for one in outcomes if one.reason == NO_AUTHORISATION}
+    tokens = [_token(desk, one) for one in mine if one.row.message_id in refused]
+    empty_stock(
+        connection, tokens, template=desk.terms.template, reason=REFUSED,
+        message_ids=sorted(refused),
+    )  # fmt: skip
+    kept = (ledger.SENT, ledger.UNKNOWN)
+    give_back(connection, [one.message_id for one in outcomes if one.state not in kept])
+
+
+def _token(desk: Desk, letter: Letter) -> str:
+    return address_of(letter.person, vault=desk.vault, channel=letter.row.channel)

@@ -62,7 +62,7 @@ def check_people(
     turn_id
         The turn that plans: what it planned already counts as sent. None when sending.
     """
-    known = Tokens(vault, terms.channel)
+    known = Tokens(vault, terms.namespace)
     facts = read_facts(
         connection, people, terms=terms, vault=vault, at=at, held_out=held_out, personal=personal,
         known=known,
@@ -89,4 +89,6 @@ def check_people(
 
 def address_of(person: Person, *, vault: Vault, channel: str) -> str:
     """The keyed hash of the address a message to her would go to; empty without one."""
-    return address_token(vault, channel, person.address) if person.address else ""
+    if not person.address:
+        return ""
+    return address_token(vault, channel, person.address, space=person.space)

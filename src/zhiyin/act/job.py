@@ -37,6 +37,7 @@ from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.journeys.ledger import PREFIX
 from zhiyin.act.letters import require_sender
 from zhiyin.act.letters_job import journey_letters
+from zhiyin.act.mass import MASS, deliver_mass, reconcile_mass
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
@@ -147,8 +148,12 @@ def deliver(
         ctx.rng.generator(f"act.retry {campaign_id}"), _held_out(ctx, campaign_id),
         _journey_letters(ctx, campaign_id),
     )  # fmt: skip
-    reconcile(desk, campaign_id)
-    deliver_planned(desk, campaign_id, progress=progress)
+    if MASS in ctx.channel.supports:
+        reconcile_mass(desk, campaign_id)
+        deliver_mass(desk, campaign_id, progress=progress)
+    else:
+        reconcile(desk, campaign_id)
+        deliver_planned(desk, campaign_id, progress=progress)
     with ctx.store.begin() as connection:
         return ledger.count_messages(connection, [campaign_id])
 

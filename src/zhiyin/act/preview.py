@@ -7,14 +7,14 @@ from html import escape
 from typing import Any
 
 from zhiyin.act import ledger
+from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.create.email import LANGUAGES, Rendered
-from zhiyin.act.create.text_message import write_text
 from zhiyin.act.ledger import State
 from zhiyin.act.letters import render_letter
 from zhiyin.act.letters_job import load_letters
 from zhiyin.act.reasons import REASONS
 from zhiyin.core.context import Context
-from zhiyin.govern.people import SMS
+from zhiyin.govern.people import EMAIL
 
 EXAMPLES = 4
 LISTED = 1_000  # rows shown per campaign
@@ -89,9 +89,9 @@ def _example(ctx: Context, row: Any) -> dict[str, Any] | None:  # Any: a ledger 
     content = ctx.vault.unseal([row.party_id], [row.content])[0]
     if content is None:
         return None
-    if row.channel == SMS:
+    if row.channel != EMAIL:
         shop = ctx.settings.act.sender_name or ctx.settings.name
-        text = write_text(content, shop=shop, language=row.language).text
+        text = write_short(row.channel, content, shop=shop, language=row.language).text
         rendered = Rendered(text, f"<p>{escape(text)}</p>", text)
     else:
         rendered = render_letter(

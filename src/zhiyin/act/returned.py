@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from zhiyin.act.ledger import FAILED, SENDING, SENT, UNKNOWN
 from zhiyin.act.reactions import Sent, add_reaction, find_sent
 from zhiyin.act.reasons import BOUNCED, BOUNCED_LATER
+from zhiyin.core.clock import naive_utc
 from zhiyin.core.ledger import messages
 from zhiyin.govern.gate import MARKETING, UNSUBSCRIBED, Consent
 from zhiyin.govern.ledger import add_consent, add_suppressions
@@ -32,7 +33,7 @@ class Returned:
     """One report about one message.
 
     `status` is an enhanced status code (RFC 3463) or the provider's own word; `hard` overrides
-    what the code says of a bounce; `key` tells repeats of the same report.
+    what the code says of a bounce, `weight` overrides both; `key` tells repeats of the same report.
     """
 
     message_id: str
@@ -40,6 +41,7 @@ class Returned:
     key: str
     status: str = ""
     hard: bool | None = None
+    weight: str = ""
 
 
 def severity(status: str, *, hard: bool | None = None) -> str:
@@ -110,8 +112,10 @@ def _act_on(
         suppress_address(connection, message, reason=COMPLAINT, at=at)
     elif one.kind == UNSUBSCRIBE:
         refuse_marketing(connection, message, source="reply", at=at)
+    elif one.kind == DELIVERED:
+        _arrived(connection, message, at=at)
     elif one.kind == BOUNCE:
-        weight = severity(one.status, hard=one.hard)
+        weight = one.weight or severity(one.status, hard=one.hard)
         _fail(connection, message, BOUNCED if weight == HARD else BOUNCED_LATER)
         row = _soft_in_a_row(connection, message, soft_bounces) if weight == SOFT else 0
         if weight == HARD or row >= soft_bounces:
@@ -123,6 +127,15 @@ def _fail(connection: sa.Connection, message: Sent, reason: str) -> None:
         (SENDING, SENT, UNKNOWN)
     )
     connection.execute(messages.update().where(mine).values(state=FAILED, reason=reason))
+
+
+def _arrived(connection: sa.Connection, message: Sent, *, at: datetime) -> None:
+    """A message in doubt went out after all."""
+    mine = (messages.c.message_id == message.message_id) & (messages.c.state == UNKNOWN)
+    sent_at = sa.func.coalesce(messages.c.sent_at, naive_utc(at))
+    connection.execute(
+        messages.update().where(mine).values(state=SENT, reason=None, sent_at=sent_at)
+    )
 
 
 def _soft_in_a_row(connection: sa.Connection, message: Sent, most: int) -> int:

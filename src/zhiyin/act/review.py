@@ -11,10 +11,13 @@ from zhiyin.act.reasons import (
     BOUNCED,
     BOUNCED_LATER,
     GAVE_UP,
+    NOT_A_CONTACT,
     NOT_CALLED,
     NOT_REACHED,
+    PROVIDER_LIMIT,
     REASONS,
     TOO_LONG,
+    UNCONFIRMED,
 )
 
 
@@ -88,8 +91,11 @@ def count_by_rule(reasons: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-_AFTER_SENDING = {"interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template",
-                  BOUNCED, BOUNCED_LATER, TOO_LONG, NOT_REACHED, NOT_CALLED}  # fmt: skip
+_AFTER_SENDING = frozenset({
+    "interrupted", "no_answer", "refused", GAVE_UP, "bad_address", "template", BOUNCED,
+    BOUNCED_LATER, TOO_LONG, UNCONFIRMED, NOT_A_CONTACT, PROVIDER_LIMIT, NOT_REACHED,
+    NOT_CALLED,
+})  # fmt: skip
 
 
 def _after(rule: Rule, *, zh: bool) -> str:

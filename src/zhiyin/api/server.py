@@ -17,6 +17,7 @@ from zhiyin.api import (
     audiences,
     campaigns,
     catalog,
+    chats,
     consents,
     hooks,
     identity,
@@ -28,6 +29,7 @@ from zhiyin.api import (
     plans,
     preferences,
     reactions,
+    receipts,
     returned,
     tables,
     tags,
@@ -59,7 +61,8 @@ ROUTES = (
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *journeys.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES, *tasks.ROUTES,
+    *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
+    *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES,
 )  # fmt: skip
 
 

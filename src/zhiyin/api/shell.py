@@ -14,7 +14,7 @@ from zhiyin.core.errors import TooLarge
 from zhiyin.core.log import get_logger
 
 MAX_BODY = 64 * 1024
-LARGER = {"/v1/hooks/": MAX_HOOK, "/v1/returns/": MAX_HOOK}
+LARGER = {"/v1/hooks/": MAX_HOOK, "/v1/returns/": MAX_HOOK, "/v1/receipts/": MAX_HOOK}
 """Limits of paths that begin so."""
 CLOSED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 HEADERS = {

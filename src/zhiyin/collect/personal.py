@@ -14,7 +14,7 @@ _HEADER = re.compile(
     r"e-?mail|phone|mobile|\btel\b|fax|first_?name|last_?name|full_?name|surname|customer_?name|"
     r"given_?name|family_?name|user_?name|recipient|addressee|address|street|\bzip|post_?code|"
     r"postal|birth|\bdob\b|\bip\b|ip_?addr|user_?agent|device|cookie|passport|ssn|national_?id|"
-    r"id_?card|id_?number|wechat|weixin|openid|unionid|whatsapp|latitude|longitude|"
+    r"id_?card|id_?number|wechat|weixin|openid|unionid|external_?user_?id|whatsapp|latitude|longitude|"
     r"姓名|名字|电话|手机|邮箱|邮件|地址|住址|身份证|证件|生日|微信|收件人|收货人|邮编",
     re.IGNORECASE,
 )

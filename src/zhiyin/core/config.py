@@ -109,6 +109,11 @@ RESERVED = frozenset(
         "ZHIYIN_SMTP_PASSWORD",
         "ZHIYIN_SMS_KEY",
         "ZHIYIN_SMS_SECRET",
+        "ZHIYIN_DINGTALK_TOKEN",
+        "ZHIYIN_DINGTALK_SECRET",
+        "ZHIYIN_WECOM_CORPID",
+        "ZHIYIN_WECOM_SECRET",
+        "ZHIYIN_WECHAT_SECRET",
         "ZHIYIN_WEBHOOK_SECRET",
         "ZHIYIN_WEBHOOK_SECRET_OLD",
         "ZHIYIN_API_KEY",
@@ -150,6 +155,23 @@ def sms_secrets() -> tuple[str, str] | None:
     """Key and secret of the provider of text messages, from the environment only."""
     key, secret = (os.environ.get(f"ZHIYIN_SMS_{one}", "") for one in ("KEY", "SECRET"))
     return (key, secret) if key and secret else None
+
+
+def dingtalk_secrets() -> tuple[str, str] | None:
+    """Token and secret of a robot in a group of staff, from the environment only."""
+    token, secret = (os.environ.get(f"ZHIYIN_DINGTALK_{one}", "") for one in ("TOKEN", "SECRET"))
+    return (token, secret) if token and secret else None
+
+
+def wecom_secrets() -> tuple[str, str] | None:
+    """Corpid and secret of 企业微信 (WeCom), from the environment only."""
+    corp, secret = (os.environ.get(f"ZHIYIN_WECOM_{one}", "") for one in ("CORPID", "SECRET"))
+    return (corp, secret) if corp and secret else None
+
+
+def wechat_secret() -> str:
+    """The AppSecret of the mini-programme, from the environment only."""
+    return os.environ.get("ZHIYIN_WECHAT_SECRET", "")
 
 
 def webhook_secrets(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:

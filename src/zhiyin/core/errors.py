@@ -171,7 +171,8 @@ class DeliveryError(ZhiyinError):
 
     `retryable`: the provider surely does not have it, and a later attempt may succeed.
     `in_doubt`: the provider may or may not have it. With neither, it was refused for good.
-    `no_such_address`: refused because nobody has the address.
+    `no_such_address`: refused because nobody has the address; `no_authorisation`: because she
+    allowed no such message, or allows none any more.
     `retry_after_s`: how long the provider asks to wait, where it says so.
     """
 
@@ -186,12 +187,14 @@ class DeliveryError(ZhiyinError):
         in_doubt: bool = False,
         retry_after_s: float | None = None,
         no_such_address: bool = False,
+        no_authorisation: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.in_doubt = in_doubt
         self.no_such_address = no_such_address
+        self.no_authorisation = no_authorisation
 
 
 class ChannelUnavailable(DeliveryError):

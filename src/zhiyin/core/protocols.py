@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
+
+from zhiyin.core.values import MassOutcome, MassReceipt
 
 if TYPE_CHECKING:  # heavy imports only for the type checker
     import ibis
@@ -146,7 +148,7 @@ class Model(Protocol):
 
 
 class Channel(Protocol):
-    """One way to reach a person. Declares `supports` (of `idempotency`, `lookup`)."""
+    """One way to reach a person. Declares `supports` (of `idempotency`, `lookup`, `mass`)."""
 
     name: str
     supports: frozenset[str]
@@ -161,6 +163,28 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+class MassChannel(Channel, Protocol):
+    """A channel whose messages a member of staff lets go: one call for all who get the same.
+
+    Its `supports` holds `mass`.
+    """
+
+    def send_all(self, recipients: Sequence[str], content: bytes, *, member: str) -> MassReceipt:
+        """Hand one content over for up to 10,000 recipients. Raises `DeliveryError` for all.
+
+        `member`: who shall confirm it; empty: whoever has the recipients as contacts.
+        """
+        ...
+
+    def outcomes(self, provider_id: str, *, member: str) -> list[MassOutcome]:
+        """What became of a mass message, for every recipient of it."""
+        ...
+
+    def find(self, *, since: datetime, until: datetime) -> list[tuple[str, str]]:
+        """Mass messages that were made between two moments: (provider's id, text)."""
         ...
 
 

@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+CHATS = ("wecom", "wechat_subscribe")
+"""Channels that are a way of their own to reach people."""
+WECHAT_PARAM = r"^[a-z_]+\d+=(shop|name|offer|day)$"
 Candidate = Literal["logistic", "tree", "svm", "linear_svm", "forest", "boosting", "network"]
 
 
@@ -204,6 +207,26 @@ class ActSettings(Section):
         pattern=r"^[1-9]?\d{0,2}$",
         description="of phone numbers that were loaded without one: 86, 44, 1",
     )
+    wecom_member: str = Field(
+        default="",
+        max_length=64,
+        description="userid who confirms mass messages (企业微信) to customers without a "
+        "follow_userid; empty: whoever has them as contacts",
+    )
+    wechat_app_id: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+        description="AppID of the mini-programme; identifier_scope of its openids",
+    )
+    wechat_template: str = Field(default="", description="template id of its subscription messages")
+    wechat_params: tuple[Annotated[str, Field(pattern=WECHAT_PARAM)], ...] = Field(
+        default=("thing1=offer", "date2=day"),
+        description="what the template's keywords are: shop, name, offer or day",
+    )
+    wechat_page: str = Field(default="", description="page that a message opens; empty: none")
+    wechat_version: Literal["formal", "trial", "developer"] = Field(
+        default="formal", description="which version of the mini-programme it opens"
+    )
     messages_per_s: float | None = Field(
         default=None, gt=0, description="most messages a second the provider gets; none: no limit"
     )
@@ -278,13 +301,24 @@ class ActSettings(Section):
     second_person: bool = Field(
         default=False, description="a campaign starts only when another person has approved it"
     )
+    alerts: str = Field(
+        default="",
+        description="where staff is told of what stopped, is done or is stuck: dingtalk; empty: "
+        "nowhere",
+    )
+    alert_stuck_hours: int = Field(
+        default=24, ge=1, description="who should have gone on in a journey so long ago is told of"
+    )
     confirm_hours: int = Field(
         default=72, ge=1, le=720, description="how long a consent can be confirmed by its link"
     )
 
     @property
     def medium(self) -> str:
-        """What the channel reaches people by: `sms` where its name ends so, otherwise `email`."""
+        """What the channel reaches people by: `sms` where its name ends so, itself where it is
+        one of WeChat's, otherwise `email`."""
+        if self.channel in CHATS:
+            return self.channel
         return "sms" if self.channel.endswith("_sms") else "email"
 
 

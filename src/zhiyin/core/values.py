@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,24 @@ class Estimate:
     high: float
     n: int
     status: str = "ok"
+
+
+@dataclass(frozen=True)
+class MassReceipt:
+    """What a provider says of a mass message: its id, and the recipients whom it leaves out."""
+
+    provider_id: str
+    left_out: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class MassOutcome:
+    """What became of a mass message for one recipient.
+
+    `state`: `waiting` (a member has not confirmed it), `sent`, `not_a_contact` any more, or
+    `provider_limit`: she has had what the platform lets her have.
+    """
+
+    recipient: str = field(repr=False)
+    state: str
+    at: datetime | None = None  # aware

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from zhiyin.core.config import ActSettings
 from zhiyin.core.protocols import Vault
+from zhiyin.govern.authorisations import read_stock
 from zhiyin.govern.gate import (
     MARKETING,
     Cap,
@@ -22,7 +23,7 @@ from zhiyin.govern.gate import (
 from zhiyin.govern.holdout import EVERYTHING, place_of
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
 from zhiyin.govern.people import ROW_DAYS, Person, local_hour, next_hour
-from zhiyin.govern.suppression import Tokens
+from zhiyin.govern.suppression import Tokens, space_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Terms:
     campaign_id: str = ""
     budget_messages: int | None = None  # what the campaign can pay for; None: any number
     global_share: float = 0.0
+    space: str = ""  # namespace of the addresses; empty: that of the channel
+    template: str = ""  # of which she must have allowed a message; empty: nothing to allow
+
+    @property
+    def namespace(self) -> str:
+        """Of the addresses that a contact goes to."""
+        return self.space or space_of(self.channel)
 
 
 def gate_terms(
@@ -44,10 +52,19 @@ def gate_terms(
     """The terms of a channel for a purpose under a workspace's settings."""
     limits = Limits(
         settings.cap_messages, settings.cap_days, settings.quiet_from_hour,
-        settings.quiet_to_hour, tuple(read_cap(one) for one in settings.caps),
+        settings.quiet_to_hour,
+        (*map(read_cap, settings.caps), *map(read_cap, PLATFORM_CAPS.get(channel, ()))),
         settings.fatigue_messages, settings.fatigue_days, settings.minimum_age,
     )  # fmt: skip
-    return Terms(limits, zone, channel, purpose, global_share=settings.global_holdout_share)
+    return Terms(
+        limits, zone, channel, purpose, global_share=settings.global_holdout_share,
+        space=space_of(channel, settings),
+        template=settings.wechat_template if channel == "wechat_subscribe" else "",
+    )  # fmt: skip
+
+
+PLATFORM_CAPS = {"wecom": ("wecom:1/1d", "wecom:4/31d")}
+"""Caps of the platforms, beside a workspace's: a month of WeCom's is never longer than 31 days."""
 
 
 def read_cap(text: str) -> Cap:
@@ -109,10 +126,11 @@ def read_facts(
     consents = read_consents(connection, parties, purpose=None)
     since = at - timedelta(days=_window_days(terms.limits))
     contacts = read_contacts(connection, parties, since=since, until=at)
-    known = known or Tokens(vault, terms.channel)
+    known = known or Tokens(vault, terms.namespace)
     tokens = [_holders(one, known) for one in people]
     every = sorted({one for held in tokens for one in held})
     listed = read_suppressed(connection, every, channel=terms.channel)
+    stock = read_stock(connection, every, template=terms.template) if terms.template else None
     lines = [[line for party in one.parties for line in consents.get(party, ())] for one in people]
     return [
         Facts(
@@ -137,6 +155,7 @@ def read_facts(
             age=person.age_at(at, default=terms.zone),
             sensitive=person.sensitive,
             campaign_id=terms.campaign_id,
+            authorised=_authorised(person, held, stock, known),
         )
         for place, (person, hers, held) in enumerate(zip(people, lines, tokens, strict=True))
     ]
@@ -154,6 +173,17 @@ def _is_held_out_of_all(person: Person, terms: Terms, vault: Vault) -> bool:
     return share > 0 and any(
         place_of(vault.salt, EVERYTHING, party) < share for party in person.parties
     )
+
+
+def _authorised(
+    person: Person, held: Mapping[str, set[str]], stock: Mapping[str, int] | None, known: Tokens
+) -> int | None:
+    """What the address allows that a message would go to; of any address where nobody looked."""
+    if stock is None:
+        return None
+    if person.opened and person.address:
+        return stock.get(known.of_address(person.address), 0)
+    return max((stock.get(token, 0) for token in held), default=0)
 
 
 def _holders(person: Person, known: Tokens) -> dict[str, set[str]]:

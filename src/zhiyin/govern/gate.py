@@ -23,6 +23,7 @@ channel of the consents is apart."""
 ANY_CHANNEL = "*"
 
 ALLOWED, QUIET_HOURS = "allowed", "quiet_hours"
+NO_AUTHORISATION = "no_authorisation"
 
 REASONS = {
     "no_address": ("no address for the channel", "没有该渠道的联系方式"),
@@ -39,6 +40,7 @@ REASONS = {
     "global_holdout": ("held out of all marketing to measure it", "全局对照组，不接收任何营销"),
     "duplicate_address": ("another got this at the same address", "同一地址已有人收到此活动"),
     "campaign_budget": ("the campaign's budget is spent", "活动预算已用完"),
+    NO_AUTHORISATION: ("allowed no further message of this template", "已无可用的订阅授权"),
     "frequency_cap": ("got enough messages lately", "近期已达到发送上限"),
     "channel_cap": ("got enough messages on this channel lately", "近期该渠道已达到发送上限"),
     "campaign_cap": ("got enough messages of this campaign lately", "近期该活动已达到发送上限"),
@@ -131,6 +133,7 @@ class Facts:
     campaign_id: str = ""
     address_taken: bool = False  # another person got this campaign at her address
     budget_left: int | None = None  # messages that the campaign can pay for; None: any number
+    authorised: int | None = None  # messages that she allowed; None: the channel asks for none
 
 
 @dataclass(frozen=True)
@@ -352,6 +355,7 @@ RULES: dict[str, _Forbids] = {
     "campaign_budget": _marketing(
         lambda facts, _: facts.budget_left is not None and facts.budget_left <= 0
     ),
+    NO_AUTHORISATION: lambda facts, _: facts.authorised is not None and facts.authorised <= 0,
     "frequency_cap": _marketing(lambda facts, limits: _capped(facts, limits, ALL)),
     "channel_cap": _marketing(lambda facts, limits: _capped(facts, limits, "")),
     "campaign_cap": _marketing(lambda facts, limits: _capped(facts, limits, CAMPAIGN)),

@@ -17,10 +17,11 @@ from zhiyin.govern.calling_codes import COUNTRIES, NATIONAL_LENGTHS
 
 USER_ID, ANONYMOUS_ID, EMAIL, PHONE = "user_id", "anonymous_id", "email", "phone"
 UNIONID, OPENID, OUID = "unionid", "openid", "ouid"
+EXTERNAL_USERID = "external_userid"  # a customer in the contacts of a member of 企业微信 (WeCom)
 DEVICE_ID, CARD, OAID = "device_id", "card_id", "oaid"
 SCOPED = (OPENID, OUID)
 """Kinds that mean something within one WeChat app, or one shop: only `unionid` joins apps."""
-KINDS = (EMAIL, PHONE, UNIONID, CARD, OUID, OPENID, DEVICE_ID, ANONYMOUS_ID)
+KINDS = (EMAIL, PHONE, UNIONID, CARD, OUID, OPENID, EXTERNAL_USERID, DEVICE_ID, ANONYMOUS_ID)
 """Kinds other than user ids; a row with several is the record of the first."""
 NEVER = (OAID,)
 """Kinds that never identify: the owner resets them, and devices are shared."""

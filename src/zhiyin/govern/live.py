@@ -16,7 +16,7 @@ from zhiyin.core.parties import Join
 from zhiyin.core.protocols import Store
 from zhiyin.govern.ledger import find_reached
 from zhiyin.govern.people import Directory, Kinship
-from zhiyin.govern.suppression import NAMESPACE_OF
+from zhiyin.govern.suppression import space_of
 
 
 def read_kinship(store: Store, *, as_of: date | None = None) -> Kinship:
@@ -55,14 +55,15 @@ def read_directory(
     names = [c.PARTY_ID, c.LANGUAGE, c.TIME_ZONE, *([c.PERSONAL, c.PROPERTIES] if sealed else [])]
     customers = store.read("customers", as_of=as_of).semi_join(ids, c.PARTY_ID)
     known = store.read("identities", as_of=as_of).semi_join(ids, c.PARTY_ID)
-    addresses = known.filter(known[c.NAMESPACE] == NAMESPACE_OF.get(channel, channel))
+    space = space_of(channel, settings)
+    addresses = known.filter(known[c.NAMESPACE] == space)
     return Directory(
         kinship,
         customers=customers.select(*names).to_pyarrow().to_pylist(),
         identities=addresses.select(c.PARTY_ID, c.IDENTITY_ID).to_pyarrow().to_pylist(),
         sensitive=_sensitive(store, settings.sensitive, as_of=as_of) if settings else (),
         answered=_answers(store, settings, wanted, as_of=as_of) if settings else None,
-        channel=channel,
+        space=space,
         calling_code=settings.calling_code if settings else "",
     )
 

@@ -20,13 +20,15 @@ from zhiyin.core import columns as c
 from zhiyin.core.birthday import birthday_of
 from zhiyin.core.parties import Join, representatives
 from zhiyin.core.protocols import Vault
-from zhiyin.govern.identifiers import normalise_phone
-from zhiyin.govern.suppression import NAMESPACE_OF
+from zhiyin.govern.identifiers import kind_of, normalise_phone
+from zhiyin.govern.suppression import identify_address
 
 EMAIL = "email"  # the personal field that `collect` keeps an e-mail address in
 PHONE = "phone"  # … and a phone number
 SMS = "sms"
 AGE = "age"
+MEMBER = "follow_userid"
+"""The property that names the member of staff whose contact a customer is (企业微信)."""
 ROW_DAYS = 365
 """How far back unanswered messages in a row are counted."""
 _NAMES = ("first_name", "given_name", "name", "姓名")
@@ -53,6 +55,8 @@ class Person:
     answered_at: datetime | None = None  # when she last answered a message, or bought
     sensitive: bool = False  # in a group that the workspace marks so
     age_said: int | None = None  # an age trait, whenever it was said
+    member: str = ""  # of staff whose contact she is
+    space: str = EMAIL  # namespace of her addresses
     opened: bool = False
     addresses: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (party, address)
     name: str = field(default="", repr=False)
@@ -117,8 +121,9 @@ class Directory:
         all their parties.
     identities
         `party_id`, `identity_id` of the channel's addresses: at least those of all their parties.
-    channel
-        `sms`, `call`: addresses are phone numbers as E.164, those without one of `calling_code`.
+    space
+        Namespace of the addresses. Phone numbers are E.164, those without a calling code of
+        `calling_code`.
     """
 
     def __init__(
@@ -129,11 +134,11 @@ class Directory:
         identities: Iterable[Mapping[str, Any]],
         sensitive: Collection[str] = (),
         answered: Mapping[str, datetime] | None = None,
-        channel: str = EMAIL,
+        space: str = EMAIL,
         calling_code: str = "",
     ) -> None:
         self._kinship = kinship
-        self._channel, self._calling_code = channel, calling_code
+        self._space, self._calling_code = space, calling_code
         self._sensitive = frozenset(sensitive)
         self._answered = answered or {}
         self._rows = {row[c.PARTY_ID]: row for row in customers}
@@ -151,9 +156,9 @@ class Directory:
         known = sorted({party for one in people for party in one.parties if party in self._rows})
         opened = vault.unseal(known, [self._rows[party][c.PERSONAL] for party in known])
         fields = {party: found or {} for party, found in zip(known, opened, strict=True)}
-        sms = NAMESPACE_OF.get(self._channel) == PHONE
         return [
-            _with_fields(one, fields, sms=sms, calling_code=self._calling_code) for one in people
+            _with_fields(one, fields, vault=vault, calling_code=self._calling_code)
+            for one in people
         ]
 
     def _person(self, party: str) -> Person:
@@ -174,18 +179,22 @@ class Directory:
             max((self._answered[one] for one in parties if one in self._answered), default=None),
             not self._sensitive.isdisjoint(parties),
             min((age for row in rows if (age := _age_of(row)) is not None), default=None),
+            next((one for row in rows if (one := str(_property(row, MEMBER) or ""))), ""),
+            self._space,
         )
 
 
 def _with_fields(
-    person: Person, fields: Mapping[str, Mapping[str, Any]], *, sms: bool, calling_code: str
+    person: Person, fields: Mapping[str, Mapping[str, Any]], *, vault: Vault, calling_code: str
 ) -> Person:
     order = dict.fromkeys((person.party_id, *person.parties))
     held = [(party, fields.get(party, {})) for party in order]
-    if sms:
+    if person.space == PHONE:
         written = ((party, _number(one.get(PHONE), calling_code)) for party, one in held)
-    else:
+    elif person.space == EMAIL:
         written = ((party, str(one.get(EMAIL) or "").strip()) for party, one in held)
+    else:
+        written = ((party, _scoped(person, party, one, vault)) for party, one in held)
     names = (str(one.get(key) or "").strip() for _, one in held for key in _NAMES)
     return replace(
         person,
@@ -199,6 +208,16 @@ def _with_fields(
             default=None,
         ),
     )  # fmt: skip
+
+
+def _scoped(person: Person, party: str, fields: Mapping[str, Any], vault: Vault) -> str:
+    """An id of a platform where it is known to be one of the namespace: rows keep openids of
+    every app under one name."""
+    value = str(fields.get(kind_of(person.space)) or "").strip()
+    if not value:
+        return ""
+    named = (party, identify_address(vault, person.space, value))
+    return value if named in person.identities else ""
 
 
 def _number(value: Any, calling_code: str) -> str:
@@ -216,11 +235,15 @@ def _born_on(fields: Mapping[str, Any]) -> date | None:
 
 def _age_of(row: Mapping[str, Any]) -> int | None:
     """The age trait among a row's properties."""
+    return _years(_property(row, AGE))
+
+
+def _property(row: Mapping[str, Any], name: str) -> Any:  # Any: a JSON value
     text = row.get(c.PROPERTIES)
-    if not text or f'"{AGE}"' not in text:
+    if not text or f'"{name}"' not in text:
         return None
     found: Any = json.loads(text)  # Any: a JSON value
-    return _years(cast("dict[str, Any]", found).get(AGE)) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
 
 
 def _years(value: Any) -> int | None:  # Any: a JSON value

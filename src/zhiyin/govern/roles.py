@@ -27,6 +27,7 @@ PERMISSIONS: dict[str, str] = {
     "consent:read": "see to what a customer agreed, and what was asked",
     "consent:ask": "ask a customer for a consent, which a link in an e-mail confirms",
     "consent:write": "record or withdraw a consent for a customer",
+    "authorisation:grant": "keep that a customer allowed a mini-programme a message",
     "campaign:read": "see campaigns, what they would send and how far they are",
     "campaign:write": "plan, start, pause and cancel campaigns",
     "campaign:approve": "approve a campaign (never one's own)",
@@ -51,6 +52,7 @@ ROLES: dict[str, frozenset[str]] = {
         | {"campaign:read", "campaign:write", "task:read"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
         | {"consent:read", "consent:ask", "journey:read", "journey:write"}
+        | {"authorisation:grant"}
     ),
     "approver": frozenset(
         _READ
@@ -66,7 +68,7 @@ ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"report:read", "job:read"}),
     "staff": frozenset({"task:read", "task:call"}),
     "collector": frozenset({"event:write"}),
-    "service": frozenset({"decision:ask", "event:write", "consent:ask"}),
+    "service": frozenset({"decision:ask", "event:write", "consent:ask", "authorisation:grant"}),
 }
 
 

@@ -18,17 +18,12 @@ from zhiyin.collect.personal import (
 )
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
-from zhiyin.govern.suppression import NAMESPACE_OF, address_token, suppression_tokens
+from zhiyin.govern.suppression import address_token, channels_of, suppression_tokens
 from zhiyin.person.find import Person, with_calling_codes
 from zhiyin.person.rows import person_tables, read_ledger, read_person
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
-CHANNELS_OF = {
-    namespace: [channel for channel, space in NAMESPACE_OF.items() if space == namespace]
-    for namespace in NAMESPACE_OF.values()
-}
-"""Kind of identifier → the channels whose address it is."""
 _SURE = 6  # a text this long is not in a file by chance
 _LONG = 12
 _SHARED = frozenset({"userAgent", "user_agent", "url", "referrer", "path", "search"})
@@ -74,13 +69,13 @@ class Belongings:
         made = {
             (token, channel)
             for kind, one in self.identities
-            for channel in CHANNELS_OF.get(kind, ())
+            for channel in channels_of(kind)
             for token in suppression_tokens(vault, [one])
         }
         made |= {
             (address_token(vault, channel, form), channel)
             for kind, value in self.identifiers
-            for channel in CHANNELS_OF.get(kind, ())
+            for channel in channels_of(kind)
             for form in _forms(kind, value)
         }
         return sorted(made)

@@ -23,6 +23,7 @@ from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import NotFound
 from zhiyin.core.protocols import Progress
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.authorisations import erase_authorisations
 from zhiyin.govern.ledger import add_suppressions
 from zhiyin.person.belongings import Belongings, gather_belongings
 from zhiyin.person.files import remove_files
@@ -233,6 +234,7 @@ def _suppress(shop: _Shop, owned: Belongings) -> int:
     tokens = owned.suppression_tokens(shop.vault)
     with transaction(shop.store.ledger) as connection:
         add_suppressions(connection, tokens, reason=REASON, at=shop.clock.now())
+        erase_authorisations(connection, [token for token, _ in tokens])
     return len(tokens)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
 from zhiyin.core.protocols import Vault
+from zhiyin.person.authorisations import load_authorisations
 from zhiyin.person.find import Person, find_person
 from zhiyin.person.rows import (
     Row,
@@ -42,7 +43,7 @@ class Answer:
 
     `values` holds JSON values: `customer_id`, `parties` (a number), `as_of`, `profile`, `tags`,
     `segments`, `scores`, `recommendations`, `decisions`, `messages`, `tasks`, `consents`,
-    `currency`.
+    `authorisations`, `currency`.
     `text` says the same in words.
     """
 
@@ -88,6 +89,7 @@ def explain_customer(
     values["messages"] = explain_messages(store, person, words)
     values["tasks"] = _tasks(store, person, words)
     values["consents"] = _consents(store, person)
+    values["authorisations"] = _authorisations(store, vault, person)
     return Answer(values, render_text(values, words))
 
 
@@ -324,6 +326,20 @@ def _consents(store: WorkspaceStore, person: Person) -> list[Row]:
         for row in rows
     ]
     return sorted(made, key=lambda one: (one["at"], one["purpose"], one["channel"]))
+
+
+def _authorisations(store: WorkspaceStore, vault: Vault, person: Person) -> list[Row]:
+    """By template: messages that she allowed, how many were sent, void, and are left."""
+    made: dict[str, Row] = {}
+    for row in load_authorisations(store, vault, person):
+        template = row["template"]
+        one = made.setdefault(
+            template, {"template": template, "granted": 0, "spent": 0, "void": 0, "left": 0}
+        )
+        state = "void" if row["void"] else "spent" if row[c.MESSAGE_ID] else "left"
+        one["granted"] += 1
+        one[state] += 1
+    return [made[one] for one in sorted(made)]
 
 
 def as_utc(moment: datetime | None) -> str | None:

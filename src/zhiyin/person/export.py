@@ -17,7 +17,9 @@ import sqlalchemy as sa
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
 from zhiyin.core.clock import Clock
+from zhiyin.core.ledger import authorisations
 from zhiyin.core.tables import TABLES
+from zhiyin.person.authorisations import load_authorisations
 from zhiyin.person.belongings import Belongings, gather_belongings, unseal_rows
 from zhiyin.person.explain import explain_customer
 from zhiyin.person.find import Person, find_person
@@ -39,7 +41,7 @@ FORMAT = 1
 LEDGER = (
     ledger.messages, ledger.consents, ledger.consent_requests, ledger.languages,
     ledger.membership_changes, ledger.manual_tags, ledger.reactions, ledger.journey_people,
-    ledger.tasks,
+    ledger.tasks, authorisations,
 )  # fmt: skip
 PRODUCT_NAME, REASON_WORDS = "product_name", "reason_words"
 _WITHHELD = "export.withheld"
@@ -127,7 +129,10 @@ def collect_parts(
             rows = [_with_content(vault, row, person) for row in rows]
         parts.append(Part(table.name, table.meaning, _with_words(store, rows)))
     for table in LEDGER:
-        rows = read_ledger(store, table, person)
+        if table is authorisations:  # some were given before her records were known
+            rows = load_authorisations(store, vault, person)
+        else:
+            rows = read_ledger(store, table, person)
         for sealed in {c.CONTENT, "proof", "note"} & {*table.c.keys()}:
             contents = vault.unseal([r[c.PARTY_ID] for r in rows], [r[sealed] for r in rows])
             rows = [{**r, sealed: fields} for r, fields in zip(rows, contents, strict=True)]

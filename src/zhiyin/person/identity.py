@@ -26,13 +26,14 @@ from zhiyin.govern.gate import Consent, consent_state
 from zhiyin.govern.identifiers import kind_of
 from zhiyin.govern.ledger import read_consents
 from zhiyin.govern.live import read_kinship
+from zhiyin.govern.suppression import KIND_OF
 from zhiyin.person.find import Person, find_person
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
 BY_PERSON = "person"
-CHANNELS = ("email", "sms")
+CHANNELS = tuple(KIND_OF)
 _SHOWN = 6  # characters of a keyed hash: enough to tell two apart, says nothing
 
 

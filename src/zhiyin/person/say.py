@@ -43,6 +43,9 @@ def render_text(values: Mapping[str, Any], words: Words) -> str:
             words("message.none" if name == "messages" else "nothing")
         ]
         lines += ["", words(f"head.{name}"), *(f"  {line}" for line in found)]
+    if values["authorisations"]:
+        found = [words("authorisation.line", **one) for one in values["authorisations"]]
+        lines += ["", words("head.authorisations"), *(f"  {line}" for line in found)]
     return "\n".join(lines)
 
 

@@ -25,6 +25,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.ledger import (
     audiences,
+    authorisations,
     consent_requests,
     consents,
     jobs,
@@ -244,6 +245,7 @@ def _erase_from_ledger(
         reactions,
         journey_people,
         tasks,
+        authorisations,
     ):
         counts[table.name] = connection.execute(
             table.delete().where(table.c.party_id.in_(wanted))

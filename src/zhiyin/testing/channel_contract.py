@@ -15,7 +15,7 @@ from zhiyin.core.protocols import Channel
 SENDER = "hello@shop.example"
 RECIPIENT = "ana@shop.example"
 REFUSED = "refused@shop.example"
-CAPABILITIES = frozenset({"idempotency", "lookup"})
+CAPABILITIES = frozenset({"idempotency", "lookup", "mass"})
 
 Arrived = Callable[[], dict[str, list[bytes]]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhiyin.core.registry import Registry
 
-__all__ = ["CHANNELS", "sink", "sms", "smtp", "webhook"]
+__all__ = ["CHANNELS", "NOTIFIERS", "sink", "sms", "smtp", "webhook"]
 
 CHANNELS = Registry(
     "channel",
@@ -14,6 +14,12 @@ CHANNELS = Registry(
         "aliyun_sms": "zhiyin.act.channels.sms:open_sms",
         "tencent_sms": "zhiyin.act.channels.sms:open_sms",
         "twilio_sms": "zhiyin.act.channels.sms:open_sms",
+        "wecom": "zhiyin.act.channels.wecom:open_wecom",
+        "wechat_subscribe": "zhiyin.act.channels.wechat:open_wechat",
     },
 )
 """Name → `opened(settings, folder=…)`: the channel of the settings `[act]` of a workspace."""
+
+NOTIFIERS = Registry("notifier", {"dingtalk": "zhiyin.act.channels.dingtalk:open_dingtalk"})
+"""As `CHANNELS`, of what tells staff: a group, no customer. Others add theirs by
+`zhiyin.notifiers`."""

@@ -96,9 +96,9 @@ class Answer:
 
 def post_once(
     target: Target, path: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float,
-    what: str,
+    what: str, method: str = "POST",
 ) -> Answer:  # fmt: skip
-    """The answer to one POST on a connection of its own.
+    """The answer to one POST, or another method, on a connection of its own.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def post_once(
     """
     line = target.connect(timeout_s)
     try:
-        line.request("POST", path, body, dict(headers))
+        line.request(method, path, body, dict(headers))
         answer = line.getresponse()
         return Answer(answer.status, answer.read(MAX_FETCHED))
     except (OSError, HTTPException) as error:

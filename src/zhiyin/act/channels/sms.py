@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode
 
 from zhiyin.act.channels.outgoing import Answer, Target, post_once, read_target
 from zhiyin.act.create.text_message import TextMessage, read_text
+from zhiyin.act.tracked import NO_URL
 from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.config import ActSettings, sms_secrets
 from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError, InvalidParameter
@@ -46,6 +47,7 @@ class Account:
     template: str = ""
     params: tuple[str, ...] = ()
     app_id: str = ""
+    callback: str = ""  # where Twilio tells what became of a message; empty: nowhere
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,10 @@ def _of_twilio(
     account: Account, host: str, message_id: str, number: str, text: TextMessage, now: datetime
 ) -> Request:
     sender = "MessagingServiceSid" if account.sender.startswith("MG") else "From"
-    body = urlencode({"To": number, sender: account.sender, "Body": text.text}).encode()
+    said = {"To": number, sender: account.sender, "Body": text.text}
+    if account.callback:
+        said["StatusCallback"] = account.callback
+    body = urlencode(said).encode()
     login = base64.b64encode(f"{account.key}:{account.secret}".encode()).decode()
     headers = {
         "Authorization": f"Basic {login}", "Content-Type": "application/x-www-form-urlencoded",
@@ -258,9 +263,16 @@ def open_sms(settings: ActSettings, *, folder: Path = Path()) -> SmsChannel:
         )
     account = Account(
         *secrets, settings.sms_sender, settings.sms_template, settings.sms_params,
-        settings.sms_app_id,
+        settings.sms_app_id, _callback(settings),
     )  # fmt: skip
     return SmsChannel(name, read_target(ADDRESSES[name], setting="act.channel"), account)
+
+
+def _callback(settings: ActSettings) -> str:
+    """The address for receipts, where there is a public one."""
+    own = settings.public_url.rstrip("/")
+    public = own.startswith("https://") and own != NO_URL
+    return f"{own}/v1/receipts/twilio" if public else ""
 
 
 def _chosen(account: Account, text: TextMessage) -> dict[str, str]:

@@ -14,6 +14,7 @@ from zhiyin.govern.facts import Terms
 from zhiyin.govern.gate import ADS, Verdict
 from zhiyin.govern.live import read_directory
 from zhiyin.govern.people import SMS, Person
+from zhiyin.govern.suppression import space_of
 
 NO_ADDRESS = "no_address"
 
@@ -38,7 +39,7 @@ def check_listed(
     if terms.purpose != ADS:
         return judged
     by_phone = check_people(
-        connection, phones_of(ctx, people), terms=replace(terms, channel=SMS), vault=ctx.vault,
+        connection, phones_of(ctx, people), terms=replace(terms, channel=SMS, space=space_of(SMS)), vault=ctx.vault,
         at=at, held_out=held_out, turn_id=turn_id,
     )  # fmt: skip
     return [_strictest(*pair) for pair in zip(judged, by_phone, strict=True)]

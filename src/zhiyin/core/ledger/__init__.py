@@ -4,6 +4,7 @@ Rooms build statements on these tables in their `ledger.py`; nobody writes SQL t
 Times are stored as UTC without zone.
 """
 
+from zhiyin.core.ledger.chats import authorisations, mass_sends
 from zhiyin.core.ledger.tables import (
     QUEUED_KINDS,
     api_keys,
@@ -48,6 +49,7 @@ __all__ = [
     "arrivals",
     "audiences",
     "audit",
+    "authorisations",
     "campaigns",
     "compactions",
     "consent_requests",
@@ -62,6 +64,7 @@ __all__ = [
     "leases",
     "loads",
     "manual_tags",
+    "mass_sends",
     "membership_changes",
     "messages",
     "metadata",

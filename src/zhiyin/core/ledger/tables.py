@@ -204,7 +204,7 @@ messages = sa.Table(
     sa.Column("reason", sa.String(48), comment="why skipped or failed, a code"),
     sa.Column("planned_at", sa.DateTime, nullable=False),
     sa.Column("sent_at", sa.DateTime),
-    sa.Column("receipt", sa.String(255)),
+    sa.Column("receipt", sa.String(255), index=True),
     sa.Column("content", sa.LargeBinary, comment="what to render, encrypted with the party's key"),
     sa.Column("tries", sa.Integer, nullable=False, server_default="0",
               comment="how often the provider did not take it for now"),

@@ -1,0 +1,58 @@
+"""Channels of chats on a workspace: what members of staff did with mass messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from zhiyin.act.channels import CHANNELS
+from zhiyin.act.mass_job import LOOK_FOR, as_mass, take_confirmations
+from zhiyin.act.mass_ledger import open_mass_sends
+from zhiyin.app import Workspace
+from zhiyin.core.clock import local_day, naive_utc
+from zhiyin.core.errors import ConfigError
+from zhiyin.store.ledger import reading
+
+MASS_CHANNELS = ("wecom",)
+
+
+def look_at_members(shop: Workspace, *, every: timedelta = timedelta(0)) -> dict[str, int]:
+    """Ask the platform what members did with mass messages; messages by what became of them.
+
+    Parameters
+    ----------
+    every
+        What was looked at since then is left for later.
+
+    Raises
+    ------
+    ConfigError
+        If the workspace's channel sends no mass messages, or is not configured.
+    """
+    settings = shop.settings.act
+    if shop.settings.demo or settings.channel not in MASS_CHANNELS:
+        raise ConfigError(
+            "no channel whose messages members confirm is configured",
+            hint='set channel = "wecom" under [act] in zhiyin.toml',
+        )
+    if not _some_wait(shop, every):
+        return {}
+    opened = CHANNELS.load(settings.channel)(settings, folder=shop.folder)
+    channel = as_mass(opened)
+    try:
+        if channel is None:
+            raise ConfigError(f"the channel {settings.channel} sends no mass messages")
+        ctx = shop.context(local_day(shop.clock.now(), shop.settings.zone))
+        return dict(take_confirmations(replace(ctx, clock=shop.clock), channel, every=every))
+    finally:
+        opened.close()
+
+
+def _some_wait(shop: Workspace, every: timedelta) -> bool:
+    now = shop.clock.now()
+    with reading(shop.store.ledger) as connection:
+        return bool(
+            open_mass_sends(
+                connection, since=naive_utc(now - LOOK_FOR), looked_before=naive_utc(now - every)
+            )
+        )
