@@ -219,6 +219,8 @@ messages = sa.Table(
               comment="marketing, or confirmation of a consent"),
     sa.Column("address_token", sa.String(64), comment="keyed hash of the address it goes to"),
     sa.Column("variant", sa.String(32), comment="of a planned campaign: which content she gets"),
+    sa.Column("segments", sa.Integer, comment="of a text message: what the provider charges for"),
+    sa.Column("cost_micros", sa.BigInteger, comment="millionths of the workspace's currency"),
     sa.Index(None, "campaign_id", "address_token"),
 )  # fmt: skip
 
