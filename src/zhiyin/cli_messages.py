@@ -76,6 +76,30 @@ def reactions(
 
 
 @app.command()
+def costs(
+    campaign: Annotated[str, typer.Argument(help="Id of the campaign; none: all.")] = "",
+    workspace: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """What text messages cost, by campaign: messages, segments, money (短信费用)."""
+    from zhiyin.act.costs import count_costs
+    from zhiyin.store.ledger import reading
+
+    with _workspace(workspace) as shop:
+        currency = shop.settings.currency
+        with reading(shop.store.ledger) as connection:
+            found = count_costs(connection, campaign or None)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for one in found:
+        typer.echo(
+            f"{one['campaign_id']}  {one['cost']} {currency}  {one['messages']:,} messages, "
+            f"{one['segments']:,} segments"
+        )
+
+
+@app.command()
 def replies(
     file: Annotated[Path, typer.Argument(help="CSV with the columns phone and text.")],
     workspace: Folder = HERE,

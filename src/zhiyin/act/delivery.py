@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.confirmation import EXPIRES_AT
+from zhiyin.act.costs import price_content, price_of
 from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.create.content import is_personal, places
-from zhiyin.act.create.text_message import count_segments
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter
@@ -178,6 +178,7 @@ def claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
             connection, [one.person for one in letters], terms=desk.terms, vault=desk.vault,
             at=at, held_out=desk.held_out,
             personal=places(is_personal(one.content or {}) for one in letters),
+            prices=_prices(desk, letters),
         )  # fmt: skip
         judged = list(zip(letters, verdicts, strict=True))
         stopped = [
@@ -201,6 +202,19 @@ def _stopped(desk: Desk, letter: Letter, reason: str, at: datetime) -> Outcome:
         return Outcome(message_id, ledger.SKIPPED, reason)
     awake = awake_from(at, letter.person.zone, desk.terms)
     return Outcome(message_id, ledger.PLANNED, not_before=naive_utc(awake))
+
+
+def _prices(desk: Desk, letters: Sequence[Letter]) -> list[int]:
+    """What each letter costs; nothing where the budget is no money."""
+    if desk.terms.budget_micros is None:
+        return []
+    found = (
+        price_content(
+            one.content, desk.settings, language=one.row.language, name=one.person.name
+        )
+        for one in letters
+    )  # fmt: skip
+    return [0 if one is None else one.micros for one in found]
 
 
 def _why_not(letter: Letter, verdict: Verdict, at: datetime) -> str | None:
@@ -247,9 +261,13 @@ def _hand_over_text(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError 
         )  # fmt: skip
     except (InvalidParameter, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None
-    if row.channel == SMS and count_segments(written.text) > settings.act.sms_segments:
+    if row.channel != SMS:
+        return _sent(desk, letter, written.content(), desk.clock.now())
+    price = price_of(written.text, settings)
+    if price.segments > settings.act.sms_segments:
         return Outcome(row.message_id, ledger.FAILED, TOO_LONG), None
-    return _sent(desk, letter, written.content(), desk.clock.now())
+    outcome, error = _sent(desk, letter, written.content(), desk.clock.now())
+    return replace(outcome, segments=price.segments, cost_micros=price.micros), error
 
 
 def _sent(

@@ -47,6 +47,7 @@ def check_people(
     held_out: Collection[str] = (),
     personal: Collection[int] = (),
     turn_id: str = "",
+    prices: Sequence[int] = (),
 ) -> list[Verdict]:
     """The verdict on one contact with each person at `at`, over all parties of hers.
 
@@ -61,6 +62,8 @@ def check_people(
         Places in `people` of those for whom the contents were chosen.
     turn_id
         The turn that plans: what it planned already counts as sent. None when sending.
+    prices
+        What each contact costs, in millionths of the currency, where the budget is money.
     """
     known = Tokens(vault, terms.namespace)
     facts = read_facts(
@@ -69,22 +72,45 @@ def check_people(
     )  # fmt: skip
     tokens = [known.of_address(one.address) if one.address else "" for one in people]
     spent = read_spent(
-        connection, terms.campaign_id, tokens, counted=terms.budget_messages is not None,
-        turn_id=turn_id,
+        connection, terms.campaign_id, tokens, turn_id=turn_id,
+        counted=terms.budget_messages is not None or terms.budget_micros is not None,
     )  # fmt: skip
-    used, holders = spent.messages, {token: set(spent.holders[token]) for token in spent.holders}
+    purse = Purse(terms, spent.messages, spent.micros, prices)
+    holders = {token: set(spent.holders[token]) for token in spent.holders}
     verdicts: list[Verdict] = []
-    for fact, person, token in zip(facts, people, tokens, strict=True):
-        left = None if terms.budget_messages is None else terms.budget_messages - used
+    for place, (fact, person, token) in enumerate(zip(facts, people, tokens, strict=True)):
+        left = purse.left(place)
         taken = bool(holders.get(token, set()) - set(person.parties)) if token else False
         if taken or left is not None:
             fact = replace(fact, address_taken=taken, budget_left=left)
         made = gate.check(fact, terms.limits)
         if made.possible:
-            used += 1
+            purse.pay(place)
             holders.setdefault(token, set()).add(person.party_id)
         verdicts.append(made)
     return verdicts
+
+
+class Purse:
+    """What is left of a campaign's budget while contacts are judged one after the other."""
+
+    def __init__(self, terms: Terms, used: int, micros: int, prices: Sequence[int]) -> None:
+        self._terms, self._used, self._micros, self._prices = terms, used, micros, prices
+
+    def left(self, place: int) -> int | None:
+        """How many contacts like that at a place it can pay for; None: any number."""
+        if self._terms.budget_micros is not None and self._prices:
+            rest = self._terms.budget_micros - self._micros
+            price = self._prices[place]
+            return rest // price if price else None
+        if self._terms.budget_messages is None:
+            return None
+        return self._terms.budget_messages - self._used
+
+    def pay(self, place: int) -> None:
+        """The contact at a place is made."""
+        self._used += 1
+        self._micros += self._prices[place] if self._prices else 0
 
 
 def address_of(person: Person, *, vault: Vault, channel: str) -> str:

@@ -23,6 +23,7 @@ from zhiyin.act.campaigns.handed import HANDED
 from zhiyin.act.campaigns.job import deliver_campaign
 from zhiyin.act.campaigns.ledger import find_campaign
 from zhiyin.act.confirmation import CONFIRMATIONS
+from zhiyin.act.costs import budget_micros, price_content
 from zhiyin.act.create.content import (
     OFFER,
     describe_offer,
@@ -51,7 +52,7 @@ from zhiyin.govern.facts import Terms, awake_from, gate_terms
 from zhiyin.govern.gate import CONFIRMATION, MARKETING
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
-from zhiyin.govern.people import Directory, Person, choose_language
+from zhiyin.govern.people import SMS, Directory, Person, choose_language
 
 JOB = "act"
 CHANNEL = "email"
@@ -191,6 +192,7 @@ def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPl
             connection, people, terms=_terms(ctx, campaign_id), vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out,
             personal=places(is_personal(one or {}) for one in contents),
+            prices=_prices(ctx, waiting, people, contents),
         )  # fmt: skip
         counts = ledger.count_messages(connection, [campaign_id])
     reasons = [row.reason or "" for row in rows if row.state == ledger.SKIPPED]
@@ -247,17 +249,18 @@ def _plan_chunk(
     contents = [_content(row, shown) for row in decided]
     sealed = ctx.vault.seal([row[c.PARTY_ID] for row in rows], contents)
     terms = _terms(ctx, campaign)
+    parties = sorted({party for person in people for party in person.parties})
     with ctx.store.begin() as connection:
+        chosen = read_languages(connection, parties)
+        for row, person in zip(rows, people, strict=True):
+            row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
         verdicts = check_people(
             connection, people, terms=terms, vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
-            turn_id=ctx.turn_id,
+            turn_id=ctx.turn_id, prices=_priced(ctx, rows, people, contents),
         )  # fmt: skip
-        parties = sorted({party for person in people for party in person.parties})
         others = ledger.other_messages(connection, campaign, parties)
-        chosen = read_languages(connection, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
-            row[c.LANGUAGE] = newest_language(chosen, person.parties) or row[c.LANGUAGE]
             reason = None if verdict.possible else verdict.reason
             if ledger.has_another(others, person.parties, row[c.MESSAGE_ID]):
                 reason = "already_planned"
@@ -269,6 +272,35 @@ def _plan_chunk(
         made = ledger.insert_messages(connection, rows)
         ledger.renew_messages(connection, rows)
     return made
+
+
+def _priced(
+    ctx: Context, rows: Sequence[Row], people: Sequence[Person], contents: Sequence[Row]
+) -> list[int]:
+    """What each text costs, noted in its row; nothing for other messages."""
+    if ctx.settings.act.medium != SMS:
+        return []
+    made: list[int] = []
+    for row, person, content in zip(rows, people, contents, strict=True):
+        price = price_content(
+            content, ctx.settings, language=row[c.LANGUAGE], name=person.name
+        )  # fmt: skip
+        if price is not None:
+            row |= {"segments": price.segments, "cost_micros": price.micros}
+        made.append(0 if price is None else price.micros)
+    return made
+
+
+def _prices(
+    ctx: Context, waiting: Sequence[Any], people: Sequence[Person], contents: Sequence[Any]
+) -> list[int]:  # Any: ledger rows, and what was sealed
+    if budget_micros(ctx.settings) is None:
+        return []
+    found = (
+        price_content(content, ctx.settings, language=row.language, name=person.name)
+        for row, person, content in zip(waiting, people, contents, strict=True)
+    )
+    return [0 if one is None else one.micros for one in found]
 
 
 def _message(ctx: Context, decision: Row, person: Person) -> Row:
@@ -286,6 +318,8 @@ def _message(ctx: Context, decision: Row, person: Person) -> Row:
         c.LANGUAGE: choose_language(person.language, ctx.settings.languages),
         "address_token": address_of(person, vault=ctx.vault, channel=medium) or None,
         "planned_at": naive_utc(ctx.clock.now()),
+        "segments": None,
+        "cost_micros": None,
     }
 
 
@@ -365,8 +399,10 @@ def _terms(ctx: Context, campaign_id: str) -> Terms:
     )
     if purpose == CONFIRMATION:
         return terms
-    decide = ctx.settings.decide
+    decide, micros = ctx.settings.decide, budget_micros(ctx.settings)
     paid = None
-    if decide.budget_minor is not None and decide.contact_cost_minor:
+    if micros is None and decide.budget_minor is not None and decide.contact_cost_minor:
         paid = decide.budget_minor // decide.contact_cost_minor
-    return replace(terms, campaign_id=campaign_id, budget_messages=paid)
+    return replace(
+        terms, campaign_id=campaign_id, budget_messages=paid, budget_micros=micros
+    )  # fmt: skip

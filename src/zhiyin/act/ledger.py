@@ -50,6 +50,8 @@ class Outcome:
     receipt: str | None = None
     not_before: datetime | None = None  # naive UTC
     tried: int = 0  # 1 where the provider did not take it for now
+    segments: int | None = None  # of a text message that was handed over; None: as it was
+    cost_micros: int | None = None  # of one that was handed over; None: as it was
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ _RENEWED = (
     "content",
     "address_token",
     "not_before",
+    "segments",
+    "cost_micros",
 )
 
 
@@ -227,18 +231,25 @@ def settle_messages(connection: sa.Connection, outcomes: Sequence[Outcome], *, b
         .where(messages.c.message_id == sa.bindparam("known"), messages.c.state == before)
         .values(
             {name: sa.bindparam(f"new_{name}") for name in _SETTLED}
+            | {name: _or_as_it_was(name) for name in _KEPT}
             | {"tries": messages.c.tries + sa.bindparam("tried")}
         )
     )
     rows = [
         {"known": one.message_id, "tried": one.tried}
-        | {f"new_{name}": getattr(one, name) for name in _SETTLED}
+        | {f"new_{name}": getattr(one, name) for name in (*_SETTLED, *_KEPT)}
         for one in outcomes
     ]
     return connection.execute(update, rows).rowcount if rows else 0
 
 
 _SETTLED = ("state", "reason", "sent_at", "receipt", "not_before")
+_KEPT = ("segments", "cost_micros")
+
+
+def _or_as_it_was(name: str) -> sa.ColumnElement[Any]:
+    column = messages.c[name]
+    return sa.func.coalesce(sa.bindparam(f"new_{name}", type_=column.type), column)
 
 
 def doubt_messages(connection: sa.Connection, campaign_id: str) -> int:

@@ -15,12 +15,13 @@ _CHUNK = 500
 
 @dataclass(frozen=True)
 class Spent:
-    """`messages` is 0 where nobody counted; `holders`: keyed hash of an address → parties that got
-    the campaign there.
+    """`messages`, and what they cost in `micros`, are 0 where nobody counted; `holders`: keyed hash
+    of an address → parties that got the campaign there.
     """
 
     messages: int
     holders: Mapping[str, frozenset[str]]
+    micros: int = 0
 
 
 def read_spent(
@@ -44,9 +45,11 @@ def read_spent(
     if turn_id:
         gone |= (messages.c.state == "planned") & (messages.c.turn_id == turn_id)
     mine = (messages.c.campaign_id == campaign_id) & gone
-    number = 0
+    number = micros = 0
     if counted:
-        number = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
+        cost = sa.func.coalesce(sa.func.sum(messages.c.cost_micros), 0)
+        row = connection.execute(sa.select(sa.func.count(), cost).where(mine)).one()
+        number, micros = row[0], int(row[1])
     holders: dict[str, set[str]] = {}
     wanted = sorted({one for one in tokens if one})
     for start in range(0, len(wanted), _CHUNK):
@@ -55,4 +58,5 @@ def read_spent(
         )
         for token, party in connection.execute(query):
             holders.setdefault(token, set()).add(party)
-    return Spent(number, {token: frozenset(parties) for token, parties in holders.items()})
+    held = {token: frozenset(parties) for token, parties in holders.items()}
+    return Spent(number, held, micros)

@@ -12,6 +12,7 @@ from fastapi import Request
 from sqlalchemy.exc import OperationalError
 from starlette.responses import RedirectResponse, Response
 
+from zhiyin.act.costs import count_costs
 from zhiyin.act.machines import WORDS, judge_click, judge_open
 from zhiyin.act.reactions import (
     CLICK,
@@ -89,6 +90,13 @@ def list_reactions(request: Request, campaign: str | None = None) -> dict[str, A
     }
 
 
+def list_costs(request: Request, campaign: str | None = None) -> dict[str, Any]:
+    """What text messages cost, by campaign: messages, their segments, and money."""
+    shop = workspace_of(request)
+    with reading(shop.store.ledger) as connection:
+        return {"currency": shop.settings.currency, "costs": count_costs(connection, campaign)}
+
+
 def _facts(shop: Workspace, request: Request, message: Sent) -> dict[str, Any]:
     now = shop.clock.now()
     return {
@@ -115,4 +123,5 @@ ROUTES = (
     Route("GET", "/o/{name}", PUBLIC, show_picture),
     Route("HEAD", "/o/{name}", PUBLIC, show_picture),
     Route("GET", "/v1/admin/reactions", "report:read", list_reactions),
+    Route("GET", "/v1/admin/message-costs", "report:read", list_costs),
 )

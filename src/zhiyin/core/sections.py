@@ -6,6 +6,7 @@ A description here is the one in the reference and in a new workspace's `zhiyin.
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -201,6 +202,13 @@ class ActSettings(Section):
     sms_app_id: str = Field(default="", description="SdkAppId, of tencent_sms")
     sms_segments: int = Field(
         default=2, ge=1, le=10, description="a text that costs more messages than this is not sent"
+    )
+    sms_cost: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        max_digits=12,
+        decimal_places=6,
+        description="what the provider charges for one message of a text, in the currency: 0.045",
     )
     calling_code: str = Field(
         default="",

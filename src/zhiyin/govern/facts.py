@@ -36,6 +36,7 @@ class Terms:
     purpose: str = MARKETING
     campaign_id: str = ""
     budget_messages: int | None = None  # what the campaign can pay for; None: any number
+    budget_micros: int | None = None  # the same as money, where each contact has its own price
     global_share: float = 0.0
     space: str = ""  # namespace of the addresses; empty: that of the channel
     template: str = ""  # of which she must have allowed a message; empty: nothing to allow

@@ -3,15 +3,18 @@
 import base64
 import hashlib
 import hmac
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
 from tests.unit.act.shop import CAMPAIGN, LONG_AGO
 from zhiyin.act import job
+from zhiyin.act.costs import count_costs
 from zhiyin.act.create.text_message import count_segments, read_text, write_text
 from zhiyin.act.preview import example_emails
 from zhiyin.act.replies import is_from_twilio, is_refusal, take_reply
+from zhiyin.core.errors import DeliveryError
 from zhiyin.core.ledger import consents, messages, reactions, suppressions
 from zhiyin.govern.suppression import address_token
 from zhiyin.testing.channel import RecordingChannel
@@ -88,6 +91,63 @@ def test_a_text_that_costs_too_much_is_not_sent(texting):
     deliver(long_name, channel)
     assert long_name.state("ana") == ("failed", "too_long")
     assert channel.attempts == []
+
+
+def row_of(shop, key):
+    with shop.store.begin() as connection:
+        query = sa.select(messages).where(messages.c.party_id == shop.party(key))
+        return connection.execute(query).one()
+
+
+def test_segments_and_cost_stand_with_the_message_and_sum_up(texting):
+    priced = texting.with_settings(sms_cost=Decimal("0.045"), sender_name="知音茶铺")
+    job.run(priced.context(), priced.settings.act)
+    planned = row_of(priced, "ana")
+    assert (planned.segments, planned.cost_micros) == (2, 90_000)  # Chinese in it: 70 and 67
+    with priced.store.begin() as connection:
+        assert count_costs(connection) == []  # planned costs nothing yet
+    deliver(priced, RecordingChannel())
+    with priced.store.begin() as connection:
+        (found,) = count_costs(connection)
+        assert count_costs(connection, "another") == []
+    assert (found["messages"], found["segments"], found["cost"]) == (1, 2, "0.09")
+
+
+def test_what_the_provider_refused_costs_nothing_and_what_it_took_costs_though_it_bounced(texting):
+    priced = texting.with_settings(sms_cost=Decimal("0.01"))
+    job.run(priced.context(), priced.settings.act)
+    deliver(priced, RecordingChannel(errors={0: DeliveryError("refused")}))
+    with priced.store.begin() as connection:
+        assert count_costs(connection) == []
+        connection.execute(messages.update().values(reason="bounced"))
+        assert [one["cost"] for one in count_costs(connection)] == ["0.01"]
+
+
+def test_a_budget_pays_for_segments_not_for_messages(shop):
+    keys = ("ana", "bea", "cem", "dai")
+    for number, key in enumerate(keys):
+        shop.add(key, phone=f"+86139123456{number:02d}")
+    with shop.store.begin() as connection:
+        connection.execute(consents.insert(), [
+            {"consent_id": f"sms {key}", "party_id": shop.party(key), "purpose": "marketing",
+             "channel": "sms", "granted": True, "at": LONG_AGO, "source": "s"}
+            for key in keys
+        ])  # fmt: skip
+    shop.decide(*keys)
+    priced = shop.with_settings(
+        channel="aliyun_sms", sms_cost=Decimal("0.05"), sender_name="知音茶铺"
+    )
+    decide = priced.settings.decide.model_copy(update={"budget_minor": 35, "contact_cost_minor": 1})
+    priced.settings = priced.settings.model_copy(update={"decide": decide})
+    job.run(priced.context(), priced.settings.act)
+    states = [priced.state(key) for key in keys]
+    assert states.count(("planned", None)) == 3  # two segments each: 0.30 of 0.35
+    assert states.count(("skipped", "campaign_budget")) == 1
+    tighter = decide.model_copy(update={"budget_minor": 20})  # cut after planning
+    priced.settings = priced.settings.model_copy(update={"decide": tighter})
+    assert job.plan(priced.context(), CAMPAIGN).ready == 2
+    counts = deliver(priced, RecordingChannel())
+    assert (counts["sent"], counts["skipped"]) == (2, {"campaign_budget": 2})
 
 
 def test_a_preview_shows_the_text(texting):

@@ -39,7 +39,8 @@ def check_listed(
     if terms.purpose != ADS:
         return judged
     by_phone = check_people(
-        connection, phones_of(ctx, people), terms=replace(terms, channel=SMS, space=space_of(SMS)), vault=ctx.vault,
+        connection, phones_of(ctx, people), vault=ctx.vault,
+        terms=replace(terms, channel=SMS, space=space_of(SMS)),
         at=at, held_out=held_out, turn_id=turn_id,
     )  # fmt: skip
     return [_strictest(*pair) for pair in zip(judged, by_phone, strict=True)]

@@ -218,6 +218,8 @@ messages = sa.Table(
     sa.Column("unit", sa.BigInteger, index=True, comment="commit to the lake that it goes with"),
     sa.Column("copied", sa.Boolean, nullable=False, server_default=sa.false(),
               comment="whether, being sent, it stands in the lake"),
+    sa.Column("segments", sa.Integer, comment="of a text message: what the provider charges for"),
+    sa.Column("cost_micros", sa.BigInteger, comment="millionths of the workspace's currency"),
     sa.Index(None, "campaign_id", "address_token"),
 )  # fmt: skip
 _waits = ~messages.c.copied & (messages.c.state == "sent")

@@ -1,4 +1,4 @@
-"""Mass messages that members of staff must confirm; messages are found by their receipt."""
+"""Mass messages that members confirm; of messages their receipts, segments and costs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table and the index."""
+    """Make the table, the index and the columns."""
     op.create_table(
         "mass_sends",
         sa.Column("batch_id", sa.String(64), nullable=False),
@@ -27,3 +27,5 @@ def upgrade() -> None:
     for name in ("campaign_id", "provider_id"):
         op.create_index(op.f(f"ix_mass_sends_{name}"), "mass_sends", [name], unique=False)
     op.create_index(op.f("ix_messages_receipt"), "messages", ["receipt"], unique=False)
+    op.add_column("messages", sa.Column("segments", sa.Integer(), nullable=True))
+    op.add_column("messages", sa.Column("cost_micros", sa.BigInteger(), nullable=True))
