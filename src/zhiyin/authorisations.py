@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
-from zhiyin.core.errors import ConfigError, InputError, InvalidParameter, NotFound
+from zhiyin.core.errors import InputError, InvalidParameter, NotFound
 from zhiyin.core.ledger import audit
 from zhiyin.core.protocols import Vault
 from zhiyin.govern.authorisations import (
@@ -78,7 +78,8 @@ class Authorisations:
         NotFound
             If no customer has this identifier, or she has no openid of the mini-programme.
         InvalidParameter
-            If a value is outside its range, or she has several openids.
+            If a value is outside its range, she has several openids, or no mini-programme is
+            configured.
         """
         self._require_app()
         named = template or self.settings.act.wechat_template
@@ -183,7 +184,7 @@ class Authorisations:
 
     def _require_app(self) -> None:
         if not self.settings.act.wechat_app_id:
-            raise ConfigError(
+            raise InvalidParameter(
                 "no mini-programme is configured", hint="set act.wechat_app_id in zhiyin.toml"
             )
 

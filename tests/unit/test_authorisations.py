@@ -12,7 +12,7 @@ from zhiyin.authorisations import Authorisations
 from zhiyin.cli import app
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.config import validate_settings
-from zhiyin.core.errors import ConfigError, InputError, InvalidParameter, NotFound
+from zhiyin.core.errors import InputError, InvalidParameter, NotFound
 from zhiyin.core.ledger import audit, authorisations
 from zhiyin.person.explain import explain_customer
 from zhiyin.person.export import export_customer
@@ -93,7 +93,7 @@ def test_what_cannot_be_kept_is_refused_and_names_nobody(shop, wrong, error):
 def test_without_a_mini_programme_nothing_is_granted(tmp_path):
     settings = validate_settings({"name": "b"}, where="test")
     other = Workspace.create(tmp_path / "b", settings)
-    with other, pytest.raises(ConfigError):
+    with other, pytest.raises(InvalidParameter, match="mini-programme"):
         held_by(other).grant(openid=ANA, source="page")
 
 
