@@ -38,7 +38,7 @@ from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.person import erase_customer
-from zhiyin.reactions import copy_touches
+from zhiyin.reactions import copy_ledger
 from zhiyin.store.engines import open_engine
 from zhiyin.store.journal import open_segments
 from zhiyin.store.leases import Lease, hold_lease
@@ -230,7 +230,7 @@ class Workspace:
         LeaseHeld
             If a turn or an erasure is under way.
         """
-        copy_touches(self.store, self.clock)
+        copy_ledger(self.store, self.clock)
         return compact_journal(
             self.store, self.vault, self.settings, folder=self.folder / "journal",
             keys=open_segment_keys(self.folder / "keys"), clock=self.clock, progress=progress,

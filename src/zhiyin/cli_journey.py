@@ -168,13 +168,16 @@ def tick(workspace: Folder = HERE) -> None:
     from zhiyin.journeys import Journeys
 
     with _open(workspace, write=True) as shop:
-        done = Journeys(shop).tick()
+        journeys = Journeys(shop)
+        done, told = journeys.tick(), journeys.make_calls()
     for one in done:
         typer.echo(
             f"{one.key} version {one.version}: {one.entered} entered, {one.moved} steps, "
             f"{one.late} came too late to enter"
         )
-    if not done:
+    if told:
+        typer.echo(f"{told} calls of webhook steps were made")
+    if not done and not told:
         typer.echo("Nothing to do", err=True)
 
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import ibis
@@ -16,10 +17,15 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from zhiyin.act.campaigns.content import check_letters
+from zhiyin.act.channels.webhook import open_hook
 from zhiyin.act.journeys import engine, feed, ledger
+from zhiyin.act.journeys.calls import Caller, make_calls, read_calls
+from zhiyin.act.journeys.choices import read_choices
 from zhiyin.act.journeys.definition import (
+    Call,
     Definition,
     Leave,
+    NextBest,
     OnAudience,
     OnEvent,
     SetTag,
@@ -41,6 +47,8 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
 from zhiyin.core.ledger import messages
+from zhiyin.core.rng import Streams
+from zhiyin.decide.requests import answer
 from zhiyin.govern.people import EMAIL
 from zhiyin.person.find import find_people
 from zhiyin.profile.ledger import add_entries
@@ -107,6 +115,11 @@ class Journeys:
         for step in definition.steps.values():
             if isinstance(step, SetTag):
                 tags.require_given(step.name, step.value or None, take=step.take)
+            if isinstance(step, Call) and step.hook not in self.shop.settings.act.hooks:
+                raise InvalidRule(
+                    f"no system is called {step.hook[:48]!r}", reason="wrong_value",
+                    hint=f'zhiyin.toml, under [act]: hooks = {{{step.hook[:48]} = "https://…"}}',
+                )  # fmt: skip
 
     def _give_tag(self, connection: sa.Connection, step: SetTag, parties: Sequence[str]) -> int:
         first = self._today()
@@ -115,6 +128,9 @@ class Journeys:
             start_on=first, end_on=first + timedelta(days=step.days - 1) if step.days else None,
             by="journey", now=self._now(),
         )  # fmt: skip
+
+    def _decide(self, key: str, step: str) -> int:
+        return answer(self.shop.store.begin, journey=key, step=step)
 
     def newest(self, key: str) -> Stored:
         """The newest version of a journey."""
@@ -162,6 +178,12 @@ class Journeys:
             rows = ledger.read_people(connection, key)
             counted = ledger.read_counts(connection, key)
             sent = _messages(connection, key)
+            told = read_calls(connection, key)
+            chosen = {
+                name: read_choices(connection, key, name)
+                for name, step in newest.definition.steps.items()
+                if isinstance(step, NextBest)
+            }
         graphs = {n: Graph(key, n, one.definition, {}) for n, one in held.items()}
         return _head(newest) | {
             "definition": json.loads(dump(newest.definition)),
@@ -178,7 +200,7 @@ class Journeys:
                 {"version": row.version, "step": row.step, "what": row.what, "n": row.n}
                 for row in counted
             ],
-            "messages": sent,
+            "messages": sent, "calls": told, "choices": chosen,
         }  # fmt: skip
 
     def stuck(self, key: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
@@ -274,13 +296,31 @@ class Journeys:
             with hold_lease(self.shop.store.ledger, clock=self.shop.clock):
                 desk = Desk(
                     shop.store, shop.vault, shop.settings, now_s, self.meets, self._dates,
-                    self._give_tag, self._members(),
+                    self._give_tag, self._decide, self._members(),
                 )  # fmt: skip
                 for graph in busy:
                     made.append(Ticked(graph.key, graph.version, **tick(desk, graph)))
         if deliver:
             self.deliver()
         return made
+
+    def make_calls(self) -> int:
+        """Tell the shop's systems what webhook steps planned; how many were told.
+
+        Raises
+        ------
+        ConfigError
+            If a system's address or the secret is missing.
+        ChannelUnavailable
+            If one cannot be reached; its calls stay planned.
+        """
+        with reading(self.shop.store.ledger) as connection:
+            graphs = ledger.running(connection, self._known)
+        caller = Caller(
+            self.shop.store.begin, partial(open_hook, self.shop.settings.act),
+            self.shop.settings.act, self.shop.clock, Streams(self._now_s()).generator("calls"),
+        )  # fmt: skip
+        return make_calls(caller, graphs)
 
     def deliver(self) -> None:
         """Send what the journeys planned and may go now."""
@@ -341,10 +381,10 @@ class Journeys:
         return customers.select(c.CUSTOMER_ID, **{name: value})
 
     def _members(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = defaultdict(list)
+        found: dict[str, set[str]] = defaultdict(set)
         for party, chief in self.shop.store.representatives().items():
-            found[chief].append(party)
-        return {chief: sorted({chief, *parties}) for chief, parties in found.items()}
+            found[chief] |= {party, chief}
+        return {one: sorted(parties) for parties in found.values() for one in parties}
 
     def _entering(self, connection: sa.Connection, key: str) -> Graph:
         held = [one for one in ledger.versions(connection, key) if one.state == ledger.PUBLISHED]

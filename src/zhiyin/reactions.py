@@ -1,5 +1,5 @@
 """From the ledger to the lake: what was sent, and what came back of it, becomes rows of `touches`,
-once each.
+what journeys decided rows of `decisions`, once each.
 
 A unit is a number that rows get in the ledger before anything is written to the lake. Who dies in
 between leaves a unit that is not copied; the next one writes it under the same number.
@@ -7,6 +7,7 @@ between leaves a unit that is not copied; the next one writes it under the same 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,13 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from zhiyin.core import columns as c
-from zhiyin.core.clock import Clock, naive_utc
-from zhiyin.core.ledger import messages, reactions
+from zhiyin.core.clock import Clock, local_day, naive_utc
+from zhiyin.core.decisions import BY_JOURNEY, TREAT
+from zhiyin.core.ledger import decision_requests, messages, reactions
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import TABLES
+from zhiyin.decide.reasons import BEST_RATE, EXPLORED
+from zhiyin.decide.requests import POLICY
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -34,7 +40,7 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Stream:
-    """Rows of one ledger table that become touches."""
+    """Rows of one ledger table that become rows of one of the lake; `made` makes them."""
 
     app: str
     table: sa.Table
@@ -42,7 +48,28 @@ class _Stream:
     waits: sa.ColumnElement[bool]  # as the index of what is not copied has it
     settled: Callable[[datetime], sa.ColumnElement[bool]]
     read: sa.Select[Any]
-    touch: Callable[[sa.Row[Any]], _Row]
+    made: Callable[[sa.Row[Any], str], _Row]
+    to: str = "touches"
+
+
+def _touch(row: sa.Row[Any], **values: Any) -> _Row:
+    return {
+        c.PARTY_ID: row.party_id, c.MESSAGE_ID: row.message_id, c.CHANNEL: row.channel,
+        c.CAMPAIGN_ID: row.campaign_id, c.SOURCE: "zhiyin",
+    } | values  # fmt: skip
+
+
+def _decision(row: sa.Row[Any], zone: str) -> _Row:
+    at = datetime.fromtimestamp(row.asked_s, UTC)
+    return {
+        c.DECISION_ID: row.decision_id, c.TURN_ID: BY_JOURNEY, c.AS_OF_ON: local_day(at, zone),
+        c.CAMPAIGN_ID: f"{BY_JOURNEY}:{row.journey}", c.PARTY_ID: row.party_id,
+        c.CUSTOMER_ID: row.party_id, c.DECIDED_AT: naive_utc(at), c.MONTH: f"{at:%Y-%m}",
+        c.ELIGIBLE: json.dumps(row.eligible), c.ACTION: row.action, c.ARM: TREAT,
+        c.PROPENSITY: row.propensity, c.EXPLORED: row.explored, c.PERSONALISED: False,
+        c.POLICY: POLICY, c.POLICY_VERSION: row.policy_version, c.DECIDED_BY: BY_JOURNEY,
+        c.VARIANT: row.step, c.REASON: EXPLORED if row.explored else BEST_RATE,
+    }  # fmt: skip
 
 
 _SENT = _Stream(
@@ -50,9 +77,11 @@ _SENT = _Stream(
     ~messages.c.copied & (messages.c.state == "sent"),
     lambda until: messages.c.sent_at <= until,
     sa.select(messages),
-    lambda row: {
-        c.TOUCH_ID: f"zhiyin:{row.message_id}", c.OCCURRED_AT: row.sent_at, c.KIND: "sent",
-    },
+    lambda row, _: _touch(
+        row, **{
+            c.TOUCH_ID: f"zhiyin:{row.message_id}", c.OCCURRED_AT: row.sent_at, c.KIND: "sent",
+        },
+    ),
 )  # fmt: skip
 _REACTIONS = _Stream(
     "reactions", reactions, reactions.c.reaction_id,
@@ -61,15 +90,24 @@ _REACTIONS = _Stream(
     sa.select(reactions, messages.c.campaign_id, messages.c.channel).join(
         messages, messages.c.message_id == reactions.c.message_id
     ),
-    lambda row: {
-        c.TOUCH_ID: f"zhiyin:r{row.reaction_id}", c.OCCURRED_AT: row.at,
-        c.KIND: _BY_MACHINE.get(row.kind, row.kind) if row.machine else row.kind,
-    },
+    lambda row, _: _touch(
+        row, **{
+            c.TOUCH_ID: f"zhiyin:r{row.reaction_id}", c.OCCURRED_AT: row.at,
+            c.KIND: _BY_MACHINE.get(row.kind, row.kind) if row.machine else row.kind,
+        },
+    ),
+)  # fmt: skip
+_DECISIONS = _Stream(
+    "journeys", decision_requests, decision_requests.c.decision_id,
+    ~decision_requests.c.copied & decision_requests.c.action.is_not(None),
+    lambda until: decision_requests.c.asked_s <= int(until.replace(tzinfo=UTC).timestamp()),
+    sa.select(decision_requests), _decision, to="decisions",
 )  # fmt: skip
 
 
-def copy_touches(store: WorkspaceStore, clock: Clock) -> int:
-    """Copy sent messages and settled reactions to the lake's `touches`; how many rows were written.
+def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
+    """Copy sent messages, settled reactions and journeys' decisions to the lake; how many rows were
+    written.
 
     Raises
     ------
@@ -77,7 +115,8 @@ def copy_touches(store: WorkspaceStore, clock: Clock) -> int:
         If a turn, an erasure or a compaction is under way.
     """
     until = naive_utc(clock.now()) - SETTLE
-    waiting = [one for one in (_SENT, _REACTIONS) if _has_some(store, one, until)]
+    streams = (_SENT, _REACTIONS, _DECISIONS)
+    waiting = [one for one in streams if _has_some(store, one, until)]
     if not waiting:
         return 0
     with hold_lease(store.ledger, clock=clock):
@@ -120,17 +159,12 @@ def _copy(store: WorkspaceStore, stream: _Stream, unit: int, clock: Clock) -> in
     query = stream.read.where(table.unit == unit).order_by(stream.key)
     with reading(store.ledger) as connection:
         found = connection.execute(query).all()
-    rows = [
-        {
-            c.PARTY_ID: row.party_id, c.MESSAGE_ID: row.message_id, c.CHANNEL: row.channel,
-            c.CAMPAIGN_ID: row.campaign_id, c.SOURCE: "zhiyin",
-            c.LOAD_ID: f"{stream.app}:{unit}", c.LOADED_AT: naive_utc(clock.now()),
-        } | stream.touch(row)
-        for row in found
-    ]  # fmt: skip
+    loaded = {c.LOAD_ID: f"{stream.app}:{unit}", c.LOADED_AT: naive_utc(clock.now())}
+    rows = [stream.made(row, store.zone) | loaded for row in found]
     written = 0
     if rows:
-        written = store.append("touches", pa.Table.from_pylist(rows), app=stream.app, seq=unit)
+        made = pa.Table.from_pylist(rows, schema=arrow_schema(TABLES[stream.to]))
+        written = store.append(stream.to, made, app=stream.app, seq=unit)
     with transaction(store.ledger) as connection:
         connection.execute(stream.table.update().where(table.unit == unit).values(copied=True))
     return written

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -159,16 +160,22 @@ def _has_channel(shop: Workspace) -> bool:
 
 def _tick_journeys(journeys: Journeys, *, can_send: bool) -> list[Alert]:
     """Bring the journeys up to now; where that cannot be done now, the next look does it."""
-    try:
-        for one in journeys.tick(deliver=can_send):
-            if one.entered or one.moved:
-                get_logger().info("%s: %s entered, %s went on", one.key, one.entered, one.moved)
-    except (LeaseHeld, ConcurrentWrite):
-        pass
-    except ZhiyinError as error:
-        get_logger().error("journeys wait: %s: %s", error.code, error.message)
-        return [of_error("journeys", error)]
-    return []
+    stopped: list[Alert] = []
+    for what in (partial(_tick, journeys, can_send=can_send), journeys.make_calls):
+        try:
+            what()
+        except (LeaseHeld, ConcurrentWrite):
+            pass
+        except ZhiyinError as error:
+            get_logger().error("journeys wait: %s: %s", error.code, error.message)
+            stopped.append(of_error("journeys", error))
+    return stopped
+
+
+def _tick(journeys: Journeys, *, can_send: bool) -> None:
+    for one in journeys.tick(deliver=can_send):
+        if one.entered or one.moved:
+            get_logger().info("%s: %s entered, %s went on", one.key, one.entered, one.moved)
 
 
 def _send_campaigns(shop: Workspace) -> list[Alert]:

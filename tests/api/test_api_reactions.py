@@ -14,7 +14,7 @@ from zhiyin.act.tracked import read_click
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, SystemClock, naive_utc
 from zhiyin.core.ledger import messages, reactions, suppressions
-from zhiyin.reactions import copy_touches
+from zhiyin.reactions import copy_ledger
 from zhiyin.store.ledger import reading
 
 MESSAGE = "m_zq81734"
@@ -120,13 +120,13 @@ def test_whoever_calls_a_link_for_ever_fills_nothing(client, served):
 def test_sent_messages_become_touches_once(served):
     shop, _ = served
     clock = FrozenClock(people.NOW + timedelta(seconds=90))
-    assert copy_touches(shop.store, FrozenClock(people.NOW + timedelta(seconds=5))) == 0
+    assert copy_ledger(shop.store, FrozenClock(people.NOW + timedelta(seconds=5))) == 0
     with reading(shop.store.ledger) as connection:
         sent = {
             row.message_id: row
             for row in connection.execute(sa.select(messages).where(messages.c.state == "sent"))
         }
-    assert copy_touches(shop.store, clock) == len(sent) > 0
+    assert copy_ledger(shop.store, clock) == len(sent) > 0
     rows = shop.table("touches").to_pyarrow().to_pylist()
     mine = [row for row in rows if row[c.KIND] == "sent" and row[c.SOURCE] == "zhiyin"]
     assert {row[c.MESSAGE_ID] for row in mine} == set(sent)
@@ -134,15 +134,15 @@ def test_sent_messages_become_touches_once(served):
         one = sent[row[c.MESSAGE_ID]]
         assert (row[c.OCCURRED_AT], row[c.PARTY_ID]) == (one.sent_at, one.party_id)
         assert (row[c.CAMPAIGN_ID], row[c.CHANNEL]) == (one.campaign_id, one.channel)
-    assert copy_touches(shop.store, clock) == 0
+    assert copy_ledger(shop.store, clock) == 0
     with shop.store.begin() as connection:  # who died after writing to the lake writes nothing more
         connection.execute(messages.update().values(copied=False))
-    assert copy_touches(shop.store, clock) == 0
+    assert copy_ledger(shop.store, clock) == 0
 
 
 def test_settled_reactions_become_touches_once(client, served):
     shop, _ = served
-    copy_touches(shop.store, FrozenClock(people.NOW + timedelta(seconds=90)))  # what was sent
+    copy_ledger(shop.store, FrozenClock(people.NOW + timedelta(seconds=90)))  # what was sent
     before = shop.table("touches").count().to_pyarrow().as_py()
     path = f"/r/{token(shop)}"
     client.get(path, headers=PERSON, follow_redirects=False)
@@ -151,9 +151,9 @@ def test_settled_reactions_become_touches_once(client, served):
         at = connection.execute(sa.select(sa.func.max(reactions.c.at))).scalar_one()
     early, late = (FrozenClock(at.replace(tzinfo=people.NOW.tzinfo) + timedelta(seconds=s))
                    for s in (5, 90))  # fmt: skip
-    assert copy_touches(shop.store, early) == 0
-    assert copy_touches(shop.store, late) == 2
-    assert copy_touches(shop.store, late) == 0
+    assert copy_ledger(shop.store, early) == 0
+    assert copy_ledger(shop.store, late) == 2
+    assert copy_ledger(shop.store, late) == 0
     rows = shop.table("touches").to_pyarrow().to_pylist()
     mine = sorted(row[c.KIND] for row in rows if row[c.SOURCE] == "zhiyin")
     assert [one for one in mine if one != "sent"] == ["click", "machine_click"]
@@ -161,7 +161,7 @@ def test_settled_reactions_become_touches_once(client, served):
     # a copier that died after it wrote to the lake writes nothing again
     with shop.store.begin() as connection:
         connection.execute(reactions.update().values(copied=False))
-    assert copy_touches(shop.store, late) == 0
+    assert copy_ledger(shop.store, late) == 0
 
 
 def test_events_of_a_provider_are_taken_once_and_only_with_its_signature(

@@ -81,8 +81,8 @@ def add(shop, *users, **personal):
     return parties
 
 
-def buy(shop, party, product, order):
-    """An order of one line, now."""
+def line_of(shop, party, product, order):
+    """A line of an order, now."""
     at = naive_utc(shop.clock.now())
     row = {
         c.LINE_ID: f"s:{order}:1",
@@ -103,7 +103,12 @@ def buy(shop, party, product, order):
         c.LOAD_ID: "l",
         c.LOADED_AT: at,
     }
-    row |= dict.fromkeys((c.AMOUNT_MINOR, c.AMOUNT_BASE_MINOR), 0)  # fmt: skip
+    return row | dict.fromkeys((c.AMOUNT_MINOR, c.AMOUNT_BASE_MINOR), 0)
+
+
+def buy(shop, party, product, order):
+    """An order of one line, now."""
+    row = line_of(shop, party, product, order)
     shop.store.append("order_lines", pa.Table.from_pylist([row]), app=f"order {order}")
 
 

@@ -34,6 +34,9 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in cast("tuple[object, ...]", value)) + "]"
+    if isinstance(value, dict):
+        held = cast("dict[str, object]", value).items()
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in held) + "}"
     if isinstance(value, int | float | date):
         return str(value)
     return json.dumps(str(value), ensure_ascii=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CONTACT, NO_CONTACT = "contact", "none"
 TREAT, HOLDOUT, NO_ARM = "treat", "holdout", "none"
-BY_CAMPAIGN = "campaign"
+BY_CAMPAIGN, BY_JOURNEY = "campaign", "journey"
 
 
 def decision_id(turn_id: str, campaign_id: str, customer_id: str) -> str:
@@ -25,5 +25,5 @@ def decision_id(turn_id: str, campaign_id: str, customer_id: str) -> str:
 
 
 def of_turns(decisions: ibis.Table) -> ibis.Table:
-    """Without those of campaigns that a person planned."""
+    """Without those of journeys, and of campaigns that a person planned."""
     return decisions.filter(decisions[c.DECIDED_BY].isnull())

@@ -186,8 +186,11 @@ class ActSettings(Section):
     webhook_url: str = Field(
         default="", description="https address that the channel `webhook` posts messages to"
     )
+    hooks: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")], str] = Field(
+        default={}, description="systems that journeys tell of their steps: name → https address"
+    )
     webhook_private: bool = Field(
-        default=False, description="it may be in your own network, and plain http"
+        default=False, description="it, and hooks, may be in your own network, and plain http"
     )
     webhook_timeout_s: float = Field(
         default=10.0, gt=0, le=120, description="how long its answer may take"

@@ -204,7 +204,7 @@ DECISIONS = Table(
         req(c.CAMPAIGN_ID, "string", "campaign"), A_PARTY, CUSTOMER,
         req(c.DECIDED_AT, "timestamp", "09:00 local of the day"), MONTH,
         req(c.ELIGIBLE, "json", "actions that were possible"),
-        req(c.ACTION, "string", "contact or none"),
+        req(c.ACTION, "string", "contact or none; of a journey the name of the action"),
         req(c.ARM, "string", "treat, holdout or none"),
         req(c.PROPENSITY, "float64", "P(action | context)", "[0, 1]"),
         req(c.EXPLORED, "bool", "chosen at random"), col(c.PERSONALISED, "bool", "made for her"),
@@ -213,7 +213,8 @@ DECISIONS = Table(
         col(c.SCORE, "float64", "response probability", "[0, 1]"),
         col(c.EXPECTED_PROFIT_MINOR, "float64", "expected profit", "minor units"),
         req(c.REASON, "string", "why, as a code of govern.gate or decide"),
-        col(c.DECIDED_BY, "string", "campaign: one that a person planned; none: the turn"),
+        col(c.DECIDED_BY, "string", "campaign: one that a person planned; journey: its "
+            "next-best-action step; none: the turn"),
         col(c.VARIANT, "string", "content of a planned campaign that she gets"),
     ),
     time=c.DECIDED_AT, scope=(c.AS_OF_ON, c.DECIDED_BY),

@@ -1,3 +1,3 @@
 """Whom to contact with what: selection by expected profit, offers, every decision logged."""
 
-__all__ = ["holdout", "job", "offer", "reasons", "selection"]
+__all__ = ["bandit", "holdout", "job", "offer", "reasons", "requests", "selection"]

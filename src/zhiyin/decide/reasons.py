@@ -5,6 +5,7 @@ from __future__ import annotations
 from zhiyin.govern import gate
 
 BEST = "best_expected_profit"
+BEST_RATE = "best_rate"
 EXPLORED = "explored"
 HELD_OUT = "held_out"
 BELOW_CUT = "below_cut"
@@ -15,6 +16,7 @@ ALREADY_CHOSEN = "already_chosen"
 
 REASONS = {
     BEST: ("among the highest expected profits", "预期利润位居前列"),
+    BEST_RATE: ("what earned the reward most often so far", "目前奖励率最高的动作"),
     EXPLORED: ("drawn at random, to keep learning", "随机抽取，用于持续学习"),
     BELOW_CUT: ("others have a higher expected profit", "其他客户的预期利润更高"),
     BUDGET: ("the budget is spent on higher expected profits", "预算已用于预期利润更高的客户"),

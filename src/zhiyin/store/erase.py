@@ -28,7 +28,9 @@ from zhiyin.core.ledger import (
     authorisations,
     consent_requests,
     consents,
+    decision_requests,
     jobs,
+    journey_calls,
     journey_people,
     languages,
     manual_tags,
@@ -244,6 +246,8 @@ def _erase_from_ledger(
         languages,
         reactions,
         journey_people,
+        journey_calls,
+        decision_requests,
         tasks,
         authorisations,
     ):

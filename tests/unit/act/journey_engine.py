@@ -9,7 +9,9 @@ from zhiyin.act.journeys import engine
 from zhiyin.act.journeys.check import parse
 from zhiyin.act.journeys.engine import Candidate
 from zhiyin.act.journeys.graph import Graph
+from zhiyin.core.ledger import decision_requests
 from zhiyin.core.ledger import journey_people as people
+from zhiyin.decide.requests import answer
 
 DAY = 86_400
 STEPS = {
@@ -102,6 +104,26 @@ class JourneyEngineContract:
                 engine.happen(connection, graph, "buys", to="more", done=done)
         found = {row.party_id: (row.step, row.due_s) for row in self.rows(ledger)}
         assert found == {"p_early": (1, 4 * DAY), "p_late": (1, 4 * DAY), "p_now": (2, 3 * DAY)}
+
+    def test_what_a_step_asks_is_answered_once_by_what_is_known(self, ledger):
+        def asked(n, **values):
+            return {
+                "decision_id": f"d_{n}", "journey": "k", "version": 1, "step": "best",
+                "entry_id": n, "party_id": f"p_{n}", "asked_s": 0, "eligible": ["a", "b"],
+                "explore": 0.1, "until_s": 9, "settle_s": 9, **values,
+            }  # fmt: skip
+
+        known = [asked(n, action="ab"[n % 2], reward=n % 2) for n in range(200)]
+        with ledger.begin() as connection:
+            connection.execute(decision_requests.insert(), known)
+            connection.execute(decision_requests.insert(), [asked(n) for n in range(200, 260)])
+        assert [answer(ledger.begin, journey="k", step="best") for _ in range(2)] == [60, 0]
+        r = decision_requests.c
+        with ledger.connect() as connection:
+            query = sa.select(r.action, r.propensity).where(r.entry_id >= 200)
+            chosen = connection.execute(query).all()
+        assert {round(one.propensity, 6) for one in chosen if one.action == "b"} == {0.95}
+        assert 48 <= sum(one.action == "b" for one in chosen) <= 60
 
     def test_the_goal_ends_it_wherever_she_is_and_is_counted_once_she_entered(self, ledger):
         graph = graph_of()

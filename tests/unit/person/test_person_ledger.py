@@ -34,7 +34,7 @@ def test_what_names_a_person_does_not_after_an_erasure(table):
 
 
 def _some(column):
-    made = {sa.Boolean: False, sa.Integer: 1, sa.BigInteger: 1, sa.LargeBinary: b"x"}
+    made = {sa.Boolean: False, sa.Integer: 1, sa.Float: 0.5, sa.BigInteger: 1, sa.LargeBinary: b"x"}
     if type(column.type) in made:
         return made[type(column.type)]
     if column.type.python_type.__name__ in ("date", "datetime"):

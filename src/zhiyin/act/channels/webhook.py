@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -74,16 +74,20 @@ class WebhookChannel:
         ChannelUnavailable
             If nobody can be reached, the signature is not taken (401), or it is a redirect.
         """
+        return self.post(message_id, TYPE, {
+            "message_id": message_id,
+            "channel": "email",
+            "recipient": ascii_address(recipient),
+            "content": base64.b64encode(content).decode("ascii"),
+        })  # fmt: skip
+
+    def post(self, message_id: str, kind: str, data: Mapping[str, object]) -> str:
+        """Post `data` under the type `kind`; what can fail is as of `send`."""
         now = self._clock.now()
         body = json.dumps({
-            "type": TYPE,
+            "type": kind,
             "timestamp": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "data": {
-                "message_id": message_id,
-                "channel": "email",
-                "recipient": ascii_address(recipient),
-                "content": base64.b64encode(content).decode("ascii"),
-            },
+            "data": data,
         }).encode()  # fmt: skip
         stamp = int(now.timestamp())
         headers = {
@@ -138,7 +142,8 @@ class WebhookChannel:
             why = "does not take the signature" if status == UNSIGNED else "redirects elsewhere"
             return ChannelUnavailable(
                 f"{host} {why} ({status})",
-                hint="look at ZHIYIN_WEBHOOK_SECRET and act.webhook_url; messages stay planned",
+                hint=f"look at ZHIYIN_WEBHOOK_SECRET and {self._target.setting}; "
+                "messages stay planned",
             )
         later = status in TRY_LATER or status >= 500
         return DeliveryError(
@@ -200,11 +205,26 @@ def open_webhook(settings: ActSettings, *, folder: Path = Path()) -> WebhookChan
     ConfigError
         If the address or the secret is missing or malformed.
     """
+    return _open(settings, settings.webhook_url, "act.webhook_url")
+
+
+def open_hook(settings: ActSettings, name: str) -> WebhookChannel:
+    """The line to a system that journeys tell of their steps.
+
+    Raises
+    ------
+    ConfigError
+        As `open_webhook`.
+    """
+    return _open(settings, settings.hooks.get(name, ""), f"act.hooks.{name}")
+
+
+def _open(settings: ActSettings, url: str, setting: str) -> WebhookChannel:
     secrets = webhook_secrets()
-    if not settings.webhook_url or not secrets:
+    if not url or not secrets:
         raise ConfigError(
             "no webhook is configured",
-            hint="set act.webhook_url in zhiyin.toml and the variable ZHIYIN_WEBHOOK_SECRET",
+            hint=f"set {setting} in zhiyin.toml and the variable ZHIYIN_WEBHOOK_SECRET",
         )
-    target = read_target(settings.webhook_url, private=settings.webhook_private)
+    target = read_target(url, private=settings.webhook_private, setting=setting)
     return WebhookChannel(target, secrets, timeout_s=settings.webhook_timeout_s)

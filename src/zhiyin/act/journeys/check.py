@@ -13,13 +13,16 @@ from zhiyin.act.campaigns.definition import parse_text
 from zhiyin.act.journeys.definition import (
     DAY_S,
     START,
+    Action,
     Branch,
+    Call,
     Definition,
     Delay,
     Happening,
     Leave,
     Letter,
     Message,
+    NextBest,
     OnAudience,
     OnDate,
     OnEvent,
@@ -41,6 +44,8 @@ from zhiyin.core.errors import InvalidParameter, InvalidRule
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 TEMPLATES = ("offer",)
 MAX_DAYS, MAX_STEPS = 3_650, 100
+MAX_ACTIONS, MAX_REWARD_DAYS, LEAST_EXPLORE = 20, 365, 0.01
+MAX_PROPERTIES, MAX_TOLD = 20, 2_000
 SHARE_TOLERANCE = 1e-9
 
 
@@ -95,6 +100,11 @@ def check(definition: Definition) -> None:
             raise wrong(where, f"{name[:60]!r} is no name of a step", "wrong_value")
         _known(definition, where, targets(step))
         _check_step(step, where)
+        if isinstance(step, NextBest) and step.reward is None and definition.goal is None:
+            raise wrong(
+                where, "nothing says what its reward is", "wrong_value",
+                'give it reward = {purchase = true}, or the journey a goal',
+            )  # fmt: skip
     _check_reached(definition)
     cycle = cyclic(definition, without_waits=True)
     if cycle:
@@ -181,8 +191,41 @@ def _check_step(step: Step, where: str) -> None:
             raise wrong(
                 where, "a tag is taken as a whole", "wrong_value", "leave out value and days"
             )  # fmt: skip
+    elif isinstance(step, NextBest):
+        _check_next_best(step, where)
+    elif isinstance(step, Call):
+        _between(step.valid_hours, 1, MAX_DAYS * 24, f"{where}.valid_hours")
+        if len(step.properties) > MAX_PROPERTIES or len(str(step.properties)) > MAX_TOLD:
+            raise wrong(
+                f"{where}.properties", "it tells too much", "wrong_value",
+                f"at most {MAX_PROPERTIES} properties of {MAX_TOLD} letters together",
+            )  # fmt: skip
     elif isinstance(step, Message):
         _check_message(step, where)
+
+
+def _check_next_best(step: NextBest, where: str) -> None:
+    if not 2 <= len(step.actions) <= MAX_ACTIONS:
+        raise wrong(
+            f"{where}.actions", f"{len(step.actions)} actions are no choice", "wrong_value",
+            f"name 2 to {MAX_ACTIONS}; one without next does nothing",
+        )  # fmt: skip
+    for name, action in step.actions.items():
+        if not KEY.fullmatch(name):
+            raise wrong(
+                f"{where}.actions", f"{name[:60]!r} is no name of an action", "wrong_value",
+                "1 to 48 small letters, digits, - or _",
+            )  # fmt: skip
+        if action.rule is not None:
+            check_rule(action.rule, path=f"{where}.actions.{name}.rule")
+    if step.reward is not None:
+        _check_happening(step.reward, f"{where}.reward")
+    _between(step.days, 1, MAX_REWARD_DAYS, f"{where}.days")
+    if not LEAST_EXPLORE <= step.explore <= 1:
+        raise wrong(
+            f"{where}.explore", f"a share of {step.explore:g} cannot stand here", "wrong_value",
+            f"a number from {LEAST_EXPLORE} to 1: who never explores never learns",
+        )  # fmt: skip
 
 
 def _check_message(step: Message, where: str) -> None:
@@ -247,7 +290,7 @@ _FIELDS = sorted(
         name
         for kind in (
             Definition, OnEvent, OnDate, OnAudience, OnSchedule, Delay, Wait, Split, Branch, Random,
-            Message, Letter, SetTag, Leave, Happening, Words, Where,
+            Message, Letter, SetTag, NextBest, Action, Call, Leave, Happening, Words, Where,
         )
         for name in kind.__struct_fields__
     }

@@ -4,7 +4,6 @@ means, `check.parse` reads one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Literal
@@ -14,13 +13,9 @@ import msgspec
 from zhiyin.act.campaigns.definition import Text, parse_text
 from zhiyin.audience.rule import Rule, Where
 
-KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
-TEMPLATES = ("offer",)
-MAX_DAYS, MAX_STEPS = 3_650, 100
 DAY_S = 86_400
 START = "entry"
 """What the place before the first step is called where steps are counted."""
-SHARE_TOLERANCE = 1e-9
 
 
 class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -173,11 +168,42 @@ class SetTag(_Node, frozen=True, tag_field="type", tag="tag"):
     next: str = ""
 
 
+class Action(_Node, frozen=True):
+    """One of the things that can be done next; only for those who meet `rule`, where it has one."""
+
+    next: str = ""
+    rule: Rule | None = None
+
+
+class NextBest(_Node, frozen=True, tag_field="type", tag="next_best_action"):
+    """She goes on to the action that earns the `reward` most likely, and now and then to another,
+    so that it is learned which one that is.
+
+    The reward (none: the journey's goal) counts within `days`. The share `explore` of people is
+    spread evenly. Who may have none of the actions goes on to `otherwise`.
+    """
+
+    actions: dict[str, Action]
+    reward: Happening | None = None
+    days: int = 14
+    explore: float = 0.05
+    otherwise: str = ""
+
+
+class Call(_Node, frozen=True, tag_field="type", tag="webhook"):
+    """A system of the shop's is told that she is here, with `properties` of the step's own."""
+
+    hook: str
+    properties: dict[str, str | int | float | bool] = {}
+    valid_hours: int = 24
+    next: str = ""
+
+
 class Exit(_Node, frozen=True, tag_field="type", tag="exit"):
     """She leaves."""
 
 
-Step = Delay | Wait | Split | Random | Message | SetTag | Exit
+Step = Delay | Wait | Split | Random | Message | SetTag | NextBest | Call | Exit
 
 
 class Leave(_Node, frozen=True):
@@ -230,6 +256,8 @@ def targets(step: Step) -> tuple[str, ...]:
         return step.then, step.otherwise
     if isinstance(step, Random):
         return tuple(branch.next for branch in step.branches)
+    if isinstance(step, NextBest):
+        return *(one.next for one in step.actions.values()), step.otherwise
     return () if isinstance(step, Exit) else (step.next,)
 
 

@@ -15,6 +15,8 @@ from zhiyin.core.protocols import Store, Vault
 
 Meets = Callable[[Rule, Sequence[str] | None], set[str]]
 """Which of some customers (none: of all) meet a rule now."""
+Decide = Callable[[str, str], object]
+"""Answers what a journey's step asks for: key of the journey, name of the step."""
 GiveTag = Callable[[sa.Connection, SetTag, Sequence[str]], object]
 """Gives or takes what a step says, of some parties, in a ledger transaction."""
 
@@ -34,4 +36,9 @@ class Desk:
     meets: Meets
     customers: Callable[[str], ibis.Table]
     give_tag: GiveTag
+    decide: Decide
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def kin(self, party: str) -> Sequence[str]:
+        """All parties of a person."""
+        return self.members.get(party) or (party,)

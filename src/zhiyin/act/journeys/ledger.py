@@ -17,11 +17,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.act.journeys.check import parse
-from zhiyin.act.journeys.definition import Definition, digest, dump
+from zhiyin.act.journeys.definition import Definition, NextBest, digest, dump
 from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.ledger import PLANNED, SKIPPED
 from zhiyin.core.errors import InvalidParameter, NotFound
-from zhiyin.core.ledger import audit, journey_counts, journey_people, journeys, messages
+from zhiyin.core.ledger import (
+    audit,
+    decision_requests,
+    journey_calls,
+    journey_counts,
+    journey_people,
+    journeys,
+    messages,
+)
 
 DRAFT, PUBLISHED, PAUSED = "draft", "published", "paused"
 REPLACED, ENDED = "replaced", "ended"
@@ -117,6 +125,10 @@ def end(connection: sa.Connection, key: str, *, by: str, now: datetime) -> Store
     waiting = (messages.c.campaign_id == campaign_of(key)) & (messages.c.state == PLANNED)
     connection.execute(
         messages.update().where(waiting).values(state=SKIPPED, reason=JOURNEY_ENDED)
+    )  # fmt: skip
+    waiting = (journey_calls.c.journey == key) & (journey_calls.c.state == PLANNED)
+    connection.execute(
+        journey_calls.update().where(waiting).values(state=SKIPPED, reason=JOURNEY_ENDED)
     )  # fmt: skip
     _note(connection, "journey.end", key, newest.version, by=by, now=now)
     return find(connection, key)
@@ -242,6 +254,23 @@ def _note(
     detail = {"journey": key, "version": version}
     row = {"at": now, "actor": by[:80], "action": action, "detail": detail}
     connection.execute(audit.insert().values(**row))
+
+
+def read_decisions(
+    connection: sa.Connection, definition: Definition, name: str, ids: Sequence[int]
+) -> dict[int, str]:
+    """Entry → the decision that led to the step `name`, of those who came there by one."""
+    d = decision_requests.c
+    led = [
+        (d.step == step)
+        & d.action.in_([one for one, to in steps.actions.items() if to.next == name])
+        for step, steps in definition.steps.items()
+        if isinstance(steps, NextBest)
+    ]
+    if not led:
+        return {}
+    query = sa.select(d.entry_id, d.decision_id).where(d.entry_id.in_(ids), sa.or_(*led))
+    return dict(connection.execute(query.order_by(d.asked_s)).all())
 
 
 def party_ids(rows: Sequence[sa.Row[Any]]) -> list[str]:

@@ -21,7 +21,7 @@ from zhiyin.act.journeys import engine
 from zhiyin.act.journeys.definition import Message
 from zhiyin.act.journeys.desk import Desk
 from zhiyin.act.journeys.graph import Graph
-from zhiyin.act.journeys.ledger import campaign_of, party_ids
+from zhiyin.act.journeys.ledger import campaign_of, party_ids, read_decisions
 from zhiyin.core import columns as c
 from zhiyin.core.ledger import journey_people
 from zhiyin.govern.facts import gate_terms
@@ -54,15 +54,7 @@ def _send(
     desk: Desk, graph: Graph, name: str, step: Message, rows: Sequence[sa.Row[Any]]
 ) -> int:  # fmt: skip
     settings = desk.settings
-    directory = read_directory(
-        desk.store,
-        party_ids(rows),
-        as_of=None,
-        channel=settings.act.medium,
-        sealed=True,
-        settings=settings.act,
-    )
-    people = directory.opened([row.party_id for row in rows], vault=desk.vault)
+    people = _people(desk, rows)
     languages = _languages(desk, people, step)
     made = [
         _message(desk, graph, name, row, person, language)
@@ -79,6 +71,7 @@ def _send(
     with desk.store.begin() as connection:
         there = _still_there(connection, graph, name, rows)
         twins = _twins(connection, graph, rows, people)
+        decided = read_decisions(connection, graph.definition, name, sorted(there))
         timely = [n for n, row in enumerate(rows) if row.due_s >= late_before]
         timely = [n for n in timely if rows[n].entry_id in there - twins]
         verdicts = check_people(
@@ -97,7 +90,9 @@ def _send(
                 continue
             reason = LATE if verdict is None else None if verdict.allowed else verdict.reason
             state = ledger.PLANNED if reason is None else ledger.SKIPPED
-            written.append(one | {"state": state, "reason": reason})
+            written.append(one | {
+                "state": state, "reason": reason, c.DECISION_ID: decided.get(row.entry_id),
+            })  # fmt: skip
         ledger.insert_messages(connection, written)
         _end(connection, sorted(twins))
         return len(twins) + engine.move(
@@ -116,7 +111,7 @@ def _message(
             occurrence=f"{row.occurrence}{again}",
         ),
         c.CAMPAIGN_ID: campaign_of(graph.key), c.TURN_ID: TURN, c.PARTY_ID: row.party_id,
-        c.CUSTOMER_ID: person.customer_id, c.DECISION_ID: None, c.CHANNEL: channel,
+        c.CUSTOMER_ID: person.customer_id, c.CHANNEL: channel,
         c.LANGUAGE: language,
         "address_token": address_of(person, vault=desk.vault, channel=channel) or None,
         "planned_at": datetime.fromtimestamp(desk.now_s, UTC).replace(tzinfo=None),
@@ -142,6 +137,41 @@ def _languages(desk: Desk, people: Sequence[Person], step: Message) -> list[str]
         want if want in offered else choose_language(one.language, offered)
         for want, one in zip(asked, people, strict=True)
     ]
+
+
+def may_get(desk: Desk, graph: Graph, rows: Sequence[sa.Row[Any]]) -> set[int]:
+    """Entries of those who may get a message of the journey now, or in the morning."""
+    settings, found = desk.settings, set[int]()
+    terms = gate_terms(
+        settings.act, zone=settings.zone, purpose=MARKETING, channel=settings.act.medium
+    )  # fmt: skip
+    terms = replace(terms, campaign_id=campaign_of(graph.key))
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        people = _people(desk, part)
+        with desk.store.begin() as connection:
+            verdicts = check_people(
+                connection, people, vault=desk.vault, terms=terms, turn_id=TURN,
+                at=datetime.fromtimestamp(desk.now_s, UTC),
+            )  # fmt: skip
+        found |= {
+            row.entry_id
+            for row, one in zip(part, verdicts, strict=True)
+            if one.allowed or one.reason == QUIET_HOURS
+        }
+    return found
+
+
+def _people(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Person]:
+    directory = read_directory(
+        desk.store,
+        party_ids(rows),
+        as_of=None,
+        channel=desk.settings.act.medium,
+        sealed=True,
+        settings=desk.settings.act,
+    )
+    return directory.opened([row.party_id for row in rows], vault=desk.vault)
 
 
 def _still_there(

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from zhiyin.act.journeys.definition import Exit, Random, SetTag, Split, Step, Wait, wait_s
+from zhiyin.act.journeys.definition import (
+    Call,
+    Exit,
+    NextBest,
+    Random,
+    SetTag,
+    Split,
+    Step,
+    Wait,
+    wait_s,
+)
 from zhiyin.act.journeys.desk import Meets
 from zhiyin.act.journeys.graph import FINISHED, PRIME, Graph, draw_lot, factors
 
@@ -52,6 +62,12 @@ def _follow(graph: Graph, name: str, step: Step, lot: int, *, inside: bool) -> t
         return step.otherwise, "waits until the time is over"
     if isinstance(step, Exit):
         return "", "leaves"
+    if isinstance(step, NextBest):  # which one is known when she comes there
+        first = next(iter(step.actions))
+        named = " or ".join(step.actions)
+        return step.actions[first].next, f"gets {named}; shown: {first}"
+    if isinstance(step, Call):
+        return step.next, f"{step.hook} is told"
     if isinstance(step, SetTag):
         return step.next, f"{'loses' if step.take else 'gets'} the tag {step.name}"
     return step.next, "message" if wait_s(step) == 0 else "waits"

@@ -12,12 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.act.journeys import engine, feed, ledger
+from zhiyin.act.journeys import calls, choices, engine, feed, ledger
 from zhiyin.act.journeys.definition import (
     START,
+    Call,
     Delay,
     Happening,
     Message,
+    NextBest,
     OnAudience,
     OnDate,
     OnEvent,
@@ -64,6 +66,8 @@ def has_work(store: Store, graph: Graph, now_s: int, *, zone: str) -> bool:
     with store.begin() as connection:
         if engine.any_due(connection, graph, now_s):
             return True
+        if choices.has_unsettled(connection, graph, now_s):
+            return True
         if _audiences(graph):
             if _newest(connection, graph) > graph.position.get("changes", 0):
                 return True
@@ -77,6 +81,7 @@ def tick(desk: Desk, graph: Graph) -> dict[str, int]:
     """Bring one version up to the moment: how many entered, went on, came too late."""
     counts = {"entered": 0, "moved": 0, LATE: 0}
     _read(desk, graph, counts)
+    choices.settle(desk, graph)
     for _ in range(ROUNDS):
         moved = _advance(desk, graph)
         counts["moved"] += moved
@@ -133,6 +138,10 @@ def _advance(desk: Desk, graph: Graph) -> int:
             moved += _split(desk, graph, name, step)
         elif isinstance(step, SetTag):
             moved += _tag(desk, graph, name, step)
+        elif isinstance(step, NextBest):
+            moved += choices.choose_due(desk, graph, name, step)
+        elif isinstance(step, Call):
+            moved += calls.plan_due(desk, graph, name, step)
         elif isinstance(step, Wait):
             _settle_wait(desk, graph, name, step)
             moved += engine.pass_on(begin, graph, name, to=step.otherwise, now_s=now_s)
@@ -183,7 +192,7 @@ def _settle_wait(desk: Desk, graph: Graph, name: str, step: Wait) -> None:
         if first_s is None:
             return
         parties = list(connection.scalars(sa.select(people.party_id).where(over)))
-    asked = sorted({one for party in parties for one in _kin(desk, party)})
+    asked = sorted({one for party in parties for one in desk.kin(party)})
     done = feed.read_between(
         desk.store, step.on, first_s=first_s, last_s=last_s, parties=asked
     )  # fmt: skip
@@ -203,7 +212,7 @@ def _leave(
             (one, ledger.seconds(row.at))
             for row in changes
             if row.audience == out.audience and row.entered == (out.change == "entered")
-            for one in _kin(desk, row.customer_id)
+            for one in desk.kin(row.customer_id)
         ]
         engine.leave(connection, graph, reason=LEFT_AUDIENCE, done=done)
 
@@ -278,9 +287,5 @@ def _newest(connection: sa.Connection, graph: Graph) -> int:
     return connection.scalar(sa.select(sa.func.max(membership_changes.c.change_id))) or 0
 
 
-def _kin(desk: Desk, party: str) -> Sequence[str]:
-    return desk.members.get(party) or (party,)
-
-
 def _pairs(desk: Desk, done: Sequence[Done]) -> list[tuple[str, int]]:
-    return [(one, did.at_s) for did in done for one in _kin(desk, did.party_id)]
+    return [(one, did.at_s) for did in done for one in desk.kin(did.party_id)]

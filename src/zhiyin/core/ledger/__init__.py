@@ -5,6 +5,7 @@ Times are stored as UTC without zone.
 """
 
 from zhiyin.core.ledger.chats import authorisations, mass_sends
+from zhiyin.core.ledger.steps import decision_requests, journey_calls
 from zhiyin.core.ledger.tables import (
     QUEUED_KINDS,
     api_keys,
@@ -55,8 +56,10 @@ __all__ = [
     "consent_requests",
     "consents",
     "data_keys",
+    "decision_requests",
     "guest_models",
     "jobs",
+    "journey_calls",
     "journey_counts",
     "journey_people",
     "journeys",
