@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from bench.harness import at_least, at_most, emit
 from zhiyin.app import Workspace
@@ -25,7 +26,9 @@ from zhiyin.profile import campaign, features
 from zhiyin.profile.job import count_recipients, recipients
 from zhiyin.profile.snapshots import plan_snapshots
 from zhiyin.understand.predict import labels, quality, response
+from zhiyin.understand.predict.job import put_out
 from zhiyin.understand.predict.training import Scored
+from zhiyin.understand.predict.traits_job import read_traits
 
 TARGETS = ("complete_journey:8", "complete_journey:13", "complete_journey:18")
 MIN_POSITIVES = 30  # campaign 8 has 53 responders before it
@@ -60,12 +63,14 @@ def score(workspace: Workspace, target: str, campaigns: list[dict], made) -> Sco
     day = next(row[c.START_ON] for row in campaigns if row[c.CAMPAIGN_ID] == target)
     tables = {name: workspace.store.read(name, as_of=day) for name in READ}
     rows = pa.Table.from_pylist(campaigns)
+    days = sorted({row[c.START_ON] for row in campaigns if row[c.START_ON] <= day})
+    traits = read_traits(workspace.context(day), days, without=put_out(settings.understand))
     windows = labels.campaign_windows(rows, as_of=day, zone=zone)
     known = labels.response_labels(tables, workspace.store.to_ibis(windows)).to_pyarrow()
     return response.score_response(
         *made, campaigns=rows, labels=known, campaign_id=target, as_of=day,
         streams=Streams(settings.seed), margin_rate=settings.decide.margin_rate,
-        min_positives=MIN_POSITIVES,
+        min_positives=MIN_POSITIVES, traits=traits,
     )  # fmt: skip
 
 
@@ -111,7 +116,8 @@ def main() -> None:
         rows = {"training_rows": 0}
         for target in TARGETS:
             started = time.process_time()
-            scored = score(workspace, target, campaigns, made)
+            with threadpool_limits(1):  # as the job has it
+                scored = score(workspace, target, campaigns, made)
             seconds = time.process_time() - started
             who = {row[c.CUSTOMER_ID] for row in redeemed if row[c.CAMPAIGN_ID] == target}
             name = "" if target == TARGETS[-1] else f"campaign_{target.split(':')[1]}_"

@@ -24,6 +24,10 @@ class Feature:
     window_days: int | None = None  # None: the whole history
 
 
+TRAIT = "trait."
+"""Begins the name of a feature that says what an attribute of a customer is."""
+
+
 def _int(name: str, meaning: str, zh: str, unit: str, window: int | None = None) -> Feature:
     return Feature(name, "int64", meaning, zh, unit, window)
 

@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CHATS = ("wecom", "wechat_subscribe")
 """Channels that are a way of their own to reach people."""
+PROTECTED = (
+    "age", "sex", "gender", "birthday", "nationality", "ethnicity", "race", "religion", "health",
+    "disability", "年龄", "性别", "生日", "国籍", "民族", "宗教", "健康",
+)  # fmt: skip
 WECHAT_PARAM = r"^[a-z_]+\d+=(shop|name|offer|day)$"
 Candidate = Literal["logistic", "tree", "svm", "linear_svm", "forest", "boosting", "network"]
 
@@ -106,8 +110,12 @@ class UnderstandSettings(Section):
         min_length=1,
         description="models compared for these predictions; more cost time",
     )
+    attributes: bool = Field(
+        default=True,
+        description="learn from attributes of customers (city, income …), too; not from protected",
+    )
     protected: tuple[str, ...] = Field(
-        default=(),
+        default=PROTECTED,
         description="features and customer attributes (sex, age …) that no prediction learns from; "
         "attributes give slices of the model card",
     )

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from zhiyin.act import reasons as act
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, Feature
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, TRAIT, Feature
 from zhiyin.decide import reasons as decide
 
 LANGUAGES = ("en", "zh")
@@ -56,7 +56,7 @@ class Words:
         """What a feature says."""
         feature = _FEATURES.get(name)
         if feature is None:
-            return make_readable(name)
+            return make_readable(name.removeprefix(TRAIT).replace("=", ": "))
         return self.pick((feature.meaning, feature.meaning_zh))
 
     def pick(self, pair: tuple[str, str]) -> str:

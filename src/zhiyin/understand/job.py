@@ -25,11 +25,12 @@ from zhiyin.core.values import JobReport
 from zhiyin.understand import valuing
 from zhiyin.understand.predict import artifact, labels, response
 from zhiyin.understand.predict.contracts import NAMES
-from zhiyin.understand.predict.job import Facts, Held, read_held, register, score_tasks
+from zhiyin.understand.predict.job import Facts, Held, put_out, read_held, register, score_tasks
 from zhiyin.understand.predict.lookalike_job import score_alike
 from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.task import CHURN, NEXT_PURCHASE
 from zhiyin.understand.predict.training import Scored, prediction_figures
+from zhiyin.understand.predict.traits_job import read_traits
 from zhiyin.understand.recommend.job import Lists, make_lists, read_day
 from zhiyin.understand.searches import find_terms, searches_body
 from zhiyin.understand.segment import rfm, rows
@@ -112,6 +113,7 @@ def _respond(
     windows = labels.campaign_windows(campaigns, as_of=ctx.as_of, zone=ctx.settings.zone)
     known = labels.response_labels(facts, ctx.store.to_ibis(windows)).to_pyarrow()
     kinds = {row[c.CAMPAIGN_ID]: row[c.KIND] or "" for row in campaigns.to_pylist()}
+    traits = read_traits(ctx, days, without=put_out(config)) if config.attributes else None
     for number, campaign in enumerate(targets):
         key = (response.RESPONSE, kinds.get(campaign, ""))
         ctx.progress(f"response model: {campaign}", number / len(targets))
@@ -120,7 +122,7 @@ def _respond(
             as_of=ctx.as_of, streams=ctx.rng, margin_rate=ctx.settings.decide.margin_rate,
             min_positives=config.min_positives, compared=config.response_candidates,
             promotion=config.promotion, put_aside=held.put_aside(*key),
-            incumbent=held.incumbent(ctx, *key, features=response.USED),
+            incumbent=held.incumbent(ctx, *key, features=response.USED), traits=traits,
         )  # fmt: skip
         _keep(ctx, scored, found)
         found.learned.append(scored)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from zhiyin.core.errors import NotFound
-from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
+from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, TRAIT
 from zhiyin.govern.gate import REASONS
 from zhiyin.measure.report.data import Both, Language
 
@@ -62,7 +62,7 @@ class Words:
         for feature in (*FEATURES, *CAMPAIGN_FEATURES, *CONTRACT_FEATURES):
             if feature.name == name:
                 return Both(feature.meaning, feature.meaning_zh).say(self.language)
-        return make_readable(name)
+        return make_readable(name.removeprefix(TRAIT).replace("=", ": "))
 
 
 def make_readable(code: str) -> str:

@@ -24,7 +24,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
-from zhiyin.core.features import FEATURES, Feature
+from zhiyin.core.features import FEATURES, TRAIT, Feature
 from zhiyin.understand.ledger import (
     forget_day,
     keep_version,
@@ -51,6 +51,7 @@ from zhiyin.understand.predict.task import (
     pick_days,
 )
 from zhiyin.understand.predict.training import Fitted, Scored, Version, kept_rows
+from zhiyin.understand.predict.traits_job import attribute_names, attribute_text, read_traits
 from zhiyin.understand.value.purchases import PurchaseDays
 
 WHOLE_SHARE = 0.95  # of the customers who had ordered by a day: fewer rows are recipients only
@@ -109,7 +110,8 @@ class Held:
         if found is None:
             return None
         fitted = Fitted.from_artifact(found.fitted)
-        if not set(fitted.names) <= {feature.name for feature in features}:
+        known = {feature.name for feature in features}
+        if any(name not in known and not name.startswith(TRAIT) for name in fitted.names):
             return None
         return Incumbent(found.version, found.as_of_on, fitted)
 
@@ -141,9 +143,11 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: He
     days = sorted({day for task in tasks for day in task.days} | {ctx.as_of})
     features = ctx.store.read("features")
     rows = features.filter(features[c.AS_OF_ON].isin(days)).to_pyarrow().to_pandas()
+    if config.attributes:
+        rows = rows.merge(read_traits(ctx, days, without=put_out(config)), on=_KEYS, how="left")
     outcomes = _outcomes(ctx, facts, tasks)
     contracts = facts.contracts
-    back, allowed = facts.purchases.back, config.protected_allowed
+    back = facts.purchases.back
     terms = Terms(
         history_days=facts.purchases.span_days,
         silent_days=int(back.min()) if len(back) else 0,
@@ -152,9 +156,9 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: He
         training_rows=config.training_rows,
         margin_rate=ctx.settings.decide.margin_rate,
         promotion=config.promotion,
-        protected=frozenset(config.protected) - {one.split(":")[0] for one in allowed},
+        protected=_protected(ctx, config),
         attributes=_attributes(ctx, config.protected),
-        allowed=allowed,
+        allowed=config.protected_allowed,
     )
     made = []
     for number, task in enumerate(tasks):
@@ -176,15 +180,26 @@ def score_tasks(ctx: Context, config: UnderstandSettings, facts: Facts, held: He
     return made
 
 
+def put_out(config: UnderstandSettings) -> frozenset[str]:
+    """Names of features and attributes that no model learns from."""
+    allowed = {one.split(":")[0] for one in config.protected_allowed}
+    return frozenset(config.protected) - allowed
+
+
+def _protected(ctx: Context, config: UnderstandSettings) -> frozenset[str]:
+    """What is put out of the features and attributes that there are."""
+    there = {*(f.name for f in FEATURES), *attribute_names(ctx.store.read("customers"))}
+    return put_out(config) & there
+
+
 def _attributes(ctx: Context, protected: Sequence[str]) -> dict[str, dict[str, str]]:
     """Values of protected customer attributes: columns or properties of table `customers`."""
-    names = [name for name in protected if name not in {feature.name for feature in FEATURES}]
     made: dict[str, dict[str, str]] = {}
     customers = ctx.store.read("customers", as_of=ctx.as_of)
-    for name in names:
-        own = name in customers.columns
-        value = customers[name] if own else customers[c.PROPERTIES].cast("json")[name].str
-        rows = customers.select(c.CUSTOMER_ID, **{c.VALUE: value.cast("string")})
+    for name in attribute_names(customers):
+        if name not in protected:
+            continue
+        rows = customers.select(c.CUSTOMER_ID, **{c.VALUE: attribute_text(customers, name)})
         known = rows.filter(rows[c.VALUE].notnull(), rows[c.CUSTOMER_ID].notnull())
         found = known.group_by(c.CUSTOMER_ID).agg(**{c.VALUE: known[c.VALUE].min()}).to_pyarrow()
         made[name] = dict(

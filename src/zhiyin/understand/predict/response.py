@@ -35,6 +35,7 @@ from zhiyin.understand.predict.training import (
     score,
     train,
 )
+from zhiyin.understand.predict.traits import encode_traits, is_whole
 from zhiyin.understand.predict.validation import validation_report
 
 # Equal for all recipients of a campaign: they could tell the few training campaigns apart, not rank
@@ -64,6 +65,7 @@ def score_response(
     promotion: str = registry.AUTO,
     incumbent: registry.Incumbent[Fitted] | None = None,
     put_aside: Collection[str] = (),
+    traits: pd.DataFrame | None = None,
 ) -> Scored:
     """Train on ended campaigns and score the recipients of one campaign.
 
@@ -93,6 +95,8 @@ def score_response(
     promotion, incumbent, put_aside
         The champion for campaigns of the kind, and what decides whether the new model takes over:
         as in `score_snapshot`. They are compared on the latest campaign that began since.
+    traits
+        `as_of_on`, `customer_id` and text columns `trait.KEY`: attributes of customers.
 
     Returns
     -------
@@ -108,9 +112,13 @@ def score_response(
     if campaign_id not in known:
         raise NotFound(f"there is no campaign {campaign_id!r}")
     rows = _join(features, campaign_features)
+    if traits is not None:
+        rows = rows.merge(traits, on=[c.AS_OF_ON, c.CUSTOMER_ID], how="left")
+    asked = () if incumbent is None else incumbent.fitted.names
+    rows, of_traits = encode_traits(rows, rows[c.AS_OF_ON] < as_of, also=asked)
     ended = [row for row in known.values() if row[c.END_ON] < as_of]
     past = rows[rows[c.CAMPAIGN_ID].isin([row[c.CAMPAIGN_ID] for row in ended])]
-    used = informative(past, USED) if len(past) else []
+    used = informative(past, (*USED, *of_traits)) if len(past) else []
     names = [feature.name for feature in used]
     groups = _groups(rows, names, ended, labels.to_pandas())
     target = _rows_of(rows, campaign_id, as_of)
@@ -190,7 +198,7 @@ def _speak(
         replace(fitted, calibrator=calibrator),
         x,
         target[c.CUSTOMER_ID].to_numpy(),
-        whole=[name in _WHOLE for name in fitted.names],
+        whole=is_whole(fitted.names, _WHOLE),
         as_of=as_of,
         task=task.name,
         subject=task.subject,

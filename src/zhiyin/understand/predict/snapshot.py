@@ -32,6 +32,7 @@ from zhiyin.understand.predict.training import (
     score,
     train,
 )
+from zhiyin.understand.predict.traits import encode_traits, is_whole
 from zhiyin.understand.predict.validation import validation_report
 
 TRAINING_ROWS = 60_000
@@ -84,7 +85,7 @@ def score_snapshot(
         What to predict, with its training days.
     features
         Rows of table `features` (for contracts with `contract_features`) at `as_of` and at each
-        of `task.days`; later ones are ignored.
+        of `task.days`; later ones are ignored. Text columns `trait.KEY` hold her attributes.
     outcomes
         What `labels.purchase_labels`, `category_labels` or `contract_labels` gives.
     as_of
@@ -110,9 +111,11 @@ def score_snapshot(
     """
     wanted = features[features[c.AS_OF_ON].isin([*task.days, as_of])]
     rows = find_eligible(wanted, task, holders=holders)
+    asked = () if incumbent is None else incumbent.fitted.names
+    rows, traits = encode_traits(rows, rows[c.AS_OF_ON] < as_of, also=asked)
     target = rows[rows[c.AS_OF_ON] == as_of].sort_values(c.CUSTOMER_ID, ignore_index=True)
     past = rows[rows[c.AS_OF_ON] < as_of]
-    there = [f for f in KNOWN if f.name in rows.columns]
+    there = [*(f for f in KNOWN if f.name in rows.columns), *traits]
     open_to_use = [f for f in there if f.name not in terms.protected]
     used = informative(past, open_to_use) if len(past) else []
     known = outcomes.to_pandas()
@@ -275,7 +278,7 @@ def _speak(
         fitted,
         target[list(fitted.names)].to_numpy(float),
         target[c.CUSTOMER_ID].to_numpy(),
-        whole=[name in _WHOLE for name in fitted.names],
+        whole=is_whole(fitted.names, _WHOLE),
         as_of=as_of,
         task=task.name,
         subject=task.subject,
