@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,16 @@ from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.decisions_job import write_decisions
 from zhiyin.act.campaigns.definition import Definition, dump_definition
 from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING, Campaign
-from zhiyin.act.campaigns.plan_job import Judged, judge_people, plan_messages
+from zhiyin.act.campaigns.plan_job import (
+    Judged,
+    campaign_settings,
+    judge_people,
+    plan_messages,
+)
 from zhiyin.act.campaigns.schedule import check_schedule, with_zone
+from zhiyin.act.campaigns.text import MEMBER
 from zhiyin.act.campaigns.watch import STOP_RULE
+from zhiyin.act.costs import as_money
 from zhiyin.act.lists.export_job import Exported, export_campaign, export_removals
 from zhiyin.act.lists.writer import check_target
 from zhiyin.act.review import count_by_rule
@@ -31,6 +39,7 @@ from zhiyin.audience import compile, parse
 from zhiyin.audience.ledger import LIVE, STATIC, find_audience, told_members
 from zhiyin.audience.read import last_snapshot, tables_for
 from zhiyin.audiences import Audiences
+from zhiyin.channels import check_channel
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc, start_of_day
 from zhiyin.core.config import Settings
@@ -38,6 +47,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rng import Streams
+from zhiyin.govern.people import SMS
 from zhiyin.measure.experiment import ArmStatistics, compare_means, summarize_share
 from zhiyin.measure.power import find_enough, find_smallest_change
 from zhiyin.store.ledger import reading, transaction
@@ -81,8 +91,8 @@ class Campaigns:
         as_of = self.audiences.as_of
         people = self._members(definition, as_of=as_of)
         judged = judge_people(self.ctx, definition, people)
-        variants = Counter(one.variant for one in judged if one.variant is not None)
-        sent = sum(variants.values())
+        going = [one for one in judged if one.variant is not None]
+        variants = Counter(one.variant for one in going)
         return Checklist(
             definition.key,
             self.ctx.settings.currency,
@@ -90,10 +100,12 @@ class Campaigns:
             count_by_rule([one.reason or "" for one in judged]),
             sum(one.reason == HELD_OUT for one in judged),
             {name: variants[name] for name in definition.shares},
-            sent * definition.cost,
+            _cost(definition, going),
             definition.budget,
-            _due(judged),
+            _due(going),
             self._shown(definition, judged, as_of=as_of),
+            sum(one.price.segments for one in going if one.price is not None),
+            _members(self.ctx.settings, definition, going),
         )
 
     def create(self, definition: Definition, *, by: str) -> Campaign:
@@ -219,7 +231,9 @@ class Campaigns:
         check_schedule(
             definition.schedule, default=self.ctx.settings.zone, now=self.ctx.clock.now()
         )
-        check_campaign(definition)
+        settings = self.ctx.settings
+        check_campaign(definition, most_segments=settings.act.sms_segments)
+        check_channel(settings, definition)
         if definition.rule is not None:
             compile(
                 parse(definition.rule), audiences=self.audiences.rules(),
@@ -331,14 +345,28 @@ def _begun(held: Campaign, zone: str) -> datetime:
     return begun if schedule.on is None else max(begun, start_of_day(schedule.on, zone))
 
 
-def _due(judged: list[Judged]) -> tuple[str | None, str] | None:
+def _due(going: list[Judged]) -> tuple[str | None, str] | None:
     """The first (None: at once) and the last moment of the messages; None: all at once."""
-    written = [one for one in judged if one.variant]
-    moments = sorted(one.due for one in written if one.due is not None)
+    moments = sorted(one.due for one in going if one.due is not None)
     if not moments:
         return None
-    first = _said(moments[0]) if len(moments) == len(written) else None
+    first = _said(moments[0]) if len(moments) == len(going) else None
     return first, _said(moments[-1])
+
+
+def _cost(definition: Definition, going: list[Judged]) -> Decimal:
+    """What the messages cost: of text messages each of their segments."""
+    if definition.form != SMS:
+        return len(going) * definition.cost
+    return as_money(sum(one.price.micros for one in going if one.price is not None))
+
+
+def _members(settings: Settings, definition: Definition, going: list[Judged]) -> dict[str, int]:
+    """Who confirms how many messages; empty: whoever has the customers as contacts."""
+    if definition.form != MEMBER:
+        return {}
+    usual = campaign_settings(settings, definition).act.wecom_member
+    return dict(sorted(Counter(one.person.member or usual for one in going).items()))
 
 
 def _said(moment: datetime) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from zhiyin.act.channels import CHANNELS
 from zhiyin.act.mass_job import LOOK_FOR, as_mass, take_confirmations
 from zhiyin.act.mass_ledger import open_mass_sends
 from zhiyin.app import Workspace
+from zhiyin.channels import open_channel
 from zhiyin.core.clock import local_day, naive_utc
+from zhiyin.core.config import Settings
 from zhiyin.core.errors import ConfigError
 from zhiyin.store.ledger import reading
 
@@ -29,23 +30,29 @@ def look_at_members(shop: Workspace, *, every: timedelta = timedelta(0)) -> dict
     ConfigError
         If the workspace's channel sends no mass messages, or is not configured.
     """
-    settings = shop.settings.act
-    if shop.settings.demo or settings.channel not in MASS_CHANNELS:
+    name = mass_channel(shop.settings)
+    if not name:
         raise ConfigError(
             "no channel whose messages members confirm is configured",
-            hint='set channel = "wecom" under [act] in zhiyin.toml',
+            hint='set channel = "wecom" under [act] in zhiyin.toml, or name it in channels',
         )
     if not _some_wait(shop, every):
         return {}
-    opened = CHANNELS.load(settings.channel)(settings, folder=shop.folder)
+    opened = open_channel(shop.settings, name, folder=shop.folder)
     channel = as_mass(opened)
     try:
         if channel is None:
-            raise ConfigError(f"the channel {settings.channel} sends no mass messages")
+            raise ConfigError(f"the channel {name} sends no mass messages")
         ctx = shop.context(local_day(shop.clock.now(), shop.settings.zone))
         return dict(take_confirmations(replace(ctx, clock=shop.clock), channel, every=every))
     finally:
         opened.close()
+
+
+def mass_channel(settings: Settings) -> str:
+    """The workspace's channel whose messages members confirm; empty: it has none."""
+    names = (settings.act.channel_for(one) for one in MASS_CHANNELS)
+    return "" if settings.demo else next(filter(None, names), "")
 
 
 def _some_wait(shop: Workspace, every: timedelta) -> bool:

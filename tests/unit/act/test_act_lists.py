@@ -300,7 +300,7 @@ def test_ads_are_no_messages_for_the_caps(desk):
         ({"channel": "meta_ads", "caps": ["all:1/7d"]}, "no budget"),
         ({"file": {"columns": ["text"]}}, "need a text"),
         ({"file": {"columns": ["password"]}}, "file.columns"),
-        ({"channel": "task", "variants": [{"name": "a", "en": TEXT}]}, "no layout"),
+        ({"channel": "task", "variants": [{"name": "a", "en": TEXT}]}, "has none"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changes, said):

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from zhiyin.act.campaigns.definition import Text, parse_text
+from zhiyin.act.campaigns.text import Text, parse_text
 from zhiyin.audience.rule import Rule, Where
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")

@@ -24,7 +24,7 @@ from zhiyin.act.campaigns.ledger import RUNNING, Campaign, note, read_held_out
 from zhiyin.act.campaigns.plan_job import campaign_terms
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import shared_values
-from zhiyin.act.lists.check_job import check_listed
+from zhiyin.act.lists.check_job import check_listed, read_listed
 from zhiyin.act.lists.hashing import HASHED, Contact
 from zhiyin.act.lists.ledger import claim_lines, find_receipts, settle_lines
 from zhiyin.act.lists.plain import make_contact
@@ -208,11 +208,11 @@ def _claimed(
     due = naive_utc(ctx.clock.now())
     for rows in _chunks(ctx, held, ledger.PLANNED, due_at=due):
         chunk, at = _opened(ctx, held, rows), ctx.clock.now()
+        listed = read_listed(ctx, [one.person for one in chunk], purpose=terms.purpose)
         with ctx.store.begin() as connection:
             verdicts = check_listed(
-                ctx, connection, [one.person for one in chunk], terms=terms, at=at,
-                held_out=held_out,
-            )  # fmt: skip
+                connection, listed, terms=terms, vault=ctx.vault, at=at, held_out=held_out
+            )
             reasons = {
                 one.row.message_id: ERASED if one.content is None else verdict.reason
                 for one, verdict in zip(chunk, verdicts, strict=True)
@@ -278,8 +278,9 @@ def _contacts(ctx: Context, people: Sequence[Person]) -> list[Contact]:
 
 
 def _verdicts(ctx: Context, chunk: Sequence[_Line], terms: Terms, at: datetime) -> list[Verdict]:
+    listed = read_listed(ctx, [one.person for one in chunk], purpose=terms.purpose)
     with ctx.store.begin() as connection:
-        return check_listed(ctx, connection, [one.person for one in chunk], terms=terms, at=at)
+        return check_listed(connection, listed, terms=terms, vault=ctx.vault, at=at)
 
 
 def _receipt(path: Path) -> str:

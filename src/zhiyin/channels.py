@@ -1,0 +1,94 @@
+"""The channels of a workspace: the one for a way to reach people, opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zhiyin.act.campaigns.definition import Definition
+from zhiyin.act.campaigns.handed import HANDED
+from zhiyin.act.campaigns.text import CHAT
+from zhiyin.act.channels import CHANNELS
+from zhiyin.act.channels.sink import FileSink, SinkChannel
+from zhiyin.act.channels.sms import TEMPLATED
+from zhiyin.act.letters import sender_address
+from zhiyin.core.config import Settings
+from zhiyin.core.errors import ConfigError, InvalidParameter
+from zhiyin.core.protocols import Channel
+from zhiyin.govern.people import EMAIL, SMS
+
+
+def open_channel(settings: Settings, way: str, *, folder: Path) -> Channel:
+    """The channel for a medium, or of this name; in a demonstration a sink, which keeps files.
+
+    Raises
+    ------
+    ConfigError
+        If the workspace has none, or its settings are incomplete.
+    """
+    if settings.demo:
+        outbox = folder / "outbox"
+        if way == EMAIL:
+            return SinkChannel(outbox, sender=sender_address(settings))
+        return FileSink(outbox)
+    name = require_channel(settings, way)
+    opened: Channel = CHANNELS.load(name)(
+        settings.act.model_copy(update={"channel": name}), folder=folder
+    )
+    return opened
+
+
+def check_channel(settings: Settings, definition: Definition) -> None:
+    """Refuse a campaign that the workspace's channels cannot send.
+
+    Raises
+    ------
+    ConfigError
+        If there is no channel for it, or no template.
+    InvalidParameter
+        If the provider wants a template where there is a free text, or a budget has no price.
+    """
+    act, form = settings.act, definition.form
+    if definition.channel in HANDED:
+        return
+    none_yet = not (act.channel or act.channels)
+    name = "" if form == EMAIL and none_yet else require_channel(
+        settings, definition.via or definition.medium
+    )  # fmt: skip
+    texts = [text for one in definition.variants for text in one.texts.values()]
+    if name in TEMPLATED and not all(text.template or text.data for text in texts):
+        raise InvalidParameter(
+            f"{name} sends templates that it approved, and no free text",
+            hint="give every text its template, and in data what fills it",
+        )
+    if form == SMS and definition.budget is not None and not (definition.cost or act.sms_cost):
+        raise InvalidParameter(
+            "a budget needs what a text message costs", hint='set cost = "0.045", or act.sms_cost'
+        )
+    if form == CHAT and not (definition.template or act.wechat_template):
+        raise ConfigError(
+            "no template of the mini-programme is named",
+            hint="give every text its template, or set act.wechat_template",
+        )
+
+
+def require_channel(settings: Settings, way: str) -> str:
+    """The name of the channel for a way to reach people; empty in a demonstration.
+
+    Raises
+    ------
+    ConfigError
+        If the workspace has none.
+    """
+    if settings.demo:
+        return ""
+    name = settings.act.channel_for(way)
+    if not name and not (settings.act.channel or settings.act.channels):
+        raise ConfigError(
+            "no channel is configured", hint='set channel = "smtp" under [act] in zhiyin.toml'
+        )
+    if not name:
+        raise ConfigError(
+            f"no channel of this workspace reaches people by {way}",
+            hint="name one in act.channels; see docs/act-channels.md",
+        )
+    return name
