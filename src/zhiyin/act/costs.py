@@ -55,10 +55,10 @@ def price_content(
     return price_of(written.text, settings)
 
 
-def budget_micros(settings: Settings) -> int | None:
+def budget_micros(settings: Settings, medium: str) -> int | None:
     """The budget of a decided campaign, where texts have a price; None: no limit of this kind."""
     budget = settings.decide.budget_minor
-    if budget is None or settings.act.medium != SMS or not settings.act.sms_cost:
+    if budget is None or medium != SMS or not settings.act.sms_cost:
         return None
     return budget * MICROS // 10 ** get_currency_precision(settings.currency)
 

@@ -319,7 +319,7 @@ def _priced(
 def _prices(
     ctx: Context, waiting: Sequence[Any], people: Sequence[Person], contents: Sequence[Any]
 ) -> list[int]:  # Any: ledger rows, and what was sealed
-    if budget_micros(ctx.settings) is None:
+    if budget_micros(ctx.settings, ctx.settings.act.medium) is None:
         return []
     found = (
         price_content(
@@ -428,13 +428,11 @@ def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
 
 def _terms(ctx: Context, campaign_id: str, *, medium: str = "") -> Terms:
     purpose = CONFIRMATION if campaign_id == CONFIRMATIONS else MARKETING
-    terms = gate_terms(
-        ctx.settings.act, zone=ctx.settings.zone, purpose=purpose,
-        channel=medium or ctx.settings.act.medium,
-    )  # fmt: skip
+    medium = medium or ctx.settings.act.medium
+    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose, channel=medium)
     if purpose == CONFIRMATION:
         return terms
-    decide, micros = ctx.settings.decide, budget_micros(ctx.settings)
+    decide, micros = ctx.settings.decide, budget_micros(ctx.settings, medium)
     paid = None
     if micros is None and decide.budget_minor is not None and decide.contact_cost_minor:
         paid = decide.budget_minor // decide.contact_cost_minor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from zhiyin.act.journeys.definition import Exit, Random, SetTag, Split, Step, Wait, wait_s
+from zhiyin.act.journeys.definition import Exit, Message, Random, SetTag, Split, Step, Wait, wait_s
 from zhiyin.act.journeys.desk import Meets
 from zhiyin.act.journeys.graph import FINISHED, PRIME, Graph, draw_lot, factors
 
@@ -54,4 +54,7 @@ def _follow(graph: Graph, name: str, step: Step, lot: int, *, inside: bool) -> t
         return "", "leaves"
     if isinstance(step, SetTag):
         return step.next, f"{'loses' if step.take else 'gets'} the tag {step.name}"
-    return step.next, "message" if wait_s(step) == 0 else "waits"
+    if isinstance(step, Message):
+        way = graph.definition.way_of(step)
+        return step.next, f"message by {way}" if way else "message"
+    return step.next, "waits"
