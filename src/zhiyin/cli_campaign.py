@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from zhiyin.act.campaigns.preview_job import Shown as Preview
     from zhiyin.app import Workspace
     from zhiyin.campaigns import Campaigns
     from zhiyin.core.protocols import Progress
@@ -83,6 +84,40 @@ def start(key: Key, by: By, as_of: AsOf = None, workspace: Folder = HERE) -> Non
             typer.echo("a turn is under way: the worker plans the messages after it", err=True)
         counts = campaigns.shown(key)["counts"]
     typer.echo(f"{made.key}: running; {counts['open']:,} messages planned")
+
+
+@app.command()
+def preview(
+    campaign: Annotated[str, typer.Argument(help="Key of the campaign, or its file.")],
+    customer: Annotated[
+        str, typer.Option(help="Her id, e-mail or phone: what she gets, and why not.")
+    ] = "",
+    language: Annotated[str, typer.Option(help="Of the messages; none: each it has.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="New file for the e-mail as HTML; one message alone.")
+    ] = None,
+    workspace: Folder = HERE,
+    said: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Look at what a campaign sends, written by what sends it; its links are signed for nobody."""
+    from zhiyin.act.campaigns.definition import read_definition
+    from zhiyin.core.errors import InputError
+
+    with _open(workspace) as shop:
+        asked = read_definition(Path(campaign)) if Path(campaign).suffix else campaign
+        found = _campaigns(shop).preview(asked, customer=customer, language=language)
+    if html is not None:
+        if len(found) != 1 or not found[0].html:
+            raise InputError(
+                "there is no single e-mail to be written", hint="give --customer and --language"
+            )
+        html.write_text(found[0].html, encoding="utf-8")
+    if as_json:
+        typer.echo(_json([one.as_dict() for one in found]))
+        return
+    for one in found:
+        typer.echo(_looked(one, said))
 
 
 @app.command()
@@ -182,6 +217,26 @@ def _change(workspace: Path, key: str, what: str, by: str) -> None:
     typer.echo(f"{made.key}: {made.state}")
 
 
+def _looked(one: Preview, language: str) -> str:
+    """One message in lines."""
+    from zhiyin.act.reasons import REASONS
+
+    zh = language == "zh"
+    head = f"── {one.variant} · {one.language} · {one.medium}"
+    if one.segments is not None:
+        head += f" · {one.segments} " + ("条" if zh else "segments")
+    lines = [head]
+    if one.reason or one.state:
+        words = REASONS.get(one.reason, (one.reason, one.reason))[zh]
+        lines.append(" ".join(part for part in (one.state, words) if part))
+    if one.due_at:
+        lines.append(f"{'时间' if zh else 'due'}: {one.due_at}")
+    if one.subject:
+        lines += [one.subject, ""]
+    lines += [f"{key}: {value}" for key, value in one.data.items()] or [one.text.rstrip()]
+    return "\n".join(lines)
+
+
 def _said(found: dict[str, Any]) -> str:
     """A campaign in lines."""
     why = f" ({found['reason']})" if found["reason"] else ""
@@ -191,10 +246,16 @@ def _said(found: dict[str, Any]) -> str:
         lines.append(f"  {part['n']:>9,}  {words}")
     ends = found["ends"]
     lines.append("  " + ", ".join(f"{name} {number:,}" for name, number in ends.items()))
+    waiting = found["waiting"]
+    if waiting["messages"]:
+        lines.append(
+            f"  {waiting['messages']:,} wait: due from {waiting['first']} to {waiting['last']}"
+        )
     for row in found["effect"]:
         said = f"  {row['variant']}: {row['buyers']:,} of {row['people']:,} bought"
         if row["held_out"]:
-            said += f", {row['held_out_buyers']:,} of {row['held_out']:,} held out"
+            whom = "held out" if row["against"] == "holdout" else "held out of everything"
+            said += f", {row['held_out_buyers']:,} of {row['held_out']:,} {whom}"
         if row["low"] is not None:
             said += f"; difference {row['difference']:+.2%} [{row['low']:+.2%}, {row['high']:+.2%}]"
         lines.append(f"{said} in {row['days']} days")

@@ -192,6 +192,20 @@ def read_ways(connection: sa.Connection, campaign_id: str) -> list[tuple[str, st
     return sorted((row.channel, row.via or "", row.template or "") for row in rows)
 
 
+def read_waiting(
+    connection: sa.Connection, campaign_id: str, *, now: datetime
+) -> tuple[int, datetime | None, datetime | None]:
+    """How many planned messages of the campaign are due after `now`, the first moment and the last;
+    naive UTC.
+    """
+    moment = messages.c.not_before
+    query = sa.select(sa.func.count(), sa.func.min(moment), sa.func.max(moment)).where(
+        messages.c.campaign_id == campaign_id, messages.c.state == PLANNED, moment > now
+    )
+    count, first, last = connection.execute(query).one()
+    return count, first, last
+
+
 def read_parties(
     connection: sa.Connection, campaign_id: str, *, states: Sequence[str], due_at: datetime
 ) -> list[str]:

@@ -36,6 +36,15 @@ class Asked(BaseModel):
     language: Literal["en", "zh"] = "en"
 
 
+class Looked(BaseModel):
+    """Whose message is looked at. Identifiers are personal: they go in the body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer: str = Field(min_length=1, max_length=254, description="her id, e-mail or phone")
+    language: Literal["", "en", "zh"] = Field("", description="none: hers")
+
+
 def list_all(request: Request) -> list[dict[str, Any]]:
     """The newest version of each campaign, with its state."""
     return _campaigns(request).listed()
@@ -50,6 +59,23 @@ def check(request: Request, asked: Asked) -> dict[str, Any]:
     """Sizes after each rule, cost, and the smallest effect that the holdout can show."""
     found = _campaigns(request, asked.as_of).check(parse_definition(asked.campaign))
     return found.as_dict() | {"text": found.text(asked.language)}
+
+
+def preview(
+    request: Request,
+    key: str,
+    language: Annotated[Literal["", "en", "zh"], Query(description="none: each it has")] = "",
+) -> list[dict[str, Any]]:
+    """What each variant says in each language, written by what sends it, for nobody by name."""
+    return [one.as_dict() for one in _campaigns(request).preview(key, language=language)]
+
+
+def preview_customer(request: Request, key: str, looked: Looked) -> dict[str, Any]:
+    """What a customer gets, with her name, and why not or when; noted in the audit log."""
+    campaigns = _campaigns(request)
+    (found,) = campaigns.preview(key, customer=looked.customer, language=looked.language)
+    campaigns.note_preview(key, found.customer_id, by=caller_of(request).name)
+    return found.as_dict()
 
 
 def put(request: Request, key: str, planned: Planned) -> dict[str, Any]:
@@ -108,6 +134,8 @@ ROUTES = (
     Route("GET", "/v1/admin/campaign-schema", "campaign:read", definition_schema),
     Route("POST", "/v1/admin/campaign-check", "campaign:read", check),
     Route("GET", _ONE, "campaign:read", show),
+    Route("GET", f"{_ONE}/preview", "campaign:read", preview),
+    Route("POST", f"{_ONE}/preview", "people:read_personal", preview_customer),
     Route("PUT", _ONE, "campaign:write", put),
     Route("POST", f"{_ONE}/approve", "campaign:approve", approve),
     Route("POST", f"{_ONE}/start", "campaign:write", start),

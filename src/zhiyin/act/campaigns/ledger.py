@@ -26,6 +26,7 @@ from zhiyin.act.reasons import BOUNCED
 from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
+from zhiyin.govern.gate import BEFORE_GLOBAL_HOLDOUT, GLOBAL_HOLDOUT, MARKETING
 
 DRAFT, APPROVED, RUNNING, PAUSED = "draft", "approved", "running", "paused"
 DONE, CANCELLED, REPLACED = "done", "cancelled", "replaced"
@@ -276,6 +277,20 @@ def read_arms(connection: sa.Connection, campaign: str) -> list[tuple[str, str]]
     )
     rows = connection.execute(query.order_by(messages.c.message_id))
     return [(customer, HOLDOUT if arm == HELD_OUT else arm) for customer, arm in rows]
+
+
+def read_global_arms(connection: sa.Connection, campaign: str) -> list[tuple[str, str]]:
+    """(Customer, `global_holdout` or `marketing`) of everybody whom no rule before the global
+    holdout stopped: whether she is in it. Whatever became of the others, they might be sent
+    something.
+    """
+    reason = sa.func.coalesce(messages.c.reason, "")
+    query = sa.select(messages.c.customer_id, messages.c.reason).where(
+        messages.c.campaign_id == campaign, messages.c.purpose == MARKETING,
+        messages.c.variant.is_not(None) | reason.not_in(BEFORE_GLOBAL_HOLDOUT),
+    )  # fmt: skip
+    rows = connection.execute(query.order_by(messages.c.message_id))
+    return [(one, why if why == GLOBAL_HOLDOUT else MARKETING) for one, why in rows]
 
 
 def read_customers(connection: sa.Connection, campaign: str) -> frozenset[str]:

@@ -33,7 +33,7 @@ from zhiyin.govern.people import SMS, Directory, Person, choose_language
 
 STEP = "campaign"
 CHUNK = 2_000
-_NO_MESSAGE = f"m_{'0' * 32}"  # as long as the id of one
+NO_MESSAGE = f"m_{'0' * 32}"  # as long as the id of one
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _plan_chunk(
 ) -> int:  # fmt: skip
     definition = plan.definition
     parties = sorted({party for person in people for party in person.parties})
-    names = [_variant(ctx, definition, one) for one in people]
+    names = [draw_variant(ctx, definition, one) for one in people]
     sealed = ctx.vault.seal(
         [one.party_id for one in people],
         [make_content(definition.key, plan.version, name) for name in names],
@@ -185,7 +185,7 @@ def _judge(
     """
     definition, people = plan.definition, listed.people
     spoken = _languages(connection, ctx, definition, people)
-    names = [_variant(ctx, definition, one) for one in people]
+    names = [draw_variant(ctx, definition, one) for one in people]
     prices = [
         _price(ctx, plan, *one) for one in zip(people, names, spoken, strict=True)
     ]  # fmt: skip
@@ -217,12 +217,13 @@ def _price(ctx: Context, plan: Plan, person: Person, variant: str, language: str
         return None
     return price_content(
         make_content(plan.definition.key, plan.version, variant), settings=plan.settings,
-        vault=ctx.vault, message_id=_NO_MESSAGE, language=language, name=person.name,
+        vault=ctx.vault, message_id=NO_MESSAGE, language=language, name=person.name,
         letters=plan.letters,
     )  # fmt: skip
 
 
-def _variant(ctx: Context, definition: Definition, person: Person) -> str:
+def draw_variant(ctx: Context, definition: Definition, person: Person) -> str:
+    """The content that she gets, or would."""
     return variant_of(ctx.vault.salt, definition.campaign_id, person.customer_id, definition.shares)
 
 
