@@ -184,8 +184,19 @@ def resume(key: Key, by: By, workspace: Folder = HERE) -> None:
 
 @app.command()
 def cancel(key: Key, by: By, workspace: Folder = HERE) -> None:
-    """End a campaign for good: what is still planned is skipped."""
+    """End a campaign for good: what is planned is skipped, what nobody has confirmed stopped."""
+    from zhiyin.chats import take_back_cancelled
+    from zhiyin.core.errors import ChannelUnavailable, ConfigError
+
     _change(workspace, key, "cancel", by)
+    with _open(workspace, write=True) as shop:
+        try:
+            found = take_back_cancelled(shop)
+        except (ConfigError, ChannelUnavailable) as error:
+            typer.echo(f"the worker stops it at the platform: {error.message}", err=True)
+            return
+    for what, number in sorted(found.items()):
+        typer.echo(f"  {number:>9,}  {what}")
 
 
 @app.command()

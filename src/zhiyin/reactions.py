@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.ledger import messages, reactions
@@ -48,7 +49,8 @@ class _Stream:
 _SENT = _Stream(
     "sent", messages, messages.c.message_id,
     ~messages.c.copied & (messages.c.state == "sent"),
-    lambda until: messages.c.sent_at <= until,
+    lambda until: (messages.c.sent_at <= until)
+    & (messages.c.reason.is_(None) | (messages.c.reason != UNCONFIRMED)),
     sa.select(messages),
     lambda row: {
         c.TOUCH_ID: f"zhiyin:{row.message_id}", c.OCCURRED_AT: row.sent_at, c.KIND: "sent",

@@ -16,14 +16,16 @@ from tests.unit.act.test_act_authorisations import add as add_user
 from tests.unit.act.test_act_authorisations import grant, left
 from tests.unit.act.test_act_mass import add as add_contact
 from tests.unit.test_campaigns import AT, KEY, Desk, campaign
-from tests.wechat_server import SECRET, WechatServer, WecomServer
+from tests.wechat_server import SECRET, WechatServer, WecomServer, say
 from zhiyin.act import job
+from zhiyin.act.campaigns.ledger import CANCELLED
 from zhiyin.act.channels.outgoing import read_target
 from zhiyin.act.channels.sms import Account, SmsChannel
 from zhiyin.act.channels.webhook import WebhookChannel
 from zhiyin.act.channels.wechat import WechatChannel
 from zhiyin.act.channels.wechat_api import WechatApi, of_wechat, of_wecom
 from zhiyin.act.channels.wecom import WecomChannel
+from zhiyin.act.mass_job import take_back
 from zhiyin.act.preview import example_emails
 from zhiyin.core.errors import ConfigError, InvalidParameter
 from zhiyin.core.ledger import consents, messages
@@ -210,6 +212,37 @@ def test_members_confirm_a_planned_campaign_and_the_checklist_says_who(wecom):
         "Shop & Söhne春茶上市\n如不想再收到此类消息，请告诉我。"
     }
     assert wecom.states() == {("sent", "unconfirmed"): 3}
+
+
+def test_a_cancelled_campaign_is_stopped_at_the_platform_and_what_was_let_go_stays_sent(wecom):
+    wecom.started(**by_member())
+    with WecomServer() as server:
+        api = WechatApi(
+            read_target(server.url, private=True), of_wecom("ww1", SECRET), clock=wecom.clock
+        )
+        wecom.channel = WecomChannel(api, member="boss")
+        wecom.deliver()
+        assert wecom.campaigns.shown(KEY)["state"] == "done"
+        ctx = wecom.shop.context(clock=wecom.clock)
+        assert take_back(ctx, wecom.channel) == {}  # nobody cancelled it
+        ids = {one: key for key, made in server.made.items() for one in made["external_userid"]}
+        server.statuses = {(ids["wmana"], "wmana"): 1}  # Li was quicker
+        assert wecom.campaigns.cancel(KEY, by="Ana").state == CANCELLED
+        server.queued = [say({"errcode": -1})]  # once the platform is busy
+        assert take_back(ctx, wecom.channel)["untold"] == 1
+        assert take_back(ctx, wecom.channel)["cancelled"] in (1, 2)
+        assert sorted(server.stopped) == sorted(server.made)
+    assert wecom.states() == {("sent", None): 1, ("skipped", "cancelled"): 2}
+    with pytest.raises(InvalidParameter, match="cancelled"):
+        wecom.campaigns.cancel(KEY, by="Ana")
+
+
+def test_a_campaign_that_is_done_and_confirmed_cannot_be_cancelled(shop):
+    desk = by_text(shop, "ana")
+    desk.started(**texts(desk))
+    desk.deliver()
+    with pytest.raises(InvalidParameter, match="done and cannot be cancelled"):
+        desk.campaigns.cancel(KEY, by="Ana")
 
 
 def test_what_a_member_sends_names_nobody(wecom):

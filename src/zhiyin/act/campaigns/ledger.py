@@ -22,7 +22,7 @@ from zhiyin.act.campaigns.definition import (
     parse_definition,
 )
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
-from zhiyin.act.reasons import BOUNCED
+from zhiyin.act.reasons import BOUNCED, UNCONFIRMED
 from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
@@ -173,9 +173,13 @@ def resume(connection: sa.Connection, key: str, *, by: str, now: datetime) -> Ca
 
 
 def cancel(connection: sa.Connection, key: str, *, by: str, now: datetime) -> Campaign:
-    """End it for good: what is planned is skipped, what was sent stays sent."""
+    """End it for good: what is planned is skipped, what was sent stays sent.
+
+    One that is done can be cancelled as long as a member of staff has messages to confirm.
+    """
     held = find_campaign(connection, key)
-    _require(held, (*WAITING, RUNNING, PAUSED), "cancelled")
+    if held.state != DONE or not _has_unconfirmed(connection, held.campaign_id):
+        _require(held, (*WAITING, RUNNING, PAUSED), "cancelled")
     _update(connection, held, state=CANCELLED, finished_at=now)
     skip_planned(connection, held.campaign_id)
     note(connection, held, "cancelled", by=by, now=now)
@@ -258,6 +262,12 @@ def find_waiting(connection: sa.Connection, *, now: datetime) -> list[Campaign]:
         ):
             found.append(one)
     return found
+
+
+def _has_unconfirmed(connection: sa.Connection, campaign: str) -> bool:
+    waits = (messages.c.campaign_id == campaign) & (messages.c.reason == UNCONFIRMED)
+    query = sa.select(messages.c.message_id).where(waits, messages.c.state == SENT)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _has_open(connection: sa.Connection, campaign: str) -> bool:
