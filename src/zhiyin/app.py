@@ -266,7 +266,7 @@ class Workspace:
                 with opened as channel, hold_lease(self.store.ledger, clock=self.clock) as lease:
                     context = replace(self._context_now(channel), clock=self.clock)  # for hours
                     counts = act.deliver(
-                        context, campaign, progress=_renewing(lease, progress, self.clock),
+                        context, campaign, progress=renewing(lease, progress, self.clock),
                         longest_s=longest_s, way=way,
                     )  # fmt: skip
             except (ConfigError, ChannelUnavailable) as error:  # other ways may be there
@@ -356,7 +356,7 @@ class Workspace:
         self.close()
 
 
-def _renewing(lease: Lease, progress: Progress, clock: Clock) -> Progress:
+def renewing(lease: Lease, progress: Progress, clock: Clock) -> Progress:
     """The progress, which also keeps the lease as long as something is done."""
     renewed = clock.monotonic()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zhiyin.act import ledger as messages
 from zhiyin.act.campaigns import ledger
@@ -30,7 +30,12 @@ from zhiyin.act.campaigns.schedule import check_schedule
 from zhiyin.act.campaigns.text import MEMBER
 from zhiyin.act.campaigns.watch import STOP_RULE
 from zhiyin.act.costs import as_money
-from zhiyin.act.lists.export_job import Exported, export_campaign, export_removals
+from zhiyin.act.lists.export_job import (
+    Exported,
+    export_again,
+    export_campaign,
+    export_removals,
+)
 from zhiyin.act.lists.writer import check_target
 from zhiyin.act.review import count_by_rule
 from zhiyin.act.tasks.ledger import withdraw_open
@@ -51,6 +56,9 @@ from zhiyin.person.find import find_person
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
+
+Exporting = Literal["new", "again", "removals"]
+_EXPORTS = {"new": export_campaign, "again": export_again, "removals": export_removals}
 
 
 def campaigns_of(
@@ -179,11 +187,12 @@ class Campaigns:
             return made
 
     def export(
-        self, key: str, path: Path, *, by: str, workspace: Path, removals: bool = False,
+        self, key: str, path: Path, *, by: str, workspace: Path, what: Exporting = "new",
         force: bool = False,
     ) -> Exported:  # fmt: skip
-        """Write a campaign that leaves as a file, or (`removals`) who must come off such a list.
-        Call it under the lease `lake`.
+        """Write a campaign that leaves as a file: what is due of it (`new`), what was exported
+        before (`again`), or who must come off such a list (`removals`). Call it under the lease
+        `lake`.
 
         Raises
         ------
@@ -195,8 +204,7 @@ class Campaigns:
         check_target(path, workspace=workspace, force=force)
         with reading(self.audiences.store.ledger) as connection:
             held = ledger.find_campaign(connection, key)
-        write = export_removals if removals else export_campaign
-        return write(self.ctx, held, path, by=_named(by))
+        return _EXPORTS[what](self.ctx, held, path, by=_named(by))
 
     def listed(self) -> list[dict[str, Any]]:
         """The newest version of each campaign, by key."""

@@ -140,6 +140,9 @@ def export(
     removals: Annotated[
         bool, typer.Option("--removals", help="Who was in it before and must come off the list.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Who was in it before and may still be: once more.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     workspace: Folder = HERE,
     language: Language = "en",
@@ -151,15 +154,18 @@ def export(
     holds personal data in clear: delete it when it is used.
     """
     from zhiyin.act.reasons import REASONS
+    from zhiyin.app import renewing
     from zhiyin.cli_progress import progress_bar
     from zhiyin.store.leases import hold_lease
 
-    with _open(workspace, write=True) as shop, progress_bar() as progress:
-        campaigns = _campaigns(shop, progress=progress)
-        with hold_lease(shop.store.ledger, clock=shop.clock):
-            made = campaigns.export(
-                key, file, by=by, workspace=shop.folder, removals=removals, force=force
-            )
+    what = "removals" if removals else "again" if again else "new"
+    with (
+        _open(workspace, write=True) as shop,
+        progress_bar() as progress,
+        hold_lease(shop.store.ledger, clock=shop.clock) as lease,
+    ):
+        campaigns = _campaigns(shop, progress=renewing(lease, progress, shop.clock))
+        made = campaigns.export(key, file, by=by, workspace=shop.folder, what=what, force=force)
     if as_json:
         typer.echo(_json({"lines": made.lines, "left_out": dict(made.left_out)}))
         return
