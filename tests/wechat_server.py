@@ -80,6 +80,7 @@ class WecomServer(WechatServer):
         self.made: dict[str, dict[str, Any]] = {}
         self.statuses: dict[tuple[str, str], int] = {}  # (msgid, external_userid) → status
         self.created_at = 0
+        self.stopped: list[str] = []  # ids of what nobody need confirm any more
 
     def usual(self, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if name == "add_msg_template":
@@ -92,6 +93,9 @@ class WecomServer(WechatServer):
             ]  # fmt: skip
             return {"errcode": 0, "next_cursor": "", "group_msg_list": rows}
         made = self.made[values["msgid"]]
+        if name == "cancel_groupmsg_send":
+            self.stopped.append(values["msgid"])
+            return {"errcode": 0, "errmsg": "ok"}
         if name == "get_groupmsg_task":
             return {"errcode": 0, "next_cursor": "", "task_list": [
                 {"userid": one, "status": 0} for one in self._members(made)]}  # fmt: skip

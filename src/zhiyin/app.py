@@ -16,21 +16,26 @@ import ibis
 
 from zhiyin import __version__
 from zhiyin.act import job as act
-from zhiyin.act.channels import CHANNELS
 from zhiyin.act.channels.pace import PacedChannel
-from zhiyin.act.channels.sink import SinkChannel
-from zhiyin.act.letters import sender_address
 from zhiyin.act.review import SendPlan
+from zhiyin.channels import open_channel
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping
 from zhiyin.collect.money import EXPONENTS
 from zhiyin.compaction import CompactReport, compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
-from zhiyin.core.config import FILE_NAME, ActSettings, Settings, load_settings
+from zhiyin.core.config import FILE_NAME, Settings, load_settings
 from zhiyin.core.config_text import render_settings
 from zhiyin.core.context import Context
-from zhiyin.core.errors import ConfigError, LeaseHeld, NotEnoughData, WorkspaceError
+from zhiyin.core.errors import (
+    ChannelUnavailable,
+    ConfigError,
+    LeaseHeld,
+    NotEnoughData,
+    WorkspaceError,
+    ZhiyinError,
+)
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.core.rng import Streams
 from zhiyin.loop import Turn, last_turn, run_turn
@@ -253,14 +258,22 @@ class Workspace:
         ConfigError
             If no channel is configured.
         """
-        opened = self._channel() if act.needs_channel(self._context_now(), campaign) else None
-        with (
-            opened or nullcontext() as channel,
-            hold_lease(self.store.ledger, clock=self.clock) as lease,
-        ):
-            context = replace(self._context_now(channel), clock=self.clock)  # it may take hours
-            told = _renewing(lease, progress, self.clock)
-            return act.deliver(context, campaign, progress=told, longest_s=longest_s)
+        counts: dict[str, Any] = {}
+        failed: list[ZhiyinError] = []
+        for way in act.ways_of(self._context_now(), campaign) or [None]:
+            opened = nullcontext() if way is None else self._channel(way.asked)
+            try:
+                with opened as channel, hold_lease(self.store.ledger, clock=self.clock) as lease:
+                    context = replace(self._context_now(channel), clock=self.clock)  # for hours
+                    counts = act.deliver(
+                        context, campaign, progress=renewing(lease, progress, self.clock),
+                        longest_s=longest_s, way=way,
+                    )  # fmt: skip
+            except (ConfigError, ChannelUnavailable) as error:  # other ways may be there
+                failed.append(error)
+        if failed:
+            raise failed[0]
+        return counts
 
     def erase(
         self, customer: str, *, language: str | None = None, progress: Progress = quiet
@@ -303,15 +316,12 @@ class Workspace:
         return replace(context, clock=FrozenClock(now))
 
     @contextmanager
-    def _channel(self) -> Iterator[Channel]:
-        """The channel of the settings; the sink in a demonstration."""
+    def _channel(self, way: str = "") -> Iterator[Channel]:
+        """The channel of the settings for a way to reach people (none: the usual one); the sink in
+        a demonstration.
+        """
         settings = self.settings.act
-        if not self.settings.demo and not settings.channel:
-            raise ConfigError(
-                "no channel is configured", hint='set channel = "smtp" under [act] in zhiyin.toml'
-            )
-        opened = self._sink if self.settings.demo else CHANNELS.load(settings.channel)
-        channel: Channel = opened(settings, folder=self.folder)
+        channel = open_channel(self.settings, way or settings.medium, folder=self.folder)
         most = None if self.settings.demo or "mass" in channel.supports else settings.messages_per_s
         if most is not None:
             pause = threading.Event().wait
@@ -330,9 +340,6 @@ class Workspace:
         with self._channel() as channel:
             yield channel
 
-    def _sink(self, _: ActSettings, *, folder: Path) -> SinkChannel:
-        return SinkChannel(folder / "outbox", sender=sender_address(self.settings))
-
     def close(self) -> None:
         """Give back the ledger's connections."""
         self.store.close()
@@ -349,7 +356,7 @@ class Workspace:
         self.close()
 
 
-def _renewing(lease: Lease, progress: Progress, clock: Clock) -> Progress:
+def renewing(lease: Lease, progress: Progress, clock: Clock) -> Progress:
     """The progress, which also keeps the lease as long as something is done."""
     renewed = clock.monotonic()
 

@@ -5,25 +5,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import Any, Literal
 
 from zhiyin.act import ledger as messages
 from zhiyin.act.campaigns import ledger
-from zhiyin.act.campaigns.checklist import Checklist, Shown
+from zhiyin.act.campaigns.checklist import Checklist
 from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.decisions_job import write_decisions
 from zhiyin.act.campaigns.definition import Definition, dump_definition
 from zhiyin.act.campaigns.ledger import HELD_OUT, RUNNING, Campaign
-from zhiyin.act.campaigns.plan_job import Judged, judge_people, plan_messages
-from zhiyin.act.campaigns.schedule import check_schedule, with_zone
+from zhiyin.act.campaigns.plan_job import (
+    Judged,
+    campaign_settings,
+    judge_people,
+    plan_messages,
+)
+from zhiyin.act.campaigns.preview_job import Shown as Preview
+from zhiyin.act.campaigns.preview_job import preview_customer, preview_variants
+from zhiyin.act.campaigns.schedule import check_schedule
+from zhiyin.act.campaigns.text import MEMBER
 from zhiyin.act.campaigns.watch import STOP_RULE
-from zhiyin.act.lists.export_job import Exported, export_campaign, export_removals
+from zhiyin.act.costs import as_money
+from zhiyin.act.lists.export_job import (
+    Exported,
+    export_again,
+    export_campaign,
+    export_removals,
+)
 from zhiyin.act.lists.writer import check_target
 from zhiyin.act.review import count_by_rule
 from zhiyin.act.tasks.ledger import withdraw_open
@@ -31,18 +43,22 @@ from zhiyin.audience import compile, parse
 from zhiyin.audience.ledger import LIVE, STATIC, find_audience, told_members
 from zhiyin.audience.read import last_snapshot, tables_for
 from zhiyin.audiences import Audiences
+from zhiyin.campaign_effect import foresee, measure_effect
+from zhiyin.channels import check_channel
 from zhiyin.core import columns as c
-from zhiyin.core.clock import Clock, local_day, naive_utc, start_of_day
+from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.context import Context
-from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rng import Streams
-from zhiyin.measure.experiment import ArmStatistics, compare_means, summarize_share
-from zhiyin.measure.power import find_enough, find_smallest_change
+from zhiyin.govern.people import SMS
+from zhiyin.person.find import find_person
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
+
+Exporting = Literal["new", "again", "removals"]
+_EXPORTS = {"new": export_campaign, "again": export_again, "removals": export_removals}
 
 
 def campaigns_of(
@@ -81,8 +97,8 @@ class Campaigns:
         as_of = self.audiences.as_of
         people = self._members(definition, as_of=as_of)
         judged = judge_people(self.ctx, definition, people)
-        variants = Counter(one.variant for one in judged if one.variant is not None)
-        sent = sum(variants.values())
+        going = [one for one in judged if one.variant is not None]
+        variants = Counter(one.variant for one in going)
         return Checklist(
             definition.key,
             self.ctx.settings.currency,
@@ -90,10 +106,12 @@ class Campaigns:
             count_by_rule([one.reason or "" for one in judged]),
             sum(one.reason == HELD_OUT for one in judged),
             {name: variants[name] for name in definition.shares},
-            sent * definition.cost,
+            _cost(definition, going),
             definition.budget,
-            _due(judged),
-            self._shown(definition, judged, as_of=as_of),
+            _due(going),
+            foresee(self.ctx, definition, judged, as_of=as_of),
+            sum(one.price.segments for one in going if one.price is not None),
+            _members(self.ctx.settings, definition, going),
         )
 
     def create(self, definition: Definition, *, by: str) -> Campaign:
@@ -169,11 +187,12 @@ class Campaigns:
             return made
 
     def export(
-        self, key: str, path: Path, *, by: str, workspace: Path, removals: bool = False,
+        self, key: str, path: Path, *, by: str, workspace: Path, what: Exporting = "new",
         force: bool = False,
     ) -> Exported:  # fmt: skip
-        """Write a campaign that leaves as a file, or (`removals`) who must come off such a list.
-        Call it under the lease `lake`.
+        """Write a campaign that leaves as a file: what is due of it (`new`), what was exported
+        before (`again`), or who must come off such a list (`removals`). Call it under the lease
+        `lake`.
 
         Raises
         ------
@@ -185,8 +204,7 @@ class Campaigns:
         check_target(path, workspace=workspace, force=force)
         with reading(self.audiences.store.ledger) as connection:
             held = ledger.find_campaign(connection, key)
-        write = export_removals if removals else export_campaign
-        return write(self.ctx, held, path, by=_named(by))
+        return _EXPORTS[what](self.ctx, held, path, by=_named(by))
 
     def listed(self) -> list[dict[str, Any]]:
         """The newest version of each campaign, by key."""
@@ -199,8 +217,10 @@ class Campaigns:
         Returns
         -------
         As `listed`, with `definition`, `counts` (`messages.count_messages`), `parts` (by state,
-        reason and variant), `ends` (sent, complaints, bounces, unsubscribes) and `effect` (by
-        variant and for all: buyers and people in both arms, the difference with its interval).
+        reason and variant), `ends` (sent, complaints, bounces, unsubscribes), `effect` (by variant
+        and for all: buyers and people in both arms, the difference with its interval; `against` the
+        campaign's holdout, or the global one) and `waiting` (`messages` that are due later, the
+        `first` moment and the `last`).
         """
         with reading(self.audiences.store.ledger) as connection:
             held = ledger.find_campaign(connection, key)
@@ -210,16 +230,59 @@ class Campaigns:
             since = held.started_at or held.created_at
             ends = ledger.count_ends(connection, own, since=since)
             arms = ledger.read_arms(connection, own)
+            everything = ledger.read_global_arms(connection, own)
+            waiting = messages.read_waiting(connection, own, now=self._now())
         return _head(held) | {
             "definition": dump_definition(held.definition), "counts": counts, "parts": parts,
-            "ends": vars(ends), "effect": self._effect(held, arms),
+            "ends": vars(ends), "effect": measure_effect(self.ctx, held, arms, everything),
+            "waiting": _waiting(*waiting),
         }  # fmt: skip
+
+    def preview(
+        self, asked: Definition | str, *, customer: str = "", language: str = ""
+    ) -> list[Preview]:
+        """What a campaign says, by variant and language, or what a customer gets of it.
+
+        Parameters
+        ----------
+        asked
+            Key of a campaign, or one that is not kept.
+        customer
+            By the source's id, an e-mail, a phone or ours.
+
+        Raises
+        ------
+        NotFound
+            If there is no such campaign, or nobody has this identifier.
+        InvalidParameter
+            If it has no texts, or none in the language.
+        """
+        definition, version = asked, 0
+        if isinstance(definition, str):
+            with reading(self.audiences.store.ledger) as connection:
+                held = ledger.find_campaign(connection, definition)
+            definition, version = held.definition, held.version
+        if not customer:
+            return preview_variants(self.ctx, definition, version=version, language=language)
+        store, vault = self.audiences.store, self.audiences.vault
+        party = find_person(store, vault, customer).customer_id
+        return [preview_customer(self.ctx, definition, party, version=version, language=language)]
+
+    def note_preview(self, key: str, customer_id: str, *, by: str) -> None:
+        """Keep in the audit log that somebody looked at a customer's message."""
+        with transaction(self.audiences.store.ledger) as connection:
+            held = ledger.find_campaign(connection, key)
+            ledger.note(
+                connection, held, "previewed", by=_named(by), now=self._now(), customer=customer_id
+            )
 
     def _check(self, definition: Definition) -> None:
         check_schedule(
             definition.schedule, default=self.ctx.settings.zone, now=self.ctx.clock.now()
         )
-        check_campaign(definition)
+        settings = self.ctx.settings
+        check_campaign(definition, most_segments=settings.act.sms_segments)
+        check_channel(settings, definition)
         if definition.rule is not None:
             compile(
                 parse(definition.rule), audiences=self.audiences.rules(),
@@ -254,91 +317,39 @@ class Campaigns:
         )
         return sorted(found.to_pyarrow()[c.CUSTOMER_ID].to_pylist())
 
-    def _shown(self, definition: Definition, judged: list[Judged], *, as_of: date) -> Shown:
-        goal, share = definition.goal, definition.holdout_share
-        reached = {
-            one.person.customer_id for one in judged if one.variant or one.reason == HELD_OUT
-        }
-        base = goal.base_rate
-        if base is None:
-            until = start_of_day(as_of, self.ctx.settings.zone)
-            buyers = self._buyers(reached, until - timedelta(days=goal.days), until)
-            base = len(buyers) / len(reached) if reached else 0.0
-        change = find_smallest_change(len(reached), share, base)
-        enough = find_enough(len(reached), share, base, change=goal.change)
-        return Shown(
-            base, goal.days, change, goal.change,
-            enough.holdout_share if enough else None, enough.campaigns if enough else None,
-        )  # fmt: skip
-
-    def _effect(self, held: Campaign, arms: list[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Who bought within the goal's days from the start, of each arm, by intention to treat."""
-        if held.started_at is None or not arms:
-            return []
-        since = _begun(held, self.ctx.settings.zone)
-        until = min(since + timedelta(days=held.definition.goal.days), self.ctx.clock.now())
-        bought = self._buyers({one for one, _ in arms}, since, until)
-        sizes = Counter(arm for _, arm in arms)
-        buyers = Counter(arm for customer, arm in arms if customer in bought)
-        names = [name for name in held.definition.shares if sizes[name]]
-        rows: Iterable[tuple[str, list[str]]] = [
-            ("all", names),
-            *((name, [name]) for name in names),
-        ]
-        control = summarize_share(buyers[HOLDOUT], sizes[HOLDOUT])
-        made: list[dict[str, Any]] = []
-        for name, of in rows:
-            treated = summarize_share(sum(buyers[one] for one in of), sum(sizes[one] for one in of))
-            made.append(
-                {"variant": name, "days": (until - since).days} | _compared(control, treated)
-            )
-        return made
-
-    def _buyers(self, customers: set[str], since: datetime, until: datetime) -> set[str]:
-        """Those of the customers who bought in [since, until)."""
-        lines = self.audiences.store.read("order_lines", as_of=None)
-        within = lines.filter(
-            lines[c.SOLD_AT] >= naive_utc(since), lines[c.SOLD_AT] < naive_utc(until),
-            lines[c.QUANTITY] > 0,
-        )  # fmt: skip
-        ids = self.audiences.store.to_ibis(
-            pa.table({c.CUSTOMER_ID: pa.array(sorted(customers), pa.string())})
-        )
-        found = within.semi_join(ids, c.CUSTOMER_ID).select(c.CUSTOMER_ID).distinct()
-        return set(found.to_pyarrow()[c.CUSTOMER_ID].to_pylist())
-
     def _now(self) -> datetime:
         return naive_utc(self.ctx.clock.now())
 
 
-def _compared(control: ArmStatistics, treated: ArmStatistics) -> dict[str, Any]:
-    found = compare_means(control, treated)
-    numbers: Mapping[str, float] = {
-        "difference": found.estimate.value, "low": found.estimate.low, "high": found.estimate.high,
-    }  # fmt: skip
-    return {
-        "people": treated.n, "buyers": int(treated.total), "held_out": control.n,
-        "held_out_buyers": int(control.total), "status": found.estimate.status,
-    } | {name: value if value == value else None for name, value in numbers.items()}  # fmt: skip
-
-
-def _begun(held: Campaign, zone: str) -> datetime:
-    """When its messages began to go."""
-    begun = (held.started_at or held.created_at).replace(tzinfo=UTC)
-    schedule = held.definition.schedule
-    if schedule.at is not None:
-        return max(begun, with_zone(schedule.at, zone))
-    return begun if schedule.on is None else max(begun, start_of_day(schedule.on, zone))
-
-
-def _due(judged: list[Judged]) -> tuple[str | None, str] | None:
+def _due(going: list[Judged]) -> tuple[str | None, str] | None:
     """The first (None: at once) and the last moment of the messages; None: all at once."""
-    written = [one for one in judged if one.variant]
-    moments = sorted(one.due for one in written if one.due is not None)
+    moments = sorted(one.due for one in going if one.due is not None)
     if not moments:
         return None
-    first = _said(moments[0]) if len(moments) == len(written) else None
+    first = _said(moments[0]) if len(moments) == len(going) else None
     return first, _said(moments[-1])
+
+
+def _cost(definition: Definition, going: list[Judged]) -> Decimal:
+    """What the messages cost: of text messages each of their segments."""
+    if definition.form != SMS:
+        return len(going) * definition.cost
+    return as_money(sum(one.price.micros for one in going if one.price is not None))
+
+
+def _members(settings: Settings, definition: Definition, going: list[Judged]) -> dict[str, int]:
+    """Who confirms how many messages; empty: whoever has the customers as contacts."""
+    if definition.form != MEMBER:
+        return {}
+    usual = campaign_settings(settings, definition).act.wecom_member
+    return dict(sorted(Counter(one.person.member or usual for one in going).items()))
+
+
+def _waiting(count: int, first: datetime | None, last: datetime | None) -> dict[str, Any]:
+    ends = {"first": first, "last": last}
+    return {"messages": count} | {
+        name: None if at is None else _said(at.replace(tzinfo=UTC)) for name, at in ends.items()
+    }
 
 
 def _said(moment: datetime) -> str:

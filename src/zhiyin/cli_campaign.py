@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from zhiyin.act.campaigns.preview_job import Shown as Preview
     from zhiyin.app import Workspace
     from zhiyin.campaigns import Campaigns
     from zhiyin.core.protocols import Progress
@@ -86,6 +87,40 @@ def start(key: Key, by: By, as_of: AsOf = None, workspace: Folder = HERE) -> Non
 
 
 @app.command()
+def preview(
+    campaign: Annotated[str, typer.Argument(help="Key of the campaign, or its file.")],
+    customer: Annotated[
+        str, typer.Option(help="Her id, e-mail or phone: what she gets, and why not.")
+    ] = "",
+    language: Annotated[str, typer.Option(help="Of the messages; none: each it has.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="New file for the e-mail as HTML; one message alone.")
+    ] = None,
+    workspace: Folder = HERE,
+    said: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Look at what a campaign sends, written by what sends it; its links are signed for nobody."""
+    from zhiyin.act.campaigns.definition import read_definition
+    from zhiyin.core.errors import InputError
+
+    with _open(workspace) as shop:
+        asked = read_definition(Path(campaign)) if Path(campaign).suffix else campaign
+        found = _campaigns(shop).preview(asked, customer=customer, language=language)
+    if html is not None:
+        if len(found) != 1 or not found[0].html:
+            raise InputError(
+                "there is no single e-mail to be written", hint="give --customer and --language"
+            )
+        html.write_text(found[0].html, encoding="utf-8")
+    if as_json:
+        typer.echo(_json([one.as_dict() for one in found]))
+        return
+    for one in found:
+        typer.echo(_looked(one, said))
+
+
+@app.command()
 def deliver(key: Key, workspace: Folder = HERE) -> None:
     """Send now what is due of a campaign that runs; the worker does so by itself."""
     from zhiyin.act.campaigns.definition import campaign_id
@@ -105,6 +140,9 @@ def export(
     removals: Annotated[
         bool, typer.Option("--removals", help="Who was in it before and must come off the list.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Who was in it before and may still be: once more.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     workspace: Folder = HERE,
     language: Language = "en",
@@ -116,15 +154,18 @@ def export(
     holds personal data in clear: delete it when it is used.
     """
     from zhiyin.act.reasons import REASONS
+    from zhiyin.app import renewing
     from zhiyin.cli_progress import progress_bar
     from zhiyin.store.leases import hold_lease
 
-    with _open(workspace, write=True) as shop, progress_bar() as progress:
-        campaigns = _campaigns(shop, progress=progress)
-        with hold_lease(shop.store.ledger, clock=shop.clock):
-            made = campaigns.export(
-                key, file, by=by, workspace=shop.folder, removals=removals, force=force
-            )
+    what = "removals" if removals else "again" if again else "new"
+    with (
+        _open(workspace, write=True) as shop,
+        progress_bar() as progress,
+        hold_lease(shop.store.ledger, clock=shop.clock) as lease,
+    ):
+        campaigns = _campaigns(shop, progress=renewing(lease, progress, shop.clock))
+        made = campaigns.export(key, file, by=by, workspace=shop.folder, what=what, force=force)
     if as_json:
         typer.echo(_json({"lines": made.lines, "left_out": dict(made.left_out)}))
         return
@@ -149,8 +190,19 @@ def resume(key: Key, by: By, workspace: Folder = HERE) -> None:
 
 @app.command()
 def cancel(key: Key, by: By, workspace: Folder = HERE) -> None:
-    """End a campaign for good: what is still planned is skipped."""
+    """End a campaign for good: what is planned is skipped, what nobody has confirmed stopped."""
+    from zhiyin.chats import take_back_cancelled
+    from zhiyin.core.errors import ChannelUnavailable, ConfigError
+
     _change(workspace, key, "cancel", by)
+    with _open(workspace, write=True) as shop:
+        try:
+            found = take_back_cancelled(shop)
+        except (ConfigError, ChannelUnavailable) as error:
+            typer.echo(f"the worker stops it at the platform: {error.message}", err=True)
+            return
+    for what, number in sorted(found.items()):
+        typer.echo(f"  {number:>9,}  {what}")
 
 
 @app.command()
@@ -182,6 +234,26 @@ def _change(workspace: Path, key: str, what: str, by: str) -> None:
     typer.echo(f"{made.key}: {made.state}")
 
 
+def _looked(one: Preview, language: str) -> str:
+    """One message in lines."""
+    from zhiyin.act.reasons import REASONS
+
+    zh = language == "zh"
+    head = f"── {one.variant} · {one.language} · {one.medium}"
+    if one.segments is not None:
+        head += f" · {one.segments} " + ("条" if zh else "segments")
+    lines = [head]
+    if one.reason or one.state:
+        words = REASONS.get(one.reason, (one.reason, one.reason))[zh]
+        lines.append(" ".join(part for part in (one.state, words) if part))
+    if one.due_at:
+        lines.append(f"{'时间' if zh else 'due'}: {one.due_at}")
+    if one.subject:
+        lines += [one.subject, ""]
+    lines += [f"{key}: {value}" for key, value in one.data.items()] or [one.text.rstrip()]
+    return "\n".join(lines)
+
+
 def _said(found: dict[str, Any]) -> str:
     """A campaign in lines."""
     why = f" ({found['reason']})" if found["reason"] else ""
@@ -191,10 +263,16 @@ def _said(found: dict[str, Any]) -> str:
         lines.append(f"  {part['n']:>9,}  {words}")
     ends = found["ends"]
     lines.append("  " + ", ".join(f"{name} {number:,}" for name, number in ends.items()))
+    waiting = found["waiting"]
+    if waiting["messages"]:
+        lines.append(
+            f"  {waiting['messages']:,} wait: due from {waiting['first']} to {waiting['last']}"
+        )
     for row in found["effect"]:
         said = f"  {row['variant']}: {row['buyers']:,} of {row['people']:,} bought"
         if row["held_out"]:
-            said += f", {row['held_out_buyers']:,} of {row['held_out']:,} held out"
+            whom = "held out" if row["against"] == "holdout" else "held out of everything"
+            said += f", {row['held_out_buyers']:,} of {row['held_out']:,} {whom}"
         if row["low"] is not None:
             said += f"; difference {row['difference']:+.2%} [{row['low']:+.2%}, {row['high']:+.2%}]"
         lines.append(f"{said} in {row['days']} days")

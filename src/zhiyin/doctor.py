@@ -150,7 +150,7 @@ def check_keys(folder: Path) -> Iterator[Finding]:
 
 def check_dkim(settings: ActSettings, folder: Path) -> Iterator[Finding]:
     """Whether e-mails can be signed, and the DNS record that lets others check it."""
-    if settings.channel != "smtp" and not settings.dkim_domain:
+    if not settings.channel_for("smtp") and not settings.dkim_domain:
         return
     try:
         signer = open_dkim(settings, folder)

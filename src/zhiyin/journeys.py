@@ -16,7 +16,6 @@ import ibis
 import pyarrow as pa
 import sqlalchemy as sa
 
-from zhiyin.act.campaigns.content import check_letters
 from zhiyin.act.channels.webhook import open_hook
 from zhiyin.act.journeys import engine, feed, ledger
 from zhiyin.act.journeys.calls import Caller, make_calls, read_calls
@@ -43,13 +42,13 @@ from zhiyin.audience.check import resolve
 from zhiyin.audience.ledger import find_audience, list_audiences
 from zhiyin.audience.read import last_snapshot, tables_for, with_birthdays
 from zhiyin.audience.rule import Rule
+from zhiyin.channels import check_journey
 from zhiyin.core import columns as c
 from zhiyin.core.clock import local_day, naive_utc
 from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
 from zhiyin.core.ledger import messages
 from zhiyin.core.rng import Streams
 from zhiyin.decide.requests import answer
-from zhiyin.govern.people import EMAIL
 from zhiyin.person.find import find_people
 from zhiyin.profile.ledger import add_entries
 from zhiyin.store.leases import hold_lease
@@ -101,16 +100,7 @@ class Journeys:
         with reading(self.shop.store.ledger) as connection:
             for name in asked:
                 find_audience(connection, name)
-        texts = definition.texts()
-        check_letters(
-            {(f"step {name}", language): text for (name, language), text in texts.items()},
-            marketing=True,
-        )
-        if texts and self.shop.settings.act.medium != EMAIL:
-            raise InvalidRule(
-                "its texts are e-mails, and the channel sends none", reason="wrong_value",
-                hint='give the step template = "offer", or set act.channel',
-            )  # fmt: skip
+        check_journey(self.shop.settings, definition)
         tags = Tags(self.shop.store, self.shop.vault, self.shop.clock)
         for step in definition.steps.values():
             if isinstance(step, SetTag):
@@ -414,8 +404,11 @@ def _head(one: Stored) -> dict[str, Any]:
 
 
 def _messages(connection: sa.Connection, key: str) -> list[dict[str, Any]]:
-    query = sa.select(messages.c.state, messages.c.reason, sa.func.count().label("n"))
-    query = query.where(messages.c.campaign_id == campaign_of(key))
-    query = query.group_by(messages.c.state, messages.c.reason)
-    rows = connection.execute(query.order_by(messages.c.state, messages.c.reason))
-    return [{"state": row.state, "reason": row.reason, "n": row.n} for row in rows]
+    columns = (messages.c.channel, messages.c.state, messages.c.reason)
+    query = sa.select(*columns, sa.func.count().label("n"))
+    query = query.where(messages.c.campaign_id == campaign_of(key)).group_by(*columns)
+    rows = connection.execute(query.order_by(*columns))
+    return [
+        {"channel": row.channel, "state": row.state, "reason": row.reason, "n": row.n}
+        for row in rows
+    ]

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.decisions import BY_JOURNEY, TREAT
@@ -75,7 +76,8 @@ def _decision(row: sa.Row[Any], zone: str) -> _Row:
 _SENT = _Stream(
     "sent", messages, messages.c.message_id,
     ~messages.c.copied & (messages.c.state == "sent"),
-    lambda until: messages.c.sent_at <= until,
+    lambda until: (messages.c.sent_at <= until)
+    & (messages.c.reason.is_(None) | (messages.c.reason != UNCONFIRMED)),
     sa.select(messages),
     lambda row, _: _touch(
         row, **{

@@ -28,7 +28,7 @@ from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.alerts import Staff, of_error
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
-from zhiyin.chats import MASS_CHANNELS, look_at_members
+from zhiyin.chats import look_at_members, mass_channel, take_back_cancelled
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
@@ -155,7 +155,8 @@ def _send_confirmations(shop: Workspace) -> list[Alert]:
 
 
 def _has_channel(shop: Workspace) -> bool:
-    return bool(shop.settings.demo or shop.settings.act.channel)
+    act = shop.settings.act
+    return bool(shop.settings.demo or act.channel or act.channels)
 
 
 def _tick_journeys(journeys: Journeys, *, can_send: bool) -> list[Alert]:
@@ -206,10 +207,11 @@ def _send_campaigns(shop: Workspace) -> list[Alert]:
 
 
 def _look_at_members(shop: Workspace) -> None:
-    """See which mass messages members have confirmed meanwhile."""
-    if shop.settings.demo or shop.settings.act.channel not in MASS_CHANNELS:
+    """Stop mass messages of cancelled campaigns; see which others members have confirmed."""
+    if not mass_channel(shop.settings):
         return
     try:
+        take_back_cancelled(shop)
         look_at_members(shop, every=MEMBERS_EVERY)
     except ZhiyinError as error:
         get_logger().error("confirmations of members wait: %s: %s", error.code, error.message)

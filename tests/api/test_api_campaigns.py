@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import people
+import sqlalchemy as sa
+
+from zhiyin.core.ledger import audit
+from zhiyin.store.ledger import reading
+
 BASE = "/v1/admin/campaigns"
 RULE = {"type": "trait", "field": "language", "op": "missing"}
 TEXT = {"subject": "Spring", "text": "Look."}
@@ -52,3 +58,22 @@ def test_who_may_not_plan_plans_nothing_and_mistakes_are_named(as_role):
     assert wrong.status_code in (400, 422)
     assert "holdout_share" in wrong.text
     assert "variants" in as_role("analyst", "GET", "/v1/admin/campaign-schema").text
+
+
+def test_a_preview_names_nobody_but_to_who_may_see_personal_data(as_role, served):
+    as_role("marketer", "PUT", f"{BASE}/look", json=campaign())
+    (shown,) = as_role("approver", "GET", f"{BASE}/look/preview").json()
+    assert (shown["variant"], shown["language"], shown["subject"]) == ("a", "en", "Spring")
+    asked = {"customer": people.ANA}
+    assert as_role("marketer", "POST", f"{BASE}/look/preview", json=asked).status_code == 403
+    hers = as_role("admin", "POST", f"{BASE}/look/preview", json=asked)
+    assert hers.status_code == 200, hers.text
+    assert hers.json()["customer_id"].startswith("p_")
+    unknown = {"customer": "nobody@nowhere.example"}
+    assert as_role("admin", "POST", f"{BASE}/look/preview", json=unknown).status_code == 404
+    with reading(served[0].store.ledger) as connection:
+        query = sa.select(audit.c.actor, audit.c.detail).where(
+            audit.c.action == "campaign.previewed"
+        )
+        (noted,) = connection.execute(query).all()
+    assert (noted.actor, noted.detail["customer"]) == ("a admin", hers.json()["customer_id"])

@@ -178,3 +178,15 @@ def test_without_its_variables_it_says_which_are_missing(monkeypatch):
     monkeypatch.setenv("ZHIYIN_WECOM_CORPID", "ww1")
     monkeypatch.setenv("ZHIYIN_WECOM_SECRET", SECRET)
     assert open_wecom(ActSettings(channel="wecom")).name == "wecom"
+
+
+def test_what_is_stopped_is_named_to_the_platform_and_a_refusal_is_told(channel, server):
+    made = channel.send_all([ANA], text_of("hello"), member="zhang")
+    channel.stop(made.provider_id)
+    channel.stop(made.provider_id)
+    assert server.named("cancel_groupmsg_send") == [{"msgid": made.provider_id}] * 2
+    server.queued = [say({"errcode": 41093}), say({"errcode": 48002})]
+    with pytest.raises(DeliveryError, match="41093"):
+        channel.stop(made.provider_id)
+    with pytest.raises(ChannelUnavailable):
+        channel.stop(made.provider_id)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.definition import parse_definition
+from zhiyin.act.journeys.check import parse as parse_journey
 from zhiyin.app import Workspace
 from zhiyin.audience import Vocabulary, compile, parse
 from zhiyin.cli import app
@@ -229,7 +230,10 @@ def test_every_python_block_runs_against_a_workspace(block, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("block", of_language("json"), ids=str)
-def test_every_rule_of_an_audience_and_every_tag_is_one_that_is_taken(block):
+def test_every_rule_every_tag_and_every_journey_is_one_that_is_taken(block):
+    if "steps" in json.loads(block.text):
+        parse_journey(block.text)
+        return
     if "body" in json.loads(block.text):
         known = Vocabulary(tags={"churn_risk"}, tasks={"p_alive"})
         check_tag("a_tag", parse_tag(block.text), vocabulary=known, others={}, audiences={})

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +15,7 @@ from zhiyin.cli import app
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ConfigError, ZhiyinError
-from zhiyin.core.ledger import messages
+from zhiyin.core.ledger import journeys, mass_sends, messages
 from zhiyin.core.values import MassOutcome
 from zhiyin.govern.suppression import address_token
 from zhiyin.store.ledger import reading
@@ -27,10 +28,14 @@ class Platform:
 
     name, supports = "wecom", frozenset({"mass"})
     asked = 0
+    stopped: ClassVar[list[str]] = []
 
     def outcomes(self, provider_id, *, member):
         Platform.asked += 1
-        return [MassOutcome("wmana", "sent", NOW)]
+        return [] if Platform.stopped else [MassOutcome("wmana", "sent", NOW)]
+
+    def stop(self, provider_id):
+        Platform.stopped.append(provider_id)
 
     def close(self):
         pass
@@ -39,6 +44,7 @@ class Platform:
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     monkeypatch.setattr(Platform, "asked", 0)
+    monkeypatch.setattr(Platform, "stopped", [])
     monkeypatch.setattr("zhiyin.act.channels.wecom.open_wecom", lambda *_, **__: Platform())
     settings = validate_settings({"name": "laden", "act": {"channel": "wecom"}}, where="test")
     with Workspace.create(tmp_path / "shop", settings) as made:
@@ -78,6 +84,19 @@ def test_the_worker_asks_of_one_message_every_ten_minutes_at_most(shop):
     shop.clock.at += timedelta(minutes=10)
     worker._look_at_members(shop)
     assert Platform.asked == 2
+
+
+def test_the_worker_stops_what_an_ended_journey_had_members_confirm(shop):
+    ended = {"key": "tea", "state": "ended", "digest": "d", "definition": {}, "created_at": NOW,
+             "created_by": "a", "changed_at": NOW, "changed_by": "a"}  # fmt: skip
+    with shop.store.begin() as connection:
+        connection.execute(messages.update().values(campaign_id="journey:tea"))
+        connection.execute(mass_sends.update().values(campaign_id="journey:tea"))
+        connection.execute(journeys.insert(), [ended | {"version": 1}])
+    worker._look_at_members(shop)
+    assert (Platform.stopped, state(shop)) == (["msg1"], ("skipped", "cancelled"))
+    worker._look_at_members(shop)
+    assert Platform.stopped == ["msg1"]  # once
 
 
 def test_a_platform_that_is_away_does_not_stop_the_worker(shop, monkeypatch):

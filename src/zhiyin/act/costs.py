@@ -10,13 +10,17 @@ from typing import Any
 import sqlalchemy as sa
 from babel.numbers import get_currency_precision
 
-from zhiyin.act.create.text_message import count_segments, write_text
+from zhiyin.act.campaigns.content import Letters
+from zhiyin.act.create.text_message import count_segments
 from zhiyin.act.ledger import FAILED, SENDING, SENT, UNKNOWN
+from zhiyin.act.letters import write_message
 from zhiyin.act.reasons import BOUNCED, BOUNCED_LATER
 from zhiyin.core import columns as c
 from zhiyin.core.config import Settings
-from zhiyin.core.errors import InvalidParameter
+from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.ledger import messages
+from zhiyin.core.protocols import Vault
+from zhiyin.govern.people import SMS
 
 MICROS = 1_000_000
 CHARGED = (SENDING, SENT, UNKNOWN)
@@ -37,21 +41,24 @@ def price_of(text: str, settings: Settings) -> Price:
 
 
 def price_content(
-    content: Mapping[str, Any] | None, settings: Settings, *, language: str, name: str
-) -> Price | None:
-    """The price of what a message says to her; None where it cannot be written."""
+    content: Mapping[str, Any] | None, *, settings: Settings, vault: Vault, message_id: str,
+    language: str, name: str, letters: Letters | None = None,
+) -> Price | None:  # fmt: skip
+    """The price of what a text message says to her; None where it cannot be written."""
     try:
-        shop = settings.act.sender_name or settings.name
-        written = write_text(content or {}, shop=shop, language=language, name=name)
-    except (InvalidParameter, KeyError):
+        written = write_message(
+            SMS, content or {}, settings=settings, vault=vault, message_id=message_id,
+            language=language, name=name, letters=letters,
+        )  # fmt: skip
+    except (InvalidParameter, NotFound, KeyError):
         return None
     return price_of(written.text, settings)
 
 
-def budget_micros(settings: Settings) -> int | None:
+def budget_micros(settings: Settings, medium: str) -> int | None:
     """The budget of a decided campaign, where texts have a price; None: no limit of this kind."""
     budget = settings.decide.budget_minor
-    if budget is None or settings.act.medium != "sms" or not settings.act.sms_cost:
+    if budget is None or medium != SMS or not settings.act.sms_cost:
         return None
     return budget * MICROS // 10 ** get_currency_precision(settings.currency)
 

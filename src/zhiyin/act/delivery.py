@@ -20,11 +20,11 @@ from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
 from zhiyin.act.confirmation import EXPIRES_AT
 from zhiyin.act.costs import price_content, price_of
-from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.create.content import is_personal, places
+from zhiyin.act.create.text_message import TextMessage
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.ledger import Outcome
-from zhiyin.act.letters import render_letter, write_letter
+from zhiyin.act.letters import render_letter, write_letter, write_message
 from zhiyin.act.reasons import BOUNCED, GAVE_UP, TOO_LONG
 from zhiyin.act.retry import next_wait_s
 from zhiyin.core.clock import Clock, naive_utc
@@ -79,6 +79,14 @@ class Desk:
     held_out: Collection[str] = frozenset()
     letters: Letters | None = None  # of a planned campaign
     watch: Watch = field(default_factory=Unwatched)
+    via: str = ""  # the channel that its messages name; empty: that of their medium
+
+    @property
+    def mine(self) -> dict[str, Any]:
+        """Which messages of a campaign go by this desk, as `ledger.read_messages` takes it."""
+        return {
+            "channel": self.terms.channel, "via": self.via, "template": self.terms.template,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def reconcile(desk: Desk, campaign_id: str) -> int:
     """
     with desk.begin() as connection:
         ledger.doubt_messages(connection, campaign_id)
-        rows = ledger.read_messages(connection, campaign_id, states=[ledger.UNKNOWN])
+        rows = ledger.read_messages(connection, campaign_id, states=[ledger.UNKNOWN], **desk.mine)
     outcomes = [one for row in rows if (one := _resolve(desk, row.message_id)) is not None]
     with desk.begin() as connection:
         ledger.settle_messages(connection, outcomes, before=ledger.UNKNOWN)
@@ -122,7 +130,7 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
         with desk.begin() as connection:
             rows = ledger.read_messages(
                 connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
-                channel=desk.terms.channel, limit=BATCH,
+                limit=BATCH, **desk.mine,
             )  # fmt: skip
         if not rows:
             return
@@ -210,7 +218,8 @@ def _prices(desk: Desk, letters: Sequence[Letter]) -> list[int]:
         return []
     found = (
         price_content(
-            one.content, desk.settings, language=one.row.language, name=one.person.name
+            one.content, settings=desk.settings, vault=desk.vault, message_id=one.row.message_id,
+            language=one.row.language, name=one.person.name, letters=desk.letters,
         )
         for one in letters
     )  # fmt: skip
@@ -255,11 +264,8 @@ def _hand_over(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | Non
 def _hand_over_text(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError | None]:
     row, settings = letter.row, desk.settings
     try:
-        written = write_short(
-            row.channel, letter.content or {}, shop=settings.act.sender_name or settings.name,
-            language=row.language, name=letter.person.name,
-        )  # fmt: skip
-    except (InvalidParameter, KeyError):
+        written = write_for(desk, letter)
+    except (InvalidParameter, NotFound, KeyError):
         return Outcome(row.message_id, ledger.FAILED, "template"), None
     if row.channel != SMS:
         return _sent(desk, letter, written.content(), desk.clock.now())
@@ -268,6 +274,16 @@ def _hand_over_text(desk: Desk, letter: Letter) -> tuple[Outcome, DeliveryError 
         return Outcome(row.message_id, ledger.FAILED, TOO_LONG), None
     outcome, error = _sent(desk, letter, written.content(), desk.clock.now())
     return replace(outcome, segments=price.segments, cost_micros=price.micros), error
+
+
+def write_for(desk: Desk, letter: Letter) -> TextMessage:
+    """The message of a medium that is no e-mail; raises as `write_message`."""
+    row = letter.row
+    return write_message(
+        row.channel, letter.content or {}, settings=desk.settings, vault=desk.vault,
+        message_id=row.message_id, language=row.language, name=letter.person.name,
+        letters=desk.letters,
+    )  # fmt: skip
 
 
 def _sent(

@@ -6,6 +6,7 @@ the verdicts; nothing else in this room decides who is written to.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from zhiyin.act.spent import read_spent
 from zhiyin.core.protocols import Vault
 from zhiyin.govern import gate
+from zhiyin.govern.authorisations import read_reserved
 from zhiyin.govern.facts import Terms, read_facts
 from zhiyin.govern.gate import Verdict
 from zhiyin.govern.people import Person
@@ -48,11 +50,13 @@ def check_people(
     personal: Collection[int] = (),
     turn_id: str = "",
     prices: Sequence[int] = (),
+    planning: bool = False,
+    unused: Collection[int] = (),
 ) -> list[Verdict]:
     """The verdict on one contact with each person at `at`, over all parties of hers.
 
-    They are judged one after the other: each that is allowed uses the campaign's budget and its
-    address for those after it.
+    They are judged one after the other: each that is allowed uses the campaign's budget, its
+    address and an authorisation for those after it.
 
     Parameters
     ----------
@@ -64,6 +68,10 @@ def check_people(
         The turn that plans: what it planned already counts as sent. None when sending.
     prices
         What each contact costs, in millionths of the currency, where the budget is money.
+    planning
+        Authorisations that planned messages are going to spend are not there any more.
+    unused
+        Places in `people` of those who get nothing although they may (a holdout): they use nothing.
     """
     known = Tokens(vault, terms.namespace)
     facts = read_facts(
@@ -77,16 +85,25 @@ def check_people(
     )  # fmt: skip
     purse = Purse(terms, spent.messages, spent.micros, prices)
     holders = {token: set(spent.holders[token]) for token in spent.holders}
+    taken_of = Counter[str]()
+    if planning and terms.template:
+        taken_of.update(read_reserved(
+            connection, [one for one in tokens if one], template=terms.template,
+            campaign_id=terms.campaign_id, turn_id=turn_id,
+        ))  # fmt: skip
     verdicts: list[Verdict] = []
     for place, (fact, person, token) in enumerate(zip(facts, people, tokens, strict=True)):
         left = purse.left(place)
         taken = bool(holders.get(token, set()) - set(person.parties)) if token else False
         if taken or left is not None:
             fact = replace(fact, address_taken=taken, budget_left=left)
+        if fact.authorised is not None and taken_of[token]:
+            fact = replace(fact, authorised=fact.authorised - taken_of[token])
         made = gate.check(fact, terms.limits)
-        if made.possible:
+        if made.possible and place not in unused:
             purse.pay(place)
             holders.setdefault(token, set()).add(person.party_id)
+            taken_of[token] += 1
         verdicts.append(made)
     return verdicts
 

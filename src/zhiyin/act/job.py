@@ -33,12 +33,12 @@ from zhiyin.act.create.content import (
     places,
 )
 from zhiyin.act.create.email import LANGUAGES
-from zhiyin.act.delivery import Desk, deliver_planned, reconcile
+from zhiyin.act.delivery import Desk
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.journeys.ledger import PREFIX
 from zhiyin.act.letters import require_sender
 from zhiyin.act.letters_job import journey_letters
-from zhiyin.act.mass import MASS, deliver_mass, reconcile_mass
+from zhiyin.act.mass import deliver_due
 from zhiyin.act.review import SendPlan, count_by_rule
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
@@ -111,7 +111,7 @@ def run(ctx: Context, config: ActSettings) -> JobReport:
 
 def deliver(
     ctx: Context, campaign_id: str, *, progress: Progress, as_of: date | None = None,
-    longest_s: float | None = None,
+    longest_s: float | None = None, way: Way | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Send the campaign's planned messages through the context's channel; `count_messages` of it.
 
@@ -125,6 +125,8 @@ def deliver(
         is what a real delivery wants. Consents, suppressions and caps are read at `ctx.clock`.
     longest_s
         Seconds after which the delivery of a campaign that a person planned makes room for others.
+    way
+        One of `ways_of`, to which the context's channel belongs; none: that of the settings.
 
     Raises
     ------
@@ -139,33 +141,54 @@ def deliver(
         return deliver_campaign(ctx, campaign_id, progress=progress, longest_s=longest_s)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
-    if ctx.settings.act.medium == CHANNEL:
+    way = way or _usual_way(ctx, campaign_id)
+    if way.medium == CHANNEL:
         require_sender(ctx.settings)
     rows = [row for row in _states(ctx, campaign_id) if row.state in (*ledger.OPEN, ledger.UNKNOWN)]
+    terms = _terms(ctx, campaign_id, medium=way.medium)
     desk = Desk(
         ctx.store.begin, ctx.vault, ctx.channel, ctx.clock, ctx.settings,
-        _terms(ctx, campaign_id),
-        _directory(ctx, [row.party_id for row in rows], as_of=as_of),
+        replace(terms, template=way.template or terms.template),
+        _directory(ctx, [row.party_id for row in rows], as_of=as_of, medium=way.medium),
         ctx.rng.generator(f"act.retry {campaign_id}"), _held_out(ctx, campaign_id),
-        _journey_letters(ctx, campaign_id),
+        _journey_letters(ctx, campaign_id), via=way.via,
     )  # fmt: skip
-    if MASS in ctx.channel.supports:
-        reconcile_mass(desk, campaign_id)
-        deliver_mass(desk, campaign_id, progress=progress)
-    else:
-        reconcile(desk, campaign_id)
-        deliver_planned(desk, campaign_id, progress=progress)
+    deliver_due(desk, campaign_id, progress=progress)
     with ctx.store.begin() as connection:
         return ledger.count_messages(connection, [campaign_id])
 
 
-def needs_channel(ctx: Context, campaign_id: str) -> bool:
-    """Whether sending the campaign needs a channel: not where it is handed to people."""
-    if not is_planned_by_hand(campaign_id):
-        return True
+@dataclass(frozen=True)
+class Way:
+    """How messages of a campaign leave: what they reach people by, the channel that they name
+    (empty: that of the medium), the template that they fill.
+    """
+
+    medium: str
+    via: str = ""
+    template: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What `ActSettings.channel_for` is asked for."""
+        return self.via or self.medium
+
+
+def ways_of(ctx: Context, campaign_id: str) -> list[Way]:
+    """The ways by which messages of the campaign leave; none where it is handed to people."""
+    if is_planned_by_hand(campaign_id):
+        with ctx.store.begin() as connection:
+            held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:")).definition
+        return [] if held.channel in HANDED else [Way(held.medium, held.via)]
+    if not campaign_id.startswith(PREFIX):
+        return [_usual_way(ctx, campaign_id)]
     with ctx.store.begin() as connection:
-        held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:"))
-    return held.definition.channel not in HANDED
+        found = [Way(*one) for one in ledger.read_ways(connection, campaign_id)]
+    return found or [_usual_way(ctx, campaign_id)]
+
+
+def _usual_way(ctx: Context, campaign_id: str) -> Way:
+    return Way(CHANNEL if campaign_id == CONFIRMATIONS else ctx.settings.act.medium)
 
 
 def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPlan:
@@ -257,10 +280,11 @@ def _plan_chunk(
         verdicts = check_people(
             connection, people, terms=terms, vault=ctx.vault,
             at=ctx.clock.now(), held_out=held_out, personal=places(map(is_personal, contents)),
-            turn_id=ctx.turn_id, prices=_priced(ctx, rows, people, contents),
+            turn_id=ctx.turn_id, prices=_priced(ctx, rows, people, contents), planning=True,
         )  # fmt: skip
         others = ledger.other_messages(connection, campaign, parties)
         for row, person, verdict, content in zip(rows, people, verdicts, sealed, strict=True):
+            row["template"] = terms.template or None
             reason = None if verdict.possible else verdict.reason
             if ledger.has_another(others, person.parties, row[c.MESSAGE_ID]):
                 reason = "already_planned"
@@ -283,7 +307,8 @@ def _priced(
     made: list[int] = []
     for row, person, content in zip(rows, people, contents, strict=True):
         price = price_content(
-            content, ctx.settings, language=row[c.LANGUAGE], name=person.name
+            content, settings=ctx.settings, vault=ctx.vault, message_id=row[c.MESSAGE_ID],
+            language=row[c.LANGUAGE], name=person.name,
         )  # fmt: skip
         if price is not None:
             row |= {"segments": price.segments, "cost_micros": price.micros}
@@ -294,10 +319,17 @@ def _priced(
 def _prices(
     ctx: Context, waiting: Sequence[Any], people: Sequence[Person], contents: Sequence[Any]
 ) -> list[int]:  # Any: ledger rows, and what was sealed
-    if budget_micros(ctx.settings) is None:
+    if budget_micros(ctx.settings, ctx.settings.act.medium) is None:
         return []
     found = (
-        price_content(content, ctx.settings, language=row.language, name=person.name)
+        price_content(
+            content,
+            settings=ctx.settings,
+            vault=ctx.vault,
+            message_id=row.message_id,
+            language=row.language,
+            name=person.name,
+        )
         for row, person, content in zip(waiting, people, contents, strict=True)
     )
     return [0 if one is None else one.micros for one in found]
@@ -357,9 +389,11 @@ def _only(ctx: Context, table: str, key: str, wanted: Iterable[str]) -> list[Row
     return ctx.store.read(table, as_of=ctx.as_of).semi_join(ids, key).to_pyarrow().to_pylist()
 
 
-def _directory(ctx: Context, party_ids: Sequence[str], *, as_of: date | None) -> Directory:
-    return read_directory(ctx.store, party_ids, as_of=as_of, channel=ctx.settings.act.medium,
-        sealed=True,
+def _directory(
+    ctx: Context, party_ids: Sequence[str], *, as_of: date | None, medium: str = ""
+) -> Directory:
+    return read_directory(
+        ctx.store, party_ids, as_of=as_of, channel=medium or ctx.settings.act.medium, sealed=True,
         settings=ctx.settings.act,
     )  # fmt: skip
 
@@ -392,14 +426,13 @@ def _states(ctx: Context, campaign_id: str) -> list[ledger.State]:
     return rows
 
 
-def _terms(ctx: Context, campaign_id: str) -> Terms:
+def _terms(ctx: Context, campaign_id: str, *, medium: str = "") -> Terms:
     purpose = CONFIRMATION if campaign_id == CONFIRMATIONS else MARKETING
-    terms = gate_terms(
-        ctx.settings.act, zone=ctx.settings.zone, purpose=purpose, channel=ctx.settings.act.medium
-    )
+    medium = medium or ctx.settings.act.medium
+    terms = gate_terms(ctx.settings.act, zone=ctx.settings.zone, purpose=purpose, channel=medium)
     if purpose == CONFIRMATION:
         return terms
-    decide, micros = ctx.settings.decide, budget_micros(ctx.settings)
+    decide, micros = ctx.settings.decide, budget_micros(ctx.settings, medium)
     paid = None
     if micros is None and decide.budget_minor is not None and decide.contact_cost_minor:
         paid = decide.budget_minor // decide.contact_cost_minor

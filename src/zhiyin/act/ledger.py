@@ -112,6 +112,8 @@ _RENEWED = (
     "not_before",
     "segments",
     "cost_micros",
+    "channel",
+    "template",
 )
 
 
@@ -149,11 +151,14 @@ def read_messages(
     after: tuple[int, str] = (-1, ""),
     due_at: datetime | None = None,
     channel: str | None = None,
+    via: str | None = None,
+    template: str = "",
     limit: int | None = None,
 ) -> list[sa.Row[Any]]:
     """Rows of the campaign's messages in `states`, by priority and id: those after `after`.
 
-    `due_at` (naive UTC): without those that may not be tried yet by then. `channel`: its alone.
+    `due_at` (naive UTC): without those that may not be tried yet by then. `channel`, `via`,
+    `template`: theirs alone; an empty `via` is the channel's own.
     """
     order = (messages.c.priority, messages.c.message_id)
     query = (
@@ -170,7 +175,35 @@ def read_messages(
         query = query.where(due)
     if channel is not None:
         query = query.where(messages.c.channel == channel)
+    if via is not None:
+        query = query.where(sa.func.coalesce(messages.c.via, "") == via)
+    if template:
+        query = query.where(sa.func.coalesce(messages.c.template, template) == template)
     return list(connection.execute(query if limit is None else query.limit(limit)))
+
+
+def read_ways(connection: sa.Connection, campaign_id: str) -> list[tuple[str, str, str]]:
+    """(Channel, via, template) of the campaign's messages that are open or in doubt, each once."""
+    columns = (messages.c.channel, messages.c.via, messages.c.template)
+    query = sa.select(*columns).where(
+        messages.c.campaign_id == campaign_id, messages.c.state.in_((*OPEN, UNKNOWN))
+    )
+    rows = connection.execute(query.distinct())
+    return sorted((row.channel, row.via or "", row.template or "") for row in rows)
+
+
+def read_waiting(
+    connection: sa.Connection, campaign_id: str, *, now: datetime
+) -> tuple[int, datetime | None, datetime | None]:
+    """How many planned messages of the campaign are due after `now`, the first moment and the last;
+    naive UTC.
+    """
+    moment = messages.c.not_before
+    query = sa.select(sa.func.count(), sa.func.min(moment), sa.func.max(moment)).where(
+        messages.c.campaign_id == campaign_id, messages.c.state == PLANNED, moment > now
+    )
+    count, first, last = connection.execute(query).one()
+    return count, first, last
 
 
 def read_parties(

@@ -1,4 +1,4 @@
-"""One message's row, person and sealed content become an e-mail: the same for preview and send."""
+"""One message's person and content become what is sent: the same for preview and send."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from zhiyin.act.campaigns.content import CAMPAIGN, Letters
+from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
+from zhiyin.act.create.text_message import TextMessage
 from zhiyin.act.links import CONFIRM, PREFERENCES, sign_unsubscribe, unsubscribe_url
 from zhiyin.act.links import link as make_link
 from zhiyin.act.tracked import NO_URL, track
@@ -99,6 +101,30 @@ def render_letter(
         rendered, settings=settings.act, vault=vault, message_id=message_id,
         campaign_id=campaign_id,
     )  # fmt: skip
+
+
+def write_message(
+    medium: str,
+    content: Mapping[str, Any],
+    *,
+    settings: Settings,
+    vault: Vault,
+    message_id: str,
+    language: str,
+    name: str = "",
+    signed: bool = True,
+    letters: Letters | None = None,
+) -> TextMessage:
+    """The message of a medium that is no e-mail; raises and takes as `render_letter`."""
+    shop = settings.act.sender_name or settings.name
+    if content["template"] != CAMPAIGN:
+        return write_short(medium, content, shop=shop, language=language, name=name)
+    if letters is None:
+        raise NotFound("the campaign of a message is not there")
+    values = shared_values(
+        settings=settings, vault=vault, message_id=message_id, name=name, signed=signed
+    )
+    return letters.write(medium, content, values, language)
 
 
 def shared_values(

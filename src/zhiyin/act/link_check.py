@@ -15,9 +15,11 @@ from urllib.parse import quote, urlsplit
 from zhiyin.act.channels.outgoing import Target
 from zhiyin.act.ledger import load_planned
 from zhiyin.act.letters import render_letter
+from zhiyin.act.letters_job import load_letters
 from zhiyin.act.tracked import is_whole, links_of
 from zhiyin.core.context import Context
 from zhiyin.core.errors import ChannelUnavailable
+from zhiyin.govern.people import EMAIL
 
 MALFORMED, UNREACHABLE, DEAD = "malformed", "unreachable", "dead"
 WORDS = {
@@ -52,11 +54,11 @@ def planned_links(ctx: Context, campaign_id: str) -> dict[str, int]:
     contents = ctx.vault.unseal([row.party_id for row in rows], [row.content for row in rows])
     found: Counter[str] = Counter()
     for row, content in zip(rows, contents, strict=True):
-        if content is None:
+        if content is None or row.channel != EMAIL:
             continue
         rendered = render_letter(
             content, settings=ctx.settings, vault=ctx.vault, message_id=row.message_id,
-            language=row.language, signed=False,
+            language=row.language, signed=False, letters=load_letters(ctx, content),
         )  # fmt: skip
         found.update(links_of(rendered, public_url=ctx.settings.act.public_url))
     return dict(sorted(found.items()))

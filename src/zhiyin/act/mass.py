@@ -20,15 +20,17 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
-from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.delivery import (
     GIVE_UP_AFTER,
     Desk,
     Letter,
     claim,
+    deliver_planned,
     failed,
     open_letters,
+    reconcile,
     settle,
+    write_for,
 )
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.mass_ledger import (
@@ -40,7 +42,7 @@ from zhiyin.act.mass_ledger import (
 )
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core.clock import naive_utc
-from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter
+from zhiyin.core.errors import ChannelUnavailable, DeliveryError, InvalidParameter, NotFound
 from zhiyin.core.protocols import MassChannel, Progress
 from zhiyin.govern.suppression import Tokens
 
@@ -52,13 +54,23 @@ _SLACK = timedelta(minutes=5)  # by which the platform's clock may differ
 _Group = tuple[str, str]  # member, text
 
 
+def deliver_due(
+    desk: Desk, campaign_id: str, *, progress: Progress, only_doubts: bool = False
+) -> None:
+    """Settle what is in doubt, then (unless `only_doubts`) deliver what is due, in the way of the
+    desk's channel; raises as `deliver_planned`.
+    """
+    mass = MASS in desk.channel.supports
+    (reconcile_mass if mass else reconcile)(desk, campaign_id)
+    if not only_doubts:
+        (deliver_mass if mass else deliver_planned)(desk, campaign_id, progress=progress)
+
+
 def reconcile_mass(desk: Desk, campaign_id: str) -> int:
     """Settle what an earlier run left in doubt; how many messages are in doubt still."""
     with desk.begin() as connection:
         ledger.doubt_messages(connection, campaign_id)
-        rows = ledger.read_messages(
-            connection, campaign_id, states=[ledger.UNKNOWN], channel=desk.terms.channel
-        )
+        rows = ledger.read_messages(connection, campaign_id, states=[ledger.UNKNOWN], **desk.mine)
         batches = find_mass_sends(connection, sorted({row.receipt for row in rows if row.receipt}))
     outcomes = [  # cut short before the call was noted, so it was never made
         Outcome(row.message_id, ledger.PLANNED) for row in rows if not row.receipt
@@ -88,7 +100,7 @@ def deliver_mass(desk: Desk, campaign_id: str, *, progress: Progress) -> None:
         with desk.begin() as connection:
             rows = ledger.read_messages(
                 connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
-                channel=desk.terms.channel, limit=MOST,
+                limit=MOST, **desk.mine,
             )  # fmt: skip
         if not rows:
             return
@@ -117,13 +129,10 @@ def _grouped(desk: Desk, mine: Sequence[Letter]) -> tuple[dict[_Group, list[Lett
     """Letters by member and text, and the ids of all of them; what cannot be written has failed."""
     groups: dict[_Group, list[Letter]] = defaultdict(list)
     broken: list[Outcome] = []
-    shop = desk.settings.act.sender_name or desk.settings.name
     for one in mine:
         try:
-            text = write_short(
-                one.row.channel, one.content or {}, shop=shop, language=one.row.language
-            ).text  # fmt: skip
-        except (InvalidParameter, KeyError):
+            text = write_for(desk, one).text
+        except (InvalidParameter, NotFound, KeyError):
             broken.append(Outcome(one.row.message_id, ledger.FAILED, "template"))
             continue
         groups[one.person.member or desk.settings.act.wecom_member, text].append(one)
@@ -135,11 +144,8 @@ def _hand_over(desk: Desk, key: _Group, letters: Sequence[Letter]) -> DeliveryEr
     """One call for a group: noted before, settled after."""
     member, text = key
     ids = sorted(one.row.message_id for one in letters)
-    shop = desk.settings.act.sender_name or desk.settings.name
     first = letters[0]
-    content = write_short(
-        first.row.channel, first.content or {}, shop=shop, language=first.row.language
-    ).content()
+    content = write_for(desk, first).content()
     at = desk.clock.now()
     batch = MassSend(
         "b_" + hashlib.sha256("|".join(ids).encode()).hexdigest()[:32],

@@ -9,8 +9,15 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from zhiyin.act.ledger import FAILED, SENT, Outcome, settle_messages
-from zhiyin.act.mass_ledger import open_mass_sends, read_unconfirmed, set_looked
+from zhiyin.act.campaigns.ledger import CANCELLED_REASON
+from zhiyin.act.ledger import FAILED, SENT, SKIPPED, Outcome, settle_messages
+from zhiyin.act.mass_ledger import (
+    find_stopped,
+    open_mass_sends,
+    read_unconfirmed,
+    set_looked,
+    set_stopped,
+)
 from zhiyin.act.reactions import Sent, add_reaction
 from zhiyin.act.returned import DELIVERED
 from zhiyin.core.clock import naive_utc
@@ -60,10 +67,41 @@ def take_confirmations(
     return counts
 
 
+def take_back(ctx: Context, channel: MassChannel) -> Counter[str]:
+    """Stop at the platform what waits for a member though its campaign was cancelled, or its
+    journey ended.
+
+    What a member let go before stays sent; what nobody had confirmed is skipped, as cancelled.
+
+    Returns
+    -------
+    As `take_confirmations`, with `cancelled`.
+    """
+    counts: Counter[str] = Counter()
+    with ctx.store.begin() as connection:
+        stopped = find_stopped(connection)
+    for batch_id, provider_id, member, stopped_at in stopped:
+        try:
+            if stopped_at is None:
+                channel.stop(provider_id)
+                with ctx.store.begin() as connection:
+                    set_stopped(connection, batch_id, at=naive_utc(ctx.clock.now()))
+            found = channel.outcomes(provider_id, member=member)
+        except DeliveryError as error:
+            ctx.log.info("a mass message cannot be stopped: %s", error.message)
+            counts[UNTOLD] += 1
+            continue
+        with ctx.store.begin() as connection:
+            rows = read_unconfirmed(connection, provider_id)
+            counts += _settle(ctx, connection, rows, found, waiting=CANCELLED_REASON)
+    return counts
+
+
 def _settle(
     ctx: Context, connection: sa.Connection, rows: Sequence[sa.Row[Any]],
-    found: Sequence[MassOutcome],
+    found: Sequence[MassOutcome], *, waiting: str = WAITING,
 ) -> Counter[str]:  # fmt: skip
+    """Settle what members did; what nobody confirmed waits still, or is over for a reason."""
     known = Tokens(ctx.vault, space_of("wecom"))
     told = {known.of_address(one.recipient): one for one in found}
     counts: Counter[str] = Counter()
@@ -71,8 +109,11 @@ def _settle(
     for row in rows:
         one = told.get(row.address_token)
         state = WAITING if one is None else one.state
-        counts[state] += 1
+        counts[waiting if state == WAITING else state] += 1
         if one is None or state == WAITING:
+            if waiting != WAITING:
+                over = Outcome(row.message_id, SKIPPED, waiting, receipt=row.receipt)
+                outcomes.append(over)
             continue
         at = one.at or ctx.clock.now()
         if state == SENT:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from zhiyin.act.ledger import SENDING, SENT
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
-from zhiyin.core.ledger import mass_sends, messages
+from zhiyin.core.ledger import campaigns, journeys, mass_sends, messages
 
 _C = mass_sends.c
 _CHUNK = 500
@@ -81,6 +81,39 @@ def open_mass_sends(
         query = query.where(_C.asked_at <= until)
     rows = connection.execute(query.order_by(_C.asked_at, _C.batch_id))
     return [(row.batch_id, row.provider_id, row.member) for row in rows]
+
+
+def find_stopped(connection: sa.Connection) -> list[tuple[str, str, str, datetime | None]]:
+    """(Batch, provider's id, member, when it was stopped) of calls with messages that wait for a
+    member, whose campaign was cancelled or whose journey was ended.
+    """
+    newest = sa.select(journeys.c.key, sa.func.max(journeys.c.version).label("n"))
+    last = newest.group_by(journeys.c.key).subquery()
+    ended = (
+        sa.select(sa.literal("journey:") + journeys.c.key)
+        .join(last, (last.c.key == journeys.c.key) & (last.c.n == journeys.c.version))
+        .where(journeys.c.state == "ended")
+    )
+    cancelled = sa.select(sa.literal("zhiyin:") + campaigns.c.key).where(
+        campaigns.c.state == "cancelled"
+    )
+    waiting = (
+        sa.select(messages.c.message_id)
+        .where(messages.c.receipt == _C.provider_id, messages.c.state == SENT)
+        .where(messages.c.reason == UNCONFIRMED, messages.c.campaign_id == _C.campaign_id)
+    )
+    query = sa.select(_C.batch_id, _C.provider_id, _C.member, _C.stopped_at).where(
+        _C.provider_id.is_not(None), waiting.exists(),
+        _C.campaign_id.in_(cancelled) | _C.campaign_id.in_(ended),
+    )  # fmt: skip
+    rows = connection.execute(query.order_by(_C.asked_at, _C.batch_id))
+    return [(row.batch_id, row.provider_id, row.member, row.stopped_at) for row in rows]
+
+
+def set_stopped(connection: sa.Connection, batch_id: str, *, at: datetime) -> None:
+    """Note when the provider was told that nobody need confirm it any more."""
+    mine = mass_sends.update().where(_C.batch_id == batch_id)
+    connection.execute(mine.values(stopped_at=at))
 
 
 def read_unconfirmed(connection: sa.Connection, provider_id: str) -> list[sa.Row[Any]]:

@@ -7,10 +7,9 @@ from html import escape
 from typing import Any
 
 from zhiyin.act import ledger
-from zhiyin.act.create.chat_message import write_short
 from zhiyin.act.create.email import LANGUAGES, Rendered
 from zhiyin.act.ledger import State
-from zhiyin.act.letters import render_letter
+from zhiyin.act.letters import render_letter, write_message
 from zhiyin.act.letters_job import load_letters
 from zhiyin.act.reasons import REASONS
 from zhiyin.core.context import Context
@@ -89,15 +88,15 @@ def _example(ctx: Context, row: Any) -> dict[str, Any] | None:  # Any: a ledger 
     content = ctx.vault.unseal([row.party_id], [row.content])[0]
     if content is None:
         return None
-    if row.channel != EMAIL:
-        shop = ctx.settings.act.sender_name or ctx.settings.name
-        text = write_short(row.channel, content, shop=shop, language=row.language).text
-        rendered = Rendered(text, f"<p>{escape(text)}</p>", text)
+    shared: dict[str, Any] = {
+        "settings": ctx.settings, "vault": ctx.vault, "message_id": row.message_id,
+        "language": row.language, "signed": False, "letters": load_letters(ctx, content),
+    }  # fmt: skip
+    if row.channel == EMAIL:
+        rendered = render_letter(content, **shared)
     else:
-        rendered = render_letter(
-            content, settings=ctx.settings, vault=ctx.vault, message_id=row.message_id,
-            language=row.language, signed=False, letters=load_letters(ctx, content),
-        )  # fmt: skip
+        text = write_message(row.channel, content, **shared).text
+        rendered = Rendered(text, f"<p>{escape(text)}</p>", text)
     return {
         "message_id": row.message_id,
         "campaign_id": row.campaign_id,

@@ -36,51 +36,77 @@ class Asked(BaseModel):
     language: Literal["en", "zh"] = "en"
 
 
+class Looked(BaseModel):
+    """Whose message is looked at. Identifiers are personal: they go in the body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer: str = Field(min_length=1, max_length=254, description="her id, e-mail or phone")
+    language: Literal["", "en", "zh"] = Field("", description="none: hers")
+
+
 def list_all(request: Request) -> list[dict[str, Any]]:
     """The newest version of each campaign, with its state."""
-    return _campaigns(request).listed()
+    return campaigns_at(request).listed()
 
 
 def show(request: Request, key: str) -> dict[str, Any]:
     """A campaign with live counts by state, reason and variant, and what it caused so far."""
-    return _campaigns(request).shown(key)
+    return campaigns_at(request).shown(key)
 
 
 def check(request: Request, asked: Asked) -> dict[str, Any]:
     """Sizes after each rule, cost, and the smallest effect that the holdout can show."""
-    found = _campaigns(request, asked.as_of).check(parse_definition(asked.campaign))
+    found = campaigns_at(request, asked.as_of).check(parse_definition(asked.campaign))
     return found.as_dict() | {"text": found.text(asked.language)}
+
+
+def preview(
+    request: Request,
+    key: str,
+    language: Annotated[Literal["", "en", "zh"], Query(description="none: each it has")] = "",
+) -> list[dict[str, Any]]:
+    """What each variant says in each language, written by what sends it, for nobody by name."""
+    return [one.as_dict() for one in campaigns_at(request).preview(key, language=language)]
+
+
+def preview_customer(request: Request, key: str, looked: Looked) -> dict[str, Any]:
+    """What a customer gets, with her name, and why not or when; noted in the audit log."""
+    campaigns = campaigns_at(request)
+    (found,) = campaigns.preview(key, customer=looked.customer, language=looked.language)
+    campaigns.note_preview(key, found.customer_id, by=caller_of(request).name)
+    return found.as_dict()
 
 
 def put(request: Request, key: str, planned: Planned) -> dict[str, Any]:
     """Keep a campaign as a draft: a new version."""
     definition = parse_definition({**planned.campaign, "key": key})
-    return _head(_campaigns(request).create(definition, by=caller_of(request).name))
+    return _head(campaigns_at(request).create(definition, by=caller_of(request).name))
 
 
 def approve(request: Request, key: str) -> dict[str, Any]:
     """Approve a campaign that another caller made."""
-    return _head(_campaigns(request).approve(key, by=caller_of(request).name))
+    return _head(campaigns_at(request).approve(key, by=caller_of(request).name))
 
 
 def start(request: Request, key: str, as_of: AsOf = None) -> dict[str, Any]:
     """Start it: the worker plans its messages and sends them when they are due."""
-    return _head(_campaigns(request, as_of).start(key, by=caller_of(request).name))
+    return _head(campaigns_at(request, as_of).start(key, by=caller_of(request).name))
 
 
 def pause(request: Request, key: str) -> dict[str, Any]:
     """Send nothing more for now; a delivery under way stops within a second."""
-    return _head(_campaigns(request).pause(key, by=caller_of(request).name))
+    return _head(campaigns_at(request).pause(key, by=caller_of(request).name))
 
 
 def resume(request: Request, key: str) -> dict[str, Any]:
     """Go on where it stopped; the stop rule counts anew."""
-    return _head(_campaigns(request).resume(key, by=caller_of(request).name))
+    return _head(campaigns_at(request).resume(key, by=caller_of(request).name))
 
 
 def cancel(request: Request, key: str) -> dict[str, Any]:
     """End it for good: what is still planned is skipped."""
-    return _head(_campaigns(request).cancel(key, by=caller_of(request).name))
+    return _head(campaigns_at(request).cancel(key, by=caller_of(request).name))
 
 
 def definition_schema(request: Request) -> dict[str, Any]:
@@ -95,7 +121,8 @@ def _head(one: Campaign) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _campaigns(request: Request, as_of: date | None = None) -> Campaigns:
+def campaigns_at(request: Request, as_of: date | None = None) -> Campaigns:
+    """The campaigns of the served workspace, on one state of its tables."""
     shop = workspace_of(request)
     day = as_of or usual_day(shop.store, shop.clock, shop.default_day)
     store = shop.store.pinned(shop.store.versions())
@@ -108,6 +135,8 @@ ROUTES = (
     Route("GET", "/v1/admin/campaign-schema", "campaign:read", definition_schema),
     Route("POST", "/v1/admin/campaign-check", "campaign:read", check),
     Route("GET", _ONE, "campaign:read", show),
+    Route("GET", f"{_ONE}/preview", "campaign:read", preview),
+    Route("POST", f"{_ONE}/preview", "people:read_personal", preview_customer),
     Route("PUT", _ONE, "campaign:write", put),
     Route("POST", f"{_ONE}/approve", "campaign:approve", approve),
     Route("POST", f"{_ONE}/start", "campaign:write", start),

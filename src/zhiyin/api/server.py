@@ -23,6 +23,7 @@ from zhiyin.api import (
     identity,
     jobs,
     journeys,
+    lists,
     models,
     pages,
     personas,
@@ -61,7 +62,7 @@ ROUTES = (
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *journeys.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
-    *campaigns.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
+    *campaigns.ROUTES, *lists.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
     *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES,
 )  # fmt: skip
 

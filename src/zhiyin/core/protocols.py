@@ -187,6 +187,10 @@ class MassChannel(Channel, Protocol):
         """Mass messages that were made between two moments: (provider's id, text)."""
         ...
 
+    def stop(self, provider_id: str) -> None:
+        """Nobody need confirm a mass message any more. Raises `DeliveryError`."""
+        ...
+
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done, in [0, 1]."""

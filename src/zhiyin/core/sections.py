@@ -21,6 +21,14 @@ WECHAT_PARAM = r"^[a-z_]+\d+=(shop|name|offer|day)$"
 Candidate = Literal["logistic", "tree", "svm", "linear_svm", "forest", "boosting", "network"]
 
 
+def medium_of(channel: str) -> str:
+    """What a channel reaches people by: `sms` where its name ends so, itself where it is one of
+    WeChat's, otherwise `email`."""
+    if channel in CHATS:
+        return channel
+    return "sms" if channel.endswith("_sms") else "email"
+
+
 class Section(BaseModel):
     """A frozen part of the settings that refuses unknown keys."""
 
@@ -186,6 +194,10 @@ class ActSettings(Section):
     channel: str = Field(
         default="", description="channel that `zhiyin send` uses; empty: none configured"
     )
+    channels: tuple[str, ...] = Field(
+        default=(),
+        description="more channels, for campaigns and journeys on other media: aliyun_sms, wecom",
+    )
     smtp_host: str = Field(default="", description="SMTP server; empty: no e-mail leaves")
     smtp_port: int = Field(default=587, ge=1, le=65535, description="its port")
     smtp_user: str = Field(
@@ -334,11 +346,14 @@ class ActSettings(Section):
 
     @property
     def medium(self) -> str:
-        """What the channel reaches people by: `sms` where its name ends so, itself where it is
-        one of WeChat's, otherwise `email`."""
-        if self.channel in CHATS:
-            return self.channel
-        return "sms" if self.channel.endswith("_sms") else "email"
+        """What the channel reaches people by."""
+        return medium_of(self.channel)
+
+    def channel_for(self, way: str) -> str:
+        """The channel by which messages leave: the first that reaches people by `way`, or is
+        called so; empty: none is configured."""
+        held = (one for one in (self.channel, *self.channels) if one)
+        return next((one for one in held if way in (one, medium_of(one))), "")
 
 
 class MeasureSettings(Section):

@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.core.clock import naive_utc
-from zhiyin.core.ledger import authorisations
+from zhiyin.core.ledger import authorisations, messages
 
 REFUSED = "refused"
 """Why authorisations are void: the platform says that she does not want any."""
@@ -68,6 +68,27 @@ def read_stock(
             sa.select(_C.address_token, sa.func.count().label("n"))
             .where(_C.address_token.in_(some), _C.template == template, _is_left())
             .group_by(_C.address_token)
+        )
+        found |= {row.address_token: row.n for row in connection.execute(query)}
+    return found
+
+
+def read_reserved(
+    connection: sa.Connection, tokens: Sequence[str], *, template: str, campaign_id: str,
+    turn_id: str,
+) -> dict[str, int]:  # fmt: skip
+    """How many messages that are planned are going to spend each openid's authorisations.
+
+    What another turn planned for the same campaign is not counted: this one plans it anew.
+    """
+    found: dict[str, int] = {}
+    mine = (messages.c.campaign_id != campaign_id) | (messages.c.turn_id == turn_id)
+    for some in _chunks(sorted(set(tokens))):
+        query = (
+            sa.select(messages.c.address_token, sa.func.count().label("n"))
+            .where(messages.c.template == template, messages.c.address_token.in_(some))
+            .where(messages.c.state == "planned", mine)
+            .group_by(messages.c.address_token)
         )
         found |= {row.address_token: row.n for row in connection.execute(query)}
     return found

@@ -24,6 +24,7 @@ ANY_CHANNEL = "*"
 
 ALLOWED, QUIET_HOURS = "allowed", "quiet_hours"
 NO_AUTHORISATION = "no_authorisation"
+GLOBAL_HOLDOUT = "global_holdout"
 
 REASONS = {
     "no_address": ("no address for the channel", "没有该渠道的联系方式"),
@@ -37,7 +38,7 @@ REASONS = {
         "已拒绝个性化内容，而此消息为个性化内容",
     ),
     "held_out": ("held out to measure the effect", "作为对照组保留，用于衡量效果"),
-    "global_holdout": ("held out of all marketing to measure it", "全局对照组，不接收任何营销"),
+    GLOBAL_HOLDOUT: ("held out of all marketing to measure it", "全局对照组，不接收任何营销"),
     "duplicate_address": ("another got this at the same address", "同一地址已有人收到此活动"),
     "campaign_budget": ("the campaign's budget is spent", "活动预算已用完"),
     NO_AUTHORISATION: ("allowed no further message of this template", "已无可用的订阅授权"),
@@ -48,6 +49,10 @@ REASONS = {
     QUIET_HOURS: ("night where she is, it waits for the morning", "当地处于免打扰时段，早上再发"),
 }
 """Every reason the gate can give, in the order in which it is looked for: code → (en, zh)."""
+BEFORE_GLOBAL_HOLDOUT = tuple(
+    one for one in list(REASONS)[: list(REASONS).index(GLOBAL_HOLDOUT)] if one != "held_out"
+)
+"""Reasons of rules that are alike for who is in the global holdout and who is not."""
 
 
 @dataclass(frozen=True)
@@ -350,7 +355,7 @@ RULES: dict[str, _Forbids] = {
     "sensitive": _marketing_or_ads(lambda facts, _: facts.sensitive),
     "personalisation_refused": _marketing(lambda facts, _: facts.personal and facts.generic),
     "held_out": lambda facts, _: facts.held_out,
-    "global_holdout": _marketing_or_ads(lambda facts, _: facts.held_out_of_all),
+    GLOBAL_HOLDOUT: _marketing_or_ads(lambda facts, _: facts.held_out_of_all),
     "duplicate_address": _marketing(lambda facts, _: facts.address_taken),
     "campaign_budget": _marketing(
         lambda facts, _: facts.budget_left is not None and facts.budget_left <= 0

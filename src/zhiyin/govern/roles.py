@@ -31,6 +31,7 @@ PERMISSIONS: dict[str, str] = {
     "campaign:read": "see campaigns, what they would send and how far they are",
     "campaign:write": "plan, start, pause and cancel campaigns",
     "campaign:approve": "approve a campaign (never one's own)",
+    "list:export": "take campaigns as files, which hold personal data",
     "task:read": "see lists of calls for shop staff, without names and numbers",
     "task:call": "take calls of a list, with name and number, and say what came of them",
     "journey:read": "see journeys, who is where in them and who is stuck",

@@ -34,7 +34,7 @@ from zhiyin.measure.response import (
 from zhiyin.measure.results import Measured, Result
 
 RESPONSE, PURCHASE, PROFIT, INCREMENT = "response", "next_purchase", "profit", "increment"
-CHURN = "churn"
+CHURN, MARKETING = "churn", "marketing"
 CAPTURED_SHARE, LIFT_SHARE = 0.30, 0.10
 COST_STEPS = 20
 RESPONSE_FIGURES: tuple[str, ...] = (
@@ -178,7 +178,9 @@ def measure_profit(subject: str, campaign: ScoredCampaign, terms: ProfitTerms) -
     return Measured(tuple(results), figures, notes)
 
 
-def report_increment(subject: str, metric: str, increment: Increment) -> Measured:
+def report_increment(
+    subject: str, metric: str, increment: Increment, *, kind: str = INCREMENT
+) -> Measured:
     """The rows and figures of one effect on one metric per customer."""
     body = {
         "verdict": increment.verdict,
@@ -197,7 +199,7 @@ def report_increment(subject: str, metric: str, increment: Increment) -> Measure
         "detectable": increment.detectable, "treated": increment.treated.n,
         "held_out": increment.held_out.n,
     }  # fmt: skip
-    return Measured((Result(INCREMENT, subject, metric, difference, body),), {metric: figures})
+    return Measured((Result(kind, subject, metric, difference, body),), {metric: figures})
 
 
 def cost_grid(contact_cost_minor: float) -> tuple[float, ...]:

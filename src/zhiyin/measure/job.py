@@ -24,11 +24,13 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.config import MeasureSettings
 from zhiyin.core.context import Context
-from zhiyin.core.decisions import HOLDOUT, TREAT, of_turns
+from zhiyin.core.decisions import of_turns
 from zhiyin.core.values import JobReport
 from zhiyin.measure import outcomes as o
+from zhiyin.measure.arms import assign_campaign, assign_globally, compare_arms
 from zhiyin.measure.campaign import (
     CHURN,
+    MARKETING,
     PROFIT_FIGURES,
     PURCHASE,
     RESPONSE,
@@ -37,11 +39,8 @@ from zhiyin.measure.campaign import (
     measure_campaign,
     measure_probabilities,
     measure_ranking,
-    report_increment,
 )
 from zhiyin.measure.counts import from_groups
-from zhiyin.measure.experiment import ArmStatistics
-from zhiyin.measure.increment import estimate_increment
 from zhiyin.measure.intervals import missing
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
 from zhiyin.measure.recommend import (
@@ -59,11 +58,6 @@ from zhiyin.measure.status import NOT_YET, OK, WINDOW_OPEN
 
 JOB = "measure"
 GROUPED_ABOVE = 1_000_000  # more scored customers than this are counted by rounded score
-METRICS = {
-    c.REVENUE_BASE_MINOR: "revenue_per_customer_minor",
-    c.ORDERS: "orders_per_customer",
-    c.RESPONDED: "order_rate",
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,7 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `figures`: `status` (`ok`, `window_open`, `not_yet` or `nothing_decided`) of the turn's day,
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
-    campaign and metric), `measured_days`.
+    campaign and metric), `marketing` (the same against the global holdout), `measured_days`.
     """
     until = _first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
@@ -124,6 +118,7 @@ def _measure_day(
     scores = scores.filter(scores[c.AS_OF_ON] == day)
     parts: dict[str, Measured] = {}
     increments: dict[str, Measured] = {}
+    everything: dict[str, Measured] = {}
     notes: list[str] = []
     ends = {subject: window.measured_until for subject, window in windows.items()}
     for subject in _distinct(scores.filter(scores[c.TASK] == RESPONSE), c.SUBJECT):
@@ -135,7 +130,7 @@ def _measure_day(
         )
     for subject in _decided(ctx, day):
         if subject in windows and windows[subject].status != NOT_YET:
-            increments[subject] = _measure_increment(
+            increments[subject], everything[subject] = _measure_effects(
                 ctx, day=day, subject=subject, window=windows[subject]
             )
     purchase = _measure_purchase(ctx, config, scores, day=day, until=until)
@@ -144,7 +139,7 @@ def _measure_day(
     churn = _measure_churn(ctx, scores, day=day, until=until)
     if churn is not None:
         ends[CHURN] = min(until, churn[1])
-    every = [*parts.values(), *increments.values()]
+    every = [*parts.values(), *increments.values(), *everything.values()]
     every += [one for one in (purchase, churn[0] if churn else None) if one is not None]
     chosen = _headline(ctx, parts)
     figures = {
@@ -154,6 +149,7 @@ def _measure_day(
         "campaigns": {subject: part.figures for subject, part in parts.items()},
         "purchase": purchase.figures if purchase else None,
         "increments": {subject: part.figures for subject, part in increments.items()},
+        MARKETING: {one: part.figures for one, part in everything.items() if part.figures},
     }
     notes += [note for part in every for note in part.notes]
     results = tuple(result for part in every for result in part.results)
@@ -233,39 +229,27 @@ def _measure_response(
     return _finish(measured, window, notes)
 
 
-def _measure_increment(ctx: Context, *, day: date, subject: str, window: Window) -> Measured:
+def _measure_effects(
+    ctx: Context, *, day: date, subject: str, window: Window
+) -> tuple[Measured, Measured]:
+    """Against the campaign's own holdout, and against the global one (nothing without it)."""
     decisions = ctx.store.read("decisions")
-    mine = decisions.filter(
-        decisions[c.AS_OF_ON] == day,
-        decisions[c.CAMPAIGN_ID] == subject,
-        decisions[c.ARM].isin([TREAT, HOLDOUT]),
-    )
-    # one arm per customer; were two written, the holdout is the earlier promise
-    assigned = mine.group_by(c.CUSTOMER_ID).agg(**{c.ARM: mine[c.ARM].min()})
+    mine = decisions.filter(decisions[c.AS_OF_ON] == day, decisions[c.CAMPAIGN_ID] == subject)
     lines = _facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
-    shipping = ctx.settings.revenue.include_shipping
-    sums = o.sum_by_arm(
-        assigned, o.sum_revenue(lines, include_shipping=shipping), o.find_buyers(lines)
+    revenue = o.sum_revenue(lines, include_shipping=ctx.settings.revenue.include_shipping)
+    buyers, settings = o.find_buyers(lines), ctx.settings
+    own = compare_arms(
+        subject, assign_campaign(mine), revenue, buyers, share=settings.decide.holdout_share
     )
-    arms = {row[c.ARM]: row for row in sums.to_pyarrow().to_pylist()}
-    share = ctx.settings.decide.holdout_share
-    if set(arms) != {TREAT, HOLDOUT} or share <= 0:
-        return Measured(notes=(f"{subject}: without a holdout its effect cannot be measured",))
-    measured = [
-        report_increment(
-            subject,
-            name,
-            estimate_increment(
-                _arm(arms[TREAT], metric), _arm(arms[HOLDOUT], metric), holdout_share=share
-            ),
-        )
-        for metric, name in METRICS.items()
-    ]
-    joined = Measured(
-        tuple(result for part in measured for result in part.results),
-        {name: value for part in measured for name, value in part.figures.items()},
+    every = compare_arms(
+        subject, assign_globally(mine), revenue, buyers, kind=MARKETING,
+        share=settings.act.global_holdout_share,
+    )  # fmt: skip
+    none = Measured(notes=(f"{subject}: without a holdout its effect cannot be measured",))
+    return (
+        none if own is None else _finish(own, window),
+        Measured() if every is None else _finish(every, window),
     )
-    return _finish(joined, window)
 
 
 def _measure_purchase(
@@ -403,10 +387,6 @@ def _distinct(table: ir.Table, column: str) -> list:
 
 def _day(value: date) -> date:
     return value.date() if isinstance(value, datetime) else value
-
-
-def _arm(row: Mapping, metric: str) -> ArmStatistics:
-    return ArmStatistics(row[c.UNITS], int(row[metric]), int(row[o.squares_of(metric)]))
 
 
 def _terms(ctx: Context) -> ProfitTerms:

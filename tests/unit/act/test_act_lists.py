@@ -103,6 +103,17 @@ def test_what_is_exported_passed_the_gate_twice_and_is_sent_once(desk):
     assert "shop.example" not in str(exported.detail)
 
 
+def test_what_was_exported_is_written_again_for_who_may_still_be_on_it(desk):
+    desk.shop.add("a", "b")
+    desk.start()
+    desk.export()
+    desk.shop.consent("b", granted=False, days=2)
+    made, path = desk.export("again.csv", what="again")
+    assert (made.lines, made.left_out) == (1, {"consent_refused": 1})
+    assert [row["email"] for row in lines_of(path)] == ["a@shop.example"]
+    assert desk.states() == {("sent", None): 2}
+
+
 def test_texts_are_filled_and_no_cell_is_a_formula(desk):
     desk.shop.add("a", first_name="Ana", phone="+13125550100")
     columns = ["phone", "subject", "text", "link", "unsubscribe_url"]
@@ -268,10 +279,10 @@ def test_who_refused_since_is_on_the_list_of_removals(desk):
     desk.word("a", "b")
     desk.start(channel="meta_ads")
     desk.export()
-    assert desk.export("none.csv", removals=True)[0].lines == 0
+    assert desk.export("none.csv", what="removals")[0].lines == 0
     assert not (desk.folder / "none.csv").exists()
     desk.word("b", granted=False, days=2)
-    made, path = desk.export("off.csv", removals=True)
+    made, path = desk.export("off.csv", what="removals")
     assert made.lines == 1
     (row,) = lines_of(path)
     assert row["email"] == hashlib.sha256(b"b@shop.example").hexdigest()
@@ -300,7 +311,7 @@ def test_ads_are_no_messages_for_the_caps(desk):
         ({"channel": "meta_ads", "caps": ["all:1/7d"]}, "no budget"),
         ({"file": {"columns": ["text"]}}, "need a text"),
         ({"file": {"columns": ["password"]}}, "file.columns"),
-        ({"channel": "task", "variants": [{"name": "a", "en": TEXT}]}, "no layout"),
+        ({"channel": "task", "variants": [{"name": "a", "en": TEXT}]}, "has none"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changes, said):

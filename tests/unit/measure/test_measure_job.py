@@ -249,6 +249,24 @@ def test_increment_compares_all_assigned_customers(shop, context):
     assert body["detectable"] > 0
 
 
+def test_the_global_holdout_is_an_arm_beside_the_campaigns_own(shop, context):
+    """Whoever might be sent anything, chosen or not, against those who are held out for good."""
+    why = {"treat": "expected_profit", "holdout": "held_out"}
+    rows = [decide(n, "treat") for n in range(30)] + [decide(n, "holdout") for n in range(30, 45)]
+    rows += [decide(n, "none") | {c.REASON: "frequency_cap"} for n in range(45, 50)]
+    rows += [decide(n, "none") | {c.REASON: "global_holdout"} for n in range(50, 75)]
+    rows += [decide(n, "none") | {c.REASON: "consent_refused"} for n in range(75, 95)]
+    shop.add("decisions", [{c.REASON: why.get(row[c.ARM], "")} | row for row in rows])
+    settings = {"decide": {"holdout_share": 0.33}, "act": {"global_holdout_share": 0.33}}
+    report = run(context(shop, DAY, **settings), context(shop, DAY).settings.measure)
+    own = report.figures["increments"]["s:k1"]["order_rate"]
+    of_all = report.figures["marketing"]["s:k1"]["order_rate"]
+    assert (own["treated"], own["held_out"]) == (30, 15)
+    assert (of_all["treated"], of_all["held_out"]) == (50, 25)
+    row = results(shop)[DAY, "marketing", "s:k1", "order_rate"]
+    assert json.loads(row[c.BODY])["held_out"]["n"] == 25
+
+
 def test_without_a_holdout_no_effect_is_claimed(shop, context):
     shop.add("decisions", [decide(n, "treat") for n in range(40)])
     report = run(context(shop, DAY), context(shop, DAY).settings.measure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +31,8 @@ class Checklist:
     """A campaign laid out: sizes in the gate's order, the holdout last of the rules.
 
     `cost` and `budget` in the workspace's currency; `due`: the first moment (None: at once)
-    and the last; None where everything goes at once.
+    and the last; None where everything goes at once. `segments`: messages that a provider charges
+    for texts; `members`: who has to confirm how many (empty: whoever has them as contacts).
     """
 
     key: str
@@ -44,6 +45,8 @@ class Checklist:
     budget: Decimal | None
     due: tuple[str | None, str] | None
     shown: Shown
+    segments: int = 0
+    members: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def messages(self) -> int:
@@ -58,7 +61,7 @@ class Checklist:
             "held_out": self.held_out, "variants": dict(self.variants), "messages": self.messages,
             "cost": str(self.cost), "budget": None if self.budget is None else str(self.budget),
             "currency": self.currency, "due": list(self.due) if self.due else None,
-            "shown": asdict(self.shown),
+            "shown": asdict(self.shown), "segments": self.segments, "members": dict(self.members),
         }  # fmt: skip
 
     def text(self, language: str) -> str:
@@ -72,6 +75,10 @@ class Checklist:
             _line(n, f"条为版本 {name}" if zh else f"of them with variant {name}")
             for name, n in self.variants.items()
         ]
+        if self.segments:
+            said = "条计费短信（按段计）" if zh else "segments, which the provider charges for"
+            lines.append(_line(self.segments, said))
+        lines += [_line(n, _confirms(name, zh=zh)) for name, n in self.members.items()]
         lines += [self._money(zh=zh), self._when(zh=zh), *_effect(self.shown, zh=zh)]
         return "\n".join(lines)
 
@@ -83,6 +90,8 @@ class Checklist:
         return f"费用：{said}，预算 {budget}" if zh else f"Cost: {said} of a budget of {budget}"
 
     def _when(self, *, zh: bool) -> str:
+        if not self.messages:
+            return "时间：没有人会收到消息" if zh else "When: nobody gets a message"
         if self.due is None:
             return "时间：启动后立即发送" if zh else "When: at once, as soon as it is started"
         first, last = self.due
@@ -98,6 +107,13 @@ class Checklist:
 
 def _line(number: int, words: str) -> str:
     return f"  {number:>9,}  {words}"
+
+
+def _confirms(member: str, *, zh: bool) -> str:
+    if zh:
+        return f"条由成员 {member} 确认后发送" if member else "条由各自的跟进成员确认后发送"
+    who = member or "whoever of staff has them as contacts"
+    return f"of them to be confirmed by {who}"
 
 
 def _after(rule: Rule, *, zh: bool) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zhiyin.act.campaigns.definition import MARKETING, Definition, Text
+from zhiyin.act.campaigns.definition import MARKETING, Definition
+from zhiyin.act.campaigns.text import CHAT, MEMBER, Text
+from zhiyin.act.create.chat_message import frame_wecom, longest_of
 from zhiyin.act.create.email import (
     LETTER,
     Rendered,
@@ -18,7 +20,14 @@ from zhiyin.act.create.email import (
     render,
 )
 from zhiyin.act.create.quick import Quick
+from zhiyin.act.create.text_message import (
+    TextMessage,
+    count_segments,
+    frame_text,
+    has_way_out,
+)
 from zhiyin.core.errors import InvalidParameter, NotFound
+from zhiyin.govern.people import EMAIL, SMS
 
 CAMPAIGN = "campaign"  # the template of a message's content
 FORMAT = 1
@@ -27,17 +36,18 @@ _SAMPLE = {
     "unsubscribe_url": "https://shop.example/u/x", "preferences_url": "https://shop.example/p/x",
 }  # fmt: skip
 _NAMES = ("", "Ana <b>")
+_HERS = ("name", "unsubscribe_url", "preferences_url")  # what differs from one to the other
 
 
 @dataclass(frozen=True)
 class Written:
-    """One variant in one language, compiled: a layout of its own, or a text for the letter."""
+    """One variant in one language, compiled: a layout of its own, a text, a template's values."""
 
+    of: Text
     subject: Quick
     text: Quick
     layout: Template | None
-    link: str
-    link_text: str
+    data: Mapping[str, Quick]
     marketing: bool
 
     def render(self, values: Mapping[str, Any], language: str) -> Rendered:
@@ -57,7 +67,7 @@ class Written:
             "subject": subject, "text": text,
             "paragraphs": [part.strip().split("\n") for part in text.split("\n\n")
                            if part.strip()],
-            "link": self.link, "link_text": self.link_text or self.link,
+            "link": self.of.link, "link_text": self.of.link_text or self.of.link,
         }  # fmt: skip
         return render(LETTER, letter, language)
 
@@ -66,6 +76,24 @@ class Written:
         given = {**values, "marketing": self.marketing}
         subject = " ".join(fill_text(self.subject, given).split())
         return subject, fill_text(self.text, given).strip()
+
+    def write(self, medium: str, values: Mapping[str, Any], language: str) -> TextMessage:
+        """The message of a medium that is no e-mail; raises as `render`.
+
+        What a member of staff sends is the same for all, so nothing of a person is in it.
+        """
+        shop, of = str(values["shop"]), self.of
+        if medium == MEMBER:
+            values = {name: value for name, value in values.items() if name not in _HERS}
+        _, text = self.say(values)
+        data = {key: fill_text(one, values).strip() for key, one in self.data.items()}
+        if medium == CHAT:
+            text = " · ".join(data.values())
+        elif medium == MEMBER:
+            text = frame_wecom(text, language=language, marketing=self.marketing)
+        else:
+            text = frame_text(text, shop=shop, language=language, marketing=self.marketing)
+        return TextMessage(text, {"language": language}, data, of.template, of.page)
 
 
 class Letters:
@@ -93,12 +121,17 @@ class Letters:
         self, content: Mapping[str, Any], values: Mapping[str, Any], language: str
     ) -> tuple[str, str]:
         """Subject and text alone, without the letter around them; raises as `render`."""
-        written = self._of(content, language)
-        return written.say(values)
+        return self._of(content, language).say(values)
+
+    def write(
+        self, medium: str, content: Mapping[str, Any], values: Mapping[str, Any], language: str
+    ) -> TextMessage:
+        """The message of a medium that is no e-mail; raises as `render`."""
+        return self._of(content, language).write(medium, values, language)
 
     def link(self, content: Mapping[str, Any], language: str) -> str:
         """Where the text leads; empty: nowhere. Raises as `render`."""
-        return self._of(content, language).link
+        return self._of(content, language).of.link
 
     def _of(self, content: Mapping[str, Any], language: str) -> Written:
         key = (content["version"], content["variant"], language)
@@ -129,37 +162,51 @@ def make_content(key: str, version: int, variant: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def check_campaign(definition: Definition) -> None:
+def check_campaign(definition: Definition, *, most_segments: int | None = None) -> None:
     """Compile and fill every text of a campaign, as `check_letters` does."""
     texts = {
         (f"variant {variant.name}", language): text
         for variant in definition.variants
         for language, text in variant.texts.items()
     }
-    check_letters(texts, marketing=definition.purpose == MARKETING)
+    check_letters(
+        texts, marketing=definition.purpose == MARKETING, medium=definition.form,
+        most_segments=most_segments,
+    )  # fmt: skip
 
 
-def check_letters(texts: Mapping[tuple[str, str], Text], *, marketing: bool) -> None:
+def check_letters(
+    texts: Mapping[tuple[str, str], Text], *, marketing: bool, medium: str = EMAIL,
+    most_segments: int | None = None,
+) -> None:  # fmt: skip
     """Compile and fill every text, by where it stands and its language, with a name and without.
 
     Raises
     ------
     InvalidParameter
-        With the place and the language: it cannot be filled, or offers no way to unsubscribe.
+        With the place and the language: it cannot be filled, offers no way to unsubscribe, or is
+        longer than its medium, or `most_segments` of a text message, allow.
     """
     for (place, language), text in texts.items():
         try:
             written = _compile(text, marketing=marketing)
             for name in _NAMES:
-                made = written.render(_SAMPLE | {"name": name}, language)
-                _check_made(made, marketing=marketing)
+                values = _SAMPLE | {"name": name}
+                if medium in (SMS, MEMBER, CHAT):
+                    made = written.write(medium, values, language)
+                    _check_short(written, made, medium, named=bool(name), most=most_segments)
+                else:
+                    _check_made(written.render(values, language), marketing=marketing)
         except InvalidParameter as error:
             raise InvalidParameter(
-                f"{place} in {language}: {error.message}", hint=error.hint or _HINT
+                f"{place} in {language}: {error.message}", hint=_hint(medium, error.hint)
             ) from error
 
 
-_HINT = "values: name, shop, postal_address, unsubscribe_url, preferences_url"
+def _hint(medium: str, said: str) -> str:
+    if medium == MEMBER:
+        return "values: shop, postal_address; it is the same for all whom a member writes to"
+    return said or "values: name, shop, postal_address, unsubscribe_url, preferences_url"
 
 
 def _check_made(made: Rendered, *, marketing: bool) -> None:
@@ -173,9 +220,40 @@ def _check_made(made: Rendered, *, marketing: bool) -> None:
         )
 
 
+def _check_short(
+    written: Written, made: TextMessage, medium: str, *, named: bool, most: int | None
+) -> None:
+    empty = [key for key, value in made.data.items() if not value]
+    if empty or not made.text:
+        raise InvalidParameter(
+            f"{', '.join(empty) or 'the text'} is empty", hint="write something that needs no name"
+        )
+    if medium == CHAT and not named:
+        for key, value in made.data.items():
+            if len(value) > (longest := longest_of(key)):
+                raise InvalidParameter(
+                    f"{key} takes {longest} characters, and this has {len(value)}",
+                    hint="the platform refuses what is longer",
+                )
+    if medium != SMS:
+        return
+    if (made.data or made.template) and written.marketing and not has_way_out(written.of.text):
+        raise InvalidParameter(
+            "the provider sends its template, and the text does not say how to get no more",
+            hint="end the template, and text here, as 拒收请回复R",
+        )
+    if most is not None and not named and (held := count_segments(made.text)) > most:
+        raise InvalidParameter(
+            f"the text costs {held} messages, and act.sms_segments allows {most}",
+            hint="shorten it: 70 characters with Chinese, 160 without, are one message",
+        )
+
+
 def _compile(text: Text, *, marketing: bool) -> Written:
-    subject, body = compile_text(text.subject), compile_text(text.text)
     layout = None
     if text.mjml:
         layout = compile_template(text.mjml, text.text, subject=text.subject)
-    return Written(subject, body, layout, text.link, text.link_text, marketing)
+    data = {key: compile_text(value) for key, value in text.data.items()}
+    return Written(
+        text, compile_text(text.subject), compile_text(text.text), layout, data, marketing
+    )

@@ -17,15 +17,18 @@ from zhiyin.act.campaigns.handed import (
     AD_LISTS,
     FILE,
     LISTS,
-    TASK,
     TEXTS,
+    WEBHOOK,
     Calls,
     FileOf,
+    WebhookOf,
     addressed_by,
     medium_of,
 )
+from zhiyin.act.campaigns.text import CHAT, MEMBER, Text, check_text
 from zhiyin.core.errors import InputError, InvalidParameter
 from zhiyin.govern.gate import ADS
+from zhiyin.govern.people import EMAIL, SMS
 
 SOURCE = "zhiyin"
 """Source of the ids of planned campaigns: their messages stand under `zhiyin:KEY`."""
@@ -33,24 +36,6 @@ MARKETING, TRANSACTIONAL = "marketing", "transactional"
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Money = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6)]
-
-
-@dataclass(frozen=True)
-class Text:
-    """A variant in one language, Liquid in each part.
-
-    `mjml` lays the e-mail out; without it `text` (paragraphs, an empty line between two) stands in
-    the standard letter, which has the shop's name, the links to unsubscribe and a button where
-    there is a `link`.
-    """
-
-    __pydantic_config__ = _STRICT
-
-    subject: Annotated[str, Field(min_length=1, max_length=300)]
-    text: Annotated[str, Field(min_length=1, max_length=50_000)]
-    mjml: Annotated[str, Field(max_length=200_000)] = ""
-    link: Annotated[str, Field(max_length=2_000, pattern=r"^(https?://\S+)?$")] = ""
-    link_text: Annotated[str, Field(max_length=80)] = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +107,10 @@ class Definition:
     name: Annotated[str, Field(max_length=120)] = ""
     audience: Annotated[str, Field(max_length=80)] = ""
     rule: dict[str, Any] | None = None
-    channel: Literal["email", "task", "file", "google_ads", "meta_ads"] = "email"
+    channel: Literal[
+        "email", "sms", "wecom", "wechat_subscribe", "webhook", "task", "file", "google_ads",
+        "meta_ads",
+    ] = "email"  # fmt: skip
     purpose: Literal["marketing", "transactional", "ads"] = MARKETING
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     caps: tuple[Annotated[str, Field(pattern=r"^[a-z_]+:[1-9]\d{0,3}/[1-9]\d{0,3}d$")], ...] = ()
@@ -131,13 +119,32 @@ class Definition:
     schedule: Schedule = field(default_factory=Schedule)
     stop: Stop | None = None
     goal: Goal = field(default_factory=Goal)
+    member: Annotated[str, Field(max_length=64)] = ""
+    """Of the channel `wecom`: who confirms messages to customers without a member of theirs."""
     task: Calls = field(default_factory=Calls)
     file: FileOf = field(default_factory=FileOf)
+    webhook: WebhookOf = field(default_factory=WebhookOf)
 
     @property
     def medium(self) -> str:
         """The channel that its messages stand under."""
-        return medium_of(self.channel, self.file)
+        return medium_of(self.channel, self.file, self.webhook)
+
+    @property
+    def via(self) -> str:
+        """The channel that its messages leave by; empty: that of their medium."""
+        return WEBHOOK if self.channel == WEBHOOK else ""
+
+    @property
+    def form(self) -> str:
+        """The medium whose parts its texts have."""
+        return EMAIL if self.channel in LISTS else self.medium
+
+    @property
+    def template(self) -> str:
+        """Of a mini-programme: the template of all its texts; empty: the workspace's."""
+        texts = [text for one in self.variants for text in one.texts.values()]
+        return texts[0].template if texts and self.form == CHAT else ""
 
     @property
     def addressed_by(self) -> str:
@@ -169,7 +176,6 @@ class Definition:
 
 
 _ADAPTER = TypeAdapter(Definition)
-_TEXT = TypeAdapter(Text)
 
 
 def campaign_id(key: str) -> str:
@@ -180,22 +186,6 @@ def campaign_id(key: str) -> str:
 def is_planned_by_hand(campaign: str) -> bool:
     """Whether a campaign's id is that of one that a person planned."""
     return campaign.startswith(f"{SOURCE}:")
-
-
-def parse_text(values: Mapping[str, Any]) -> Text:
-    """One text from plain values.
-
-    Raises
-    ------
-    InvalidParameter
-        With the field: it is missing, too long, or no address.
-    """
-    try:
-        return _TEXT.validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidParameter(f"{place}: {first['msg']}") from None
 
 
 def read_definition(path: Path) -> Definition:
@@ -283,7 +273,7 @@ def _check(made: Definition) -> None:
         raise InvalidParameter(
             "a transactional message is owed to everybody", hint="set holdout_share = 0"
         )
-    if made.budget is not None and not made.cost:
+    if made.budget is not None and not made.cost and made.form != SMS:
         raise InvalidParameter("a budget needs the cost of a message", hint='set cost = "0.01"')
 
 
@@ -322,11 +312,17 @@ def _check_channel(made: Definition) -> None:
             f"the columns {', '.join(TEXTS)} need a text in every variant",
             hint="write [variants.en] and [variants.zh], or leave these columns out",
         )
-    if made.channel == TASK and any(
-        text.mjml or text.link for one in made.variants for text in one.texts.values()
-    ):
+    if made.member and made.form != MEMBER:
         raise InvalidParameter(
-            "what is said on the phone has no layout and no link", hint="remove mjml and link"
+            f"nobody confirms what goes by {made.channel}", hint="remove member, or use wecom"
+        )
+    texts = [(one.name, *pair) for one in made.variants for pair in one.texts.items()]
+    for name, language, text in texts:
+        check_text(text, made.form, where=f"variant {name} in {language}")
+    if made.form == CHAT and len({text.template for *_, text in texts}) > 1:
+        raise InvalidParameter(
+            "the texts of a mini-programme's campaign name several templates",
+            hint="she allows messages of one template: make a campaign for each",
         )
 
 

@@ -19,6 +19,7 @@ LISTS = (FILE, *AD_LISTS)
 """Channels whose messages leave by `zhiyin campaign export`."""
 HANDED = (TASK, *LISTS)
 """Channels that need no provider."""
+WEBHOOK = "webhook"
 TEXTS = ("subject", "text", "link")
 """Columns of a file that need the texts of the campaign."""
 Columns = Literal[
@@ -59,10 +60,21 @@ class FileOf:
     )  # fmt: skip
 
 
-def medium_of(channel: str, file: FileOf) -> str:
+@dataclass(frozen=True)
+class WebhookOf:
+    """Of the channel `webhook`: by what the system that is told reaches people: the consent for
+    that channel counts, and it gets the message as that channel would.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    reaches: Literal["email", "sms"] = EMAIL
+
+
+def medium_of(channel: str, file: FileOf, webhook: WebhookOf) -> str:
     """The channel of the consents, suppressions and caps that a campaign's channel is held to."""
-    if channel == FILE:
-        return file.reaches
+    if channel in (FILE, WEBHOOK):
+        return file.reaches if channel == FILE else webhook.reaches
     return {TASK: CALL, GOOGLE_ADS: ADS, META_ADS: ADS}.get(channel, channel)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.closing_job import close
-from zhiyin.act.campaigns.content import campaign_letters
 from zhiyin.act.campaigns.definition import SOURCE
 from zhiyin.act.campaigns.handed import LISTS, TASK
 from zhiyin.act.campaigns.ledger import (
@@ -16,16 +15,18 @@ from zhiyin.act.campaigns.ledger import (
     find_campaign,
     read_held_out,
 )
-from zhiyin.act.campaigns.plan_job import campaign_terms
+from zhiyin.act.campaigns.plan_job import plan_of
 from zhiyin.act.campaigns.watch import CampaignWatch
-from zhiyin.act.delivery import Desk, deliver_planned, reconcile
+from zhiyin.act.delivery import Desk
 from zhiyin.act.letters import require_sender
+from zhiyin.act.mass import deliver_due
 from zhiyin.act.tasks.put_job import put_on_lists
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.context import Context
 from zhiyin.core.errors import ConfigError, InvalidParameter
 from zhiyin.core.protocols import Channel, Progress
 from zhiyin.govern.live import read_directory
+from zhiyin.govern.people import EMAIL
 
 
 def deliver_campaign(
@@ -56,16 +57,15 @@ def deliver_campaign(
         return put_on_lists(ctx, held)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
-    require_sender(ctx.settings)
+    if held.definition.medium == EMAIL:
+        require_sender(ctx.settings)
     if held.state not in (RUNNING, CANCELLED):
         raise InvalidParameter(
             f"the campaign {held.key!r} is {held.state}: it sends nothing",
             hint=f"zhiyin campaign show {held.key}",
         )
     desk = _desk(ctx, held, CampaignWatch(ctx, held, longest_s=longest_s), ctx.channel)
-    reconcile(desk, campaign_id)
-    if held.state == RUNNING:
-        deliver_planned(desk, campaign_id, progress=progress)
+    deliver_due(desk, campaign_id, progress=progress, only_doubts=held.state != RUNNING)
     return close(ctx, held)
 
 
@@ -80,9 +80,9 @@ def _desk(ctx: Context, held: Campaign, watch: CampaignWatch, channel: Channel) 
         ctx.store, rows, as_of=None, channel=held.definition.addressed_by, sealed=True,
         settings=ctx.settings.act,
     )  # fmt: skip
+    plan = plan_of(ctx, held.definition, held.version)
     return Desk(
-        ctx.store.begin, ctx.vault, channel, ctx.clock, ctx.settings,
-        campaign_terms(ctx, held.definition), directory,
-        ctx.rng.generator(f"act.retry {held.campaign_id}"), held_out,
-        campaign_letters(held.definition, held.version), watch,
+        ctx.store.begin, ctx.vault, channel, ctx.clock, plan.settings, plan.terms, directory,
+        ctx.rng.generator(f"act.retry {held.campaign_id}"), held_out, plan.letters, watch,
+        held.definition.via,
     )  # fmt: skip

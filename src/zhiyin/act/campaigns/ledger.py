@@ -22,10 +22,11 @@ from zhiyin.act.campaigns.definition import (
     parse_definition,
 )
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
-from zhiyin.act.reasons import BOUNCED
+from zhiyin.act.reasons import BOUNCED, UNCONFIRMED
 from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.ledger import audit, campaigns, messages, suppressions
+from zhiyin.govern.gate import BEFORE_GLOBAL_HOLDOUT, GLOBAL_HOLDOUT, MARKETING
 
 DRAFT, APPROVED, RUNNING, PAUSED = "draft", "approved", "running", "paused"
 DONE, CANCELLED, REPLACED = "done", "cancelled", "replaced"
@@ -172,9 +173,13 @@ def resume(connection: sa.Connection, key: str, *, by: str, now: datetime) -> Ca
 
 
 def cancel(connection: sa.Connection, key: str, *, by: str, now: datetime) -> Campaign:
-    """End it for good: what is planned is skipped, what was sent stays sent."""
+    """End it for good: what is planned is skipped, what was sent stays sent.
+
+    One that is done can be cancelled as long as a member of staff has messages to confirm.
+    """
     held = find_campaign(connection, key)
-    _require(held, (*WAITING, RUNNING, PAUSED), "cancelled")
+    if held.state != DONE or not _has_unconfirmed(connection, held.campaign_id):
+        _require(held, (*WAITING, RUNNING, PAUSED), "cancelled")
     _update(connection, held, state=CANCELLED, finished_at=now)
     skip_planned(connection, held.campaign_id)
     note(connection, held, "cancelled", by=by, now=now)
@@ -259,6 +264,12 @@ def find_waiting(connection: sa.Connection, *, now: datetime) -> list[Campaign]:
     return found
 
 
+def _has_unconfirmed(connection: sa.Connection, campaign: str) -> bool:
+    waits = (messages.c.campaign_id == campaign) & (messages.c.reason == UNCONFIRMED)
+    query = sa.select(messages.c.message_id).where(waits, messages.c.state == SENT)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def _has_open(connection: sa.Connection, campaign: str) -> bool:
     still = messages.c.state.in_((PLANNED, SENDING)) & (messages.c.campaign_id == campaign)
     return (
@@ -276,6 +287,20 @@ def read_arms(connection: sa.Connection, campaign: str) -> list[tuple[str, str]]
     )
     rows = connection.execute(query.order_by(messages.c.message_id))
     return [(customer, HOLDOUT if arm == HELD_OUT else arm) for customer, arm in rows]
+
+
+def read_global_arms(connection: sa.Connection, campaign: str) -> list[tuple[str, str]]:
+    """(Customer, `global_holdout` or `marketing`) of everybody whom no rule before the global
+    holdout stopped: whether she is in it. Whatever became of the others, they might be sent
+    something.
+    """
+    reason = sa.func.coalesce(messages.c.reason, "")
+    query = sa.select(messages.c.customer_id, messages.c.reason).where(
+        messages.c.campaign_id == campaign, messages.c.purpose == MARKETING,
+        messages.c.variant.is_not(None) | reason.not_in(BEFORE_GLOBAL_HOLDOUT),
+    )  # fmt: skip
+    rows = connection.execute(query.order_by(messages.c.message_id))
+    return [(one, why if why == GLOBAL_HOLDOUT else MARKETING) for one, why in rows]
 
 
 def read_customers(connection: sa.Connection, campaign: str) -> frozenset[str]:

@@ -24,7 +24,7 @@ from zhiyin.act.create.message import MESSAGE_ID_HEADER
 from zhiyin.core.errors import DeliveryError
 
 HOST = "127.0.0.1"
-SUFFIX = ".eml"
+SUFFIX, JSON = ".eml", ".json"
 START_S = 10.0
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_BYTES = 10_000_000
@@ -53,9 +53,9 @@ class Keeper:
         return f"250 2.0.0 kept as {message_id}{SUFFIX}"
 
 
-def keep(folder: Path, message_id: str, content: bytes) -> None:
+def keep(folder: Path, message_id: str, content: bytes, *, suffix: str = SUFFIX) -> None:
     """Write the file durably: all of it or nothing, once."""
-    path = folder / f"{message_id}{SUFFIX}"
+    path = folder / f"{message_id}{suffix}"
     if path.exists():
         return
     draft = folder / f".{message_id}.{os.getpid()}.{threading.get_ident()}"
@@ -76,7 +76,12 @@ def keep(folder: Path, message_id: str, content: bytes) -> None:
 
 def remove_kept(folder: Path, message_ids: Iterable[str]) -> int:
     """Delete the files of some messages, because their recipient is erased; how many there were."""
-    found = [path for one in message_ids if (path := folder / f"{one}{SUFFIX}").is_file()]
+    found = [
+        path
+        for one in message_ids
+        for suffix in (SUFFIX, JSON)
+        if (path := folder / f"{one}{suffix}").is_file()
+    ]
     for path in found:
         path.unlink()
     return len(found)
@@ -162,3 +167,41 @@ class SinkChannel:
         self._smtp.close()
         if self._server is not None:
             self._server.close()
+
+
+class FileSink:
+    """Keeps messages that are no e-mails as files in the demonstration's `outbox/`, and reaches
+    nobody; what comes again is kept once.
+    """
+
+    name = "file_sink"
+    supports = frozenset({"lookup", "idempotency"})
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def send(self, message_id: str, recipient: str, content: bytes) -> str:
+        """Keep one message: a text's parts as JSON, an e-mail as it is.
+
+        Raises
+        ------
+        DeliveryError
+            `retryable` where the disk does not take it.
+        """
+        try:
+            keep(self._folder, message_id, content, suffix=_suffix_of(content))
+        except OSError as error:
+            raise DeliveryError(f"not kept: {error.strerror}", retryable=True) from error
+        return "kept"
+
+    def lookup(self, message_id: str) -> bool | None:
+        """Whether it has the message."""
+        return any((self._folder / f"{message_id}{one}").is_file() for one in (SUFFIX, JSON))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _suffix_of(content: bytes) -> str:
+    return JSON if content.startswith(b"{") else SUFFIX

@@ -21,13 +21,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from zhiyin.act.channels.outgoing import Answer, Target, post_once, read_target
-from zhiyin.act.create.text_message import TextMessage, read_text
+from zhiyin.act.create.text_message import NUMBER, TextMessage, read_text
 from zhiyin.act.tracked import NO_URL
 from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.config import ActSettings, sms_secrets
 from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError, InvalidParameter
 
-_NUMBER = re.compile(r"\+[1-9]\d{6,14}")
 _LATER = re.compile(r"throttl|limit|busy|timeout|internalerror|serviceunavailable", re.IGNORECASE)
 _SHUT = re.compile(
     r"auth|signature|accesskey|secretid|balance|amount|out_of_service|template|permission|"
@@ -89,7 +88,7 @@ class SmsChannel:
         DeliveryError
             `retryable`, `in_doubt`, or refused, as the provider answers.
         """
-        if not _NUMBER.fullmatch(recipient):
+        if not NUMBER.fullmatch(recipient):
             raise InvalidParameter("a phone number is not of E.164")
         now = self._clock.now().astimezone(UTC)
         made = self._build(
@@ -134,7 +133,8 @@ def _of_aliyun(
 ) -> Request:
     query = {
         "PhoneNumbers": number.removeprefix("+86") if number.startswith("+86") else number[1:],
-        "SignName": account.sender, "TemplateCode": account.template, "OutId": message_id,
+        "SignName": account.sender, "TemplateCode": text.template or account.template,
+        "OutId": message_id,
         "TemplateParam": json.dumps(_chosen(account, text), ensure_ascii=False),
     }  # fmt: skip
     headers = {
@@ -171,7 +171,7 @@ def _of_tencent(
 ) -> Request:
     body = json.dumps({
         "PhoneNumberSet": [number], "SmsSdkAppId": account.app_id, "SignName": account.sender,
-        "TemplateId": account.template, "SessionContext": message_id,
+        "TemplateId": text.template or account.template, "SessionContext": message_id,
         "TemplateParamSet": list(_chosen(account, text).values()),
     }, ensure_ascii=False).encode()  # fmt: skip
     stamp = int(now.timestamp())
@@ -232,6 +232,8 @@ def _by_twilio(values: Mapping[str, Any]) -> tuple[str, str]:
     return str(values["code"]), ""
 
 
+TEMPLATED = ("aliyun_sms", "tencent_sms")
+"""Providers that send templates which they approved, and no free text."""
 PROVIDERS: dict[str, tuple[Build, Read]] = {
     "aliyun_sms": (_of_aliyun, _by_aliyun),
     "tencent_sms": (_of_tencent, _by_tencent),
@@ -277,7 +279,7 @@ def _callback(settings: ActSettings) -> str:
 
 def _chosen(account: Account, text: TextMessage) -> dict[str, str]:
     """The parts of the text that the template has, in its order."""
-    return {name: text.params.get(name, "") for name in account.params}
+    return dict(text.data) or {name: text.params.get(name, "") for name in account.params}
 
 
 def _encoded(text: str) -> str:

@@ -17,14 +17,15 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
+from typing import Any
 
 from zhiyin.act.channels.outgoing import Target, read_target
 from zhiyin.act.create.message import ascii_address
+from zhiyin.act.create.text_message import NUMBER
 from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.config import ActSettings, webhook_secrets
 from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError
 
-TYPE = "message.email"
 PREFIX = "whsec_"
 MIN_SECRET = 24  # bytes, Standard Webhooks
 TRY_LATER = frozenset({408, 425, 429})
@@ -62,24 +63,22 @@ class WebhookChannel:
         self._line: HTTPConnection | None = None
 
     def send(self, message_id: str, recipient: str, content: bytes) -> str:
-        """Post one message: JSON with its id, recipient and the e-mail's bytes in base64.
+        """Post one message: JSON with its id, recipient and the e-mail's bytes in base64, or for a
+        phone number the parts of a text message.
 
         Raises
         ------
         InvalidParameter
-            If the recipient is no e-mail address.
+            If the recipient is neither an e-mail address nor a number of E.164.
         DeliveryError
             `retryable` where the receiver asks to come later (408, 425, 429, 5xx), `in_doubt`
             where the line broke before the answer, otherwise refused.
         ChannelUnavailable
             If nobody can be reached, the signature is not taken (401), or it is a redirect.
         """
-        return self.post(message_id, TYPE, {
-            "message_id": message_id,
-            "channel": "email",
-            "recipient": ascii_address(recipient),
-            "content": base64.b64encode(content).decode("ascii"),
-        })  # fmt: skip
+        told = _told(recipient, content)
+        kind = f"message.{told['channel']}"
+        return self.post(message_id, kind, {"message_id": message_id, **told})
 
     def post(self, message_id: str, kind: str, data: Mapping[str, object]) -> str:
         """Post `data` under the type `kind`; what can fail is as of `send`."""
@@ -151,6 +150,17 @@ class WebhookChannel:
             retryable=later,
             retry_after_s=read_wait(wait, self._clock) if later else None,
         )
+
+
+def _told(recipient: str, content: bytes) -> dict[str, Any]:
+    """What the receiver is told of a message, by what it goes to."""
+    if NUMBER.fullmatch(recipient):
+        parts: dict[str, Any] = json.loads(content)
+        return {"channel": "sms", "recipient": recipient, **parts}
+    return {
+        "channel": "email", "recipient": ascii_address(recipient),
+        "content": base64.b64encode(content).decode("ascii"),
+    }  # fmt: skip
 
 
 def sign(keys: Sequence[bytes], message_id: str, stamp: int, body: bytes) -> str:

@@ -7,20 +7,19 @@ each kind of keyword takes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from zhiyin.act.channels.outgoing import read_target
 from zhiyin.act.channels.wechat_api import OK, WechatApi, code_of, of_wechat
+from zhiyin.act.create.chat_message import longest_of
 from zhiyin.act.create.content import clean
-from zhiyin.act.create.text_message import read_text
+from zhiyin.act.create.text_message import TextMessage, read_text
 from zhiyin.core.config import ActSettings, wechat_secret
 from zhiyin.core.errors import ConfigError, DeliveryError, InvalidParameter
 
 ADDRESS = "https://api.weixin.qq.com"
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_KIND = re.compile(r"[a-z_]+")
-_LONGEST = {"thing": 20, "name": 10, "phrase": 5, "character_string": 32, "letter": 32}
 _LANGUAGES = {"zh": "zh_CN", "en": "en_US"}
 _REFUSED = 43101  # she does not want it, or wants it no more
 _NOBODY = 40003
@@ -56,13 +55,13 @@ class WechatChannel:
             raise InvalidParameter("an openid is malformed")
         message = read_text(content)
         values = {
-            "touser": recipient, "template_id": self._template,
-            "data": self._data(message_id, message.params),
+            "touser": recipient, "template_id": message.template or self._template,
+            "data": self._data(message_id, message),
             "miniprogram_state": self._version,
             "lang": _LANGUAGES.get(message.params.get("language", ""), "zh_CN"),
         }  # fmt: skip
-        if self._page:
-            values["page"] = self._page
+        if page := message.page or self._page:
+            values["page"] = page
         found = self._api.call(
             "/cgi-bin/message/subscribe/send", values, what=f"message {message_id}"
         )
@@ -93,8 +92,10 @@ class WechatChannel:
             no_such_address=code == _NOBODY,
         )
 
-    def _data(self, message_id: str, params: Mapping[str, str]) -> dict[str, dict[str, str]]:
-        made = {key: _fitted(key, params.get(name, "")) for key, name in self._params.items()}
+    def _data(self, message_id: str, message: TextMessage) -> dict[str, dict[str, str]]:
+        params = message.params
+        given = message.data or {key: params.get(name, "") for key, name in self._params.items()}
+        made = {key: clean(value, limit=longest_of(key)) for key, value in given.items()}
         empty = sorted(key for key, value in made.items() if not value)
         if empty:
             raise DeliveryError(
@@ -124,9 +125,3 @@ def open_wechat(settings: ActSettings, *, folder: Path = Path()) -> WechatChanne
         template=settings.wechat_template, params=settings.wechat_params,
         page=settings.wechat_page, version=settings.wechat_version,
     )  # fmt: skip
-
-
-def _fitted(key: str, value: str) -> str:
-    """The value as its kind of keyword takes it."""
-    found = _KIND.match(key)
-    return clean(value, limit=_LONGEST.get(found.group() if found else "", 60))

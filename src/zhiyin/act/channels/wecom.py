@@ -119,6 +119,23 @@ class WecomChannel:
             for row in self._pages("get_groupmsg_list_v2", asked, "group_msg_list", limit=_LISTED)
         ]
 
+    def stop(self, provider_id: str) -> None:
+        """Take a mass message from the members who have not confirmed it; stopping it again does no
+        harm.
+
+        Raises
+        ------
+        DeliveryError
+            If the platform does not do it now, or at all.
+        """
+        asked = {"msgid": provider_id}
+        found = self._api.call(f"{_FOLDER}/cancel_groupmsg_send", asked, what="that it stops")
+        code = code_of(found)
+        if code in _SHUT:
+            raise self._api.unavailable(code, "look at what the app may do")
+        if code != OK:
+            raise DeliveryError(f"{self._api.host} does not stop a mass message ({code})")
+
     def _members(self, provider_id: str) -> list[str]:
         rows = self._pages("get_groupmsg_task", {"msgid": provider_id}, "task_list")
         return sorted({str(row["userid"]) for row in rows})

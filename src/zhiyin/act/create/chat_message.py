@@ -6,6 +6,7 @@ every customer would be one more message to confirm.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -18,6 +19,9 @@ NO_MORE = {
     "en": "If you want no more of these, tell me.",
     "zh": "如不想再收到此类消息，请告诉我。",
 }  # fmt: skip
+_KIND = re.compile(r"[a-z_]+")
+_LONGEST = {"thing": 20, "name": 10, "phrase": 5, "character_string": 32, "letter": 32}
+_LONGEST_OF_OTHERS = 60
 
 
 def write_short(
@@ -58,3 +62,15 @@ def write_wechat(
     }  # fmt: skip
     shown = (params["shop"], params["offer"], params["day"])
     return TextMessage(" · ".join(one for one in shown if one), params)
+
+
+def frame_wecom(text: str, *, language: str, marketing: bool) -> str:
+    """A text of one's own as a member sends it: of marketing, with how to get no more of them."""
+    ends = NO_MORE[language]
+    return f"{text}\n{ends}" if marketing and ends not in text else text
+
+
+def longest_of(keyword: str) -> int:
+    """How many characters a keyword of a template (`thing1`) takes."""
+    found = _KIND.match(keyword)
+    return _LONGEST.get(found.group() if found else "", _LONGEST_OF_OTHERS)

@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zhiyin.act.create.content import clean, words_of
 
 OPT_OUT = {"en": "Reply STOP to opt out", "zh": "拒收请回复R"}
+NUMBER = re.compile(r"\+[1-9]\d{6,14}")
+"""A phone number as E.164."""
 _GSM = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_TWICE = frozenset("^{}\\[~]|€\f")
+_WAY_OUT = re.compile(r"退订|拒收|\b(stop|opt[ -]?out|unsubscribe)\b", re.IGNORECASE)
 _LENGTHS = {True: (160, 153), False: (70, 67)}  # GSM 03.38, UCS-2: alone, as one of several
 
 
 @dataclass(frozen=True)
 class TextMessage:
-    """One text message: the whole text, and its parts for providers that only fill templates."""
+    """One text message: the whole text, and its parts for providers that only fill templates.
+
+    `data` fills a template of the message's own, by the template's names and in its order; without
+    it `params` fill the workspace's. Empty `template` and `page`: the workspace's.
+    """
 
     text: str
     params: Mapping[str, str]
+    data: Mapping[str, str] = field(default_factory=dict[str, str])
+    template: str = ""
+    page: str = ""
 
     def content(self) -> bytes:
         """What a channel is given."""
-        return json.dumps(
-            {"text": self.text, "params": dict(self.params)}, ensure_ascii=False, sort_keys=True
-        ).encode()
+        values: dict[str, Any] = {"text": self.text, "params": dict(self.params)}
+        more = {"data": dict(self.data), "template": self.template, "page": self.page}
+        values |= {name: value for name, value in more.items() if value}
+        return json.dumps(values, ensure_ascii=False).encode()
 
 
 def read_text(content: bytes) -> TextMessage:
     """The message of what a channel was given."""
     values: dict[str, Any] = json.loads(content)
-    return TextMessage(values["text"], values["params"])
+    return TextMessage(**values)
+
+
+def frame_text(text: str, *, shop: str, language: str, marketing: bool) -> str:
+    """A text of one's own as it arrives: the shop in front and, of marketing, how to opt out at the
+    end, where the text does not say so itself.
+    """
+    named, zh = clean(shop, limit=20), language == "zh"
+    if named and named not in text and not text.startswith("【"):
+        text = f"【{named}】{text}" if zh else f"{named}: {text}"
+    if marketing and not has_way_out(text):
+        text = f"{text} {OPT_OUT[language]}"
+    return text
+
+
+def has_way_out(text: str) -> bool:
+    """Whether a text says how to get no more of them."""
+    return _WAY_OUT.search(text) is not None
 
 
 def write_text(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from zhiyin.act.campaigns.definition import parse_text
+from zhiyin.act.campaigns.text import parse_text
 from zhiyin.act.journeys.definition import (
     DAY_S,
     START,

@@ -18,7 +18,7 @@ from zhiyin.act.journeys.definition import DAY_S, Happening, Message, NextBest
 from zhiyin.act.journeys.desk import Desk
 from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.journeys.ledger import campaign_of, party_ids
-from zhiyin.act.journeys.messages import TURN, may_get
+from zhiyin.act.journeys.messages import TURN, may_get, post_of
 from zhiyin.core.decisions import decision_id
 from zhiyin.core.ledger import decision_requests
 
@@ -98,17 +98,17 @@ def _eligible(
         for name, action in step.actions.items()
     }
     letters = {
-        name: target
+        name: post_of(desk.settings.act, graph.definition, target)
         for name, action in step.actions.items()
         if isinstance(target := graph.definition.steps.get(action.next), Message)
     }
-    reached = may_get(desk, graph, rows) if letters else set()
+    reached = {post: may_get(desk, graph, rows, post) for post in set(letters.values())}
     return [
         [
             name
             for name, inside in within.items()
             if (inside is None or row.party_id in inside)
-            and (name not in letters or row.entry_id in reached)
+            and (name not in letters or row.entry_id in reached[letters[name]])
         ]
         for row in rows
     ]

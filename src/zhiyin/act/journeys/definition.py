@@ -10,12 +10,16 @@ from typing import Literal
 
 import msgspec
 
-from zhiyin.act.campaigns.definition import Text, parse_text
+from zhiyin.act.campaigns.text import Text, parse_text
 from zhiyin.audience.rule import Rule, Where
 
 DAY_S = 86_400
 START = "entry"
 """What the place before the first step is called where steps are counted."""
+
+
+Way = Literal["", "email", "sms", "wecom", "wechat_subscribe", "webhook"]
+"""By which channel messages leave; empty: the workspace's usual one."""
 
 
 class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -131,23 +135,28 @@ class Words(_Node, frozen=True):
 class Letter(_Node, frozen=True):
     """A text of one's own in one language, as a variant of a campaign has it."""
 
-    subject: str
-    text: str
+    subject: str = ""
+    text: str = ""
     mjml: str = ""
     link: str = ""
     link_text: str = ""
+    template: str = ""
+    page: str = ""
+    data: dict[str, str] = {}  # msgspec copies it
 
 
 class Message(_Node, frozen=True, tag_field="type", tag="message"):
     """A message is planned for her: the `template` with an `offer`, or texts of one's own.
 
-    What came due more than `valid_hours` ago is skipped.
+    It leaves by `channel` (empty: that of the journey). What came due more than `valid_hours` ago
+    is skipped.
     """
 
     offer: Words | None = None
     template: str = ""
     en: Letter | None = None
     zh: Letter | None = None
+    channel: Way = ""
     valid_hours: int = 24
     next: str = ""
 
@@ -156,6 +165,12 @@ class Message(_Node, frozen=True, tag_field="type", tag="message"):
         """In which it is written."""
         held = {"en": self.en, "zh": self.zh}
         return tuple(one for one in held if self.offer is not None or held[one] is not None)
+
+    @property
+    def provider_template(self) -> str:
+        """The template of a mini-programme that its texts fill; empty: the workspace's."""
+        held = [one.template for one in (self.en, self.zh) if one is not None]
+        return next(filter(None, held), "")
 
 
 class SetTag(_Node, frozen=True, tag_field="type", tag="tag"):
@@ -214,7 +229,10 @@ class Leave(_Node, frozen=True):
 
 
 class Definition(_Node, frozen=True):
-    """A journey. Steps are named; the first one is where people begin unless `start` says so."""
+    """A journey. Steps are named; the first one is where people begin unless `start` says so.
+
+    Its messages leave by `channel`, unless a step says otherwise.
+    """
 
     key: str
     entry: Entry
@@ -224,6 +242,11 @@ class Definition(_Node, frozen=True):
     reentry_days: int = 0
     goal: Happening | None = None
     leave: Leave | None = None
+    channel: Way = ""
+
+    def way_of(self, step: Message) -> str:
+        """By which channel a step's message leaves; empty: the workspace's usual one."""
+        return step.channel or self.channel
 
     def first(self) -> str:
         """The step where people begin."""

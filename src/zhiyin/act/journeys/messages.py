@@ -7,7 +7,7 @@ written as skipped, so that nothing is left out without a reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,20 +15,23 @@ import sqlalchemy as sa
 
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import make_content as letter_content
+from zhiyin.act.campaigns.handed import WEBHOOK
+from zhiyin.act.campaigns.text import CHAT
 from zhiyin.act.create.content import make_content
 from zhiyin.act.gate import address_of, check_people
 from zhiyin.act.journeys import engine
-from zhiyin.act.journeys.definition import Message
+from zhiyin.act.journeys.definition import Definition, Message
 from zhiyin.act.journeys.desk import Desk
 from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.journeys.ledger import campaign_of, party_ids, read_decisions
 from zhiyin.core import columns as c
+from zhiyin.core.config import ActSettings
 from zhiyin.core.ledger import journey_people
-from zhiyin.govern.facts import gate_terms
+from zhiyin.govern.facts import Terms, gate_terms
 from zhiyin.govern.gate import MARKETING, QUIET_HOURS
 from zhiyin.govern.ledger import newest_language, read_languages
 from zhiyin.govern.live import read_directory
-from zhiyin.govern.people import Person, choose_language
+from zhiyin.govern.people import EMAIL, Person, choose_language
 
 TURN = "journey"
 LATE, MERGED = "late", "merged"
@@ -53,20 +56,18 @@ def send_due(desk: Desk, graph: Graph, name: str, step: Message) -> int:
 def _send(
     desk: Desk, graph: Graph, name: str, step: Message, rows: Sequence[sa.Row[Any]]
 ) -> int:  # fmt: skip
-    settings = desk.settings
-    people = _people(desk, rows)
+    post = post_of(desk.settings.act, graph.definition, step)
+    people = _people(desk, rows, post)
     languages = _languages(desk, people, step)
     made = [
-        _message(desk, graph, name, row, person, language)
+        _message(desk, graph, name, row, person, language, post)
         for row, person, language in zip(rows, people, languages, strict=True)
     ]
     contents = [_content(graph, name, step, one[c.LANGUAGE]) for one in made]
     sealed = desk.vault.seal([one[c.PARTY_ID] for one in made], contents)
     made = [one | {"content": content} for one, content in zip(made, sealed, strict=True)]
     at = datetime.fromtimestamp(desk.now_s, UTC)
-    terms = gate_terms(
-        settings.act, zone=settings.zone, purpose=MARKETING, channel=settings.act.medium
-    )  # fmt: skip
+    terms = _terms(desk, graph, post)
     late_before = desk.now_s - step.valid_hours * 3600
     with desk.store.begin() as connection:
         there = _still_there(connection, graph, name, rows)
@@ -76,8 +77,7 @@ def _send(
         timely = [n for n in timely if rows[n].entry_id in there - twins]
         verdicts = check_people(
             connection, [people[n] for n in timely], vault=desk.vault, at=at,
-            terms=replace(terms, campaign_id=campaign_of(graph.key)),
-            turn_id=TURN,
+            terms=terms, turn_id=TURN, planning=True,
         )  # fmt: skip
         judged = dict(zip(timely, verdicts, strict=True))
         written: list[Row] = []
@@ -100,11 +100,31 @@ def _send(
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Post:
+    """How a step's messages leave: what they reach people by, the channel where that is not the
+    medium's, the template of a mini-programme whose authorisations they spend.
+    """
+
+    medium: str
+    via: str = ""
+    template: str = ""
+
+
+def post_of(act: ActSettings, definition: Definition, step: Message) -> Post:
+    """How the messages of a step leave."""
+    way = definition.way_of(step) or act.medium
+    if way == WEBHOOK:
+        return Post(EMAIL, WEBHOOK)
+    return Post(way, "", (step.provider_template or act.wechat_template) if way == CHAT else "")
+
+
 def _message(
-    desk: Desk, graph: Graph, name: str, row: sa.Row[Any], person: Person, language: str
-) -> Row:
+    desk: Desk, graph: Graph, name: str, row: sa.Row[Any], person: Person, language: str,
+    post: Post,
+) -> Row:  # fmt: skip
     again = f" {row.due_s}" if name in graph.circular else ""
-    channel = desk.settings.act.medium
+    channel = post.medium
     return {
         c.MESSAGE_ID: ledger.message_id(
             campaign_of(graph.key), step=name, customer_id=row.party_id,
@@ -112,7 +132,7 @@ def _message(
         ),
         c.CAMPAIGN_ID: campaign_of(graph.key), c.TURN_ID: TURN, c.PARTY_ID: row.party_id,
         c.CUSTOMER_ID: person.customer_id, c.CHANNEL: channel,
-        c.LANGUAGE: language,
+        c.LANGUAGE: language, "via": post.via or None, "template": post.template or None,
         "address_token": address_of(person, vault=desk.vault, channel=channel) or None,
         "planned_at": datetime.fromtimestamp(desk.now_s, UTC).replace(tzinfo=None),
     }  # fmt: skip
@@ -139,20 +159,17 @@ def _languages(desk: Desk, people: Sequence[Person], step: Message) -> list[str]
     ]
 
 
-def may_get(desk: Desk, graph: Graph, rows: Sequence[sa.Row[Any]]) -> set[int]:
-    """Entries of those who may get a message of the journey now, or in the morning."""
-    settings, found = desk.settings, set[int]()
-    terms = gate_terms(
-        settings.act, zone=settings.zone, purpose=MARKETING, channel=settings.act.medium
-    )  # fmt: skip
-    terms = replace(terms, campaign_id=campaign_of(graph.key))
+def may_get(desk: Desk, graph: Graph, rows: Sequence[sa.Row[Any]], post: Post) -> set[int]:
+    """Entries of those who may get such a message of the journey now, or in the morning."""
+    found = set[int]()
+    terms = _terms(desk, graph, post)
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
-        people = _people(desk, part)
+        people = _people(desk, part, post)
         with desk.store.begin() as connection:
             verdicts = check_people(
                 connection, people, vault=desk.vault, terms=terms, turn_id=TURN,
-                at=datetime.fromtimestamp(desk.now_s, UTC),
+                at=datetime.fromtimestamp(desk.now_s, UTC), planning=True,
             )  # fmt: skip
         found |= {
             row.entry_id
@@ -162,15 +179,17 @@ def may_get(desk: Desk, graph: Graph, rows: Sequence[sa.Row[Any]]) -> set[int]:
     return found
 
 
-def _people(desk: Desk, rows: Sequence[sa.Row[Any]]) -> list[Person]:
+def _terms(desk: Desk, graph: Graph, post: Post) -> Terms:
+    act, zone = desk.settings.act, desk.settings.zone
+    terms = gate_terms(act, zone=zone, purpose=MARKETING, channel=post.medium)
+    return replace(terms, campaign_id=campaign_of(graph.key), template=post.template)
+
+
+def _people(desk: Desk, rows: Sequence[sa.Row[Any]], post: Post) -> list[Person]:
     directory = read_directory(
-        desk.store,
-        party_ids(rows),
-        as_of=None,
-        channel=desk.settings.act.medium,
-        sealed=True,
+        desk.store, party_ids(rows), as_of=None, channel=post.medium, sealed=True,
         settings=desk.settings.act,
-    )
+    )  # fmt: skip
     return directory.opened([row.party_id for row in rows], vault=desk.vault)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from zhiyin.act.journeys.definition import (
     Call,
     Exit,
+    Message,
     NextBest,
     Random,
     SetTag,
@@ -70,4 +71,7 @@ def _follow(graph: Graph, name: str, step: Step, lot: int, *, inside: bool) -> t
         return step.next, f"{step.hook} is told"
     if isinstance(step, SetTag):
         return step.next, f"{'loses' if step.take else 'gets'} the tag {step.name}"
-    return step.next, "message" if wait_s(step) == 0 else "waits"
+    if isinstance(step, Message):
+        way = graph.definition.way_of(step)
+        return step.next, f"message by {way}" if way else "message"
+    return step.next, "waits"

@@ -24,7 +24,7 @@ from zhiyin.act.campaigns.ledger import RUNNING, Campaign, note, read_held_out
 from zhiyin.act.campaigns.plan_job import campaign_terms
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import shared_values
-from zhiyin.act.lists.check_job import check_listed
+from zhiyin.act.lists.check_job import check_listed, read_listed
 from zhiyin.act.lists.hashing import HASHED, Contact
 from zhiyin.act.lists.ledger import claim_lines, find_receipts, settle_lines
 from zhiyin.act.lists.plain import make_contact
@@ -106,30 +106,47 @@ def export_removals(ctx: Context, held: Campaign, path: Path, *, by: str) -> Exp
     `left_out` counts under `erased` those of whom nothing is kept: only a list that replaces the
     whole audience takes them off.
     """
+    written = _rewrite(ctx, held, path, allowed=False)
+    gone = written.left_out.get(ERASED)
+    left_out = {ERASED: gone} if gone else {}
+    return _noted(ctx, held, "removals", Exported(written.lines, left_out), by=by)
+
+
+def export_again(ctx: Context, held: Campaign, path: Path, *, by: str) -> Exported:
+    """Write once more who was exported before and may still be on the list: where a download was
+    cut short, or a list replaces a whole audience. Nothing is sent by it.
+    """
+    return _noted(ctx, held, "exported_again", _rewrite(ctx, held, path, allowed=True), by=by)
+
+
+def _rewrite(ctx: Context, held: Campaign, path: Path, *, allowed: bool) -> Exported:
+    """Lines of those who were exported before, of whom the gate says so now; why others are not."""
     _require(held, states=())
-    terms, lines, gone = removal_terms(ctx, held), 0, 0
+    terms, lines = removal_terms(ctx, held), 0
+    left_out: Counter[str] = Counter()
     with ListWriter(path, columns_of(held), guarded=not _is_ads(held)) as writer:
         for rows in _chunks(ctx, held, ledger.SENT, due_at=None):
             chunk = _opened(ctx, held, rows)
             verdicts = _verdicts(ctx, chunk, terms, ctx.clock.now())
-            off = [
-                one
-                for one, verdict in zip(chunk, verdicts, strict=True)
-                if one.content is not None and not verdict.allowed
-            ]
-            gone += sum(one.content is None for one in chunk)
-            if off:
-                writer.write(make_lines(ctx, held, off))
-            lines += len(off)
+            mine: list[_Line] = []
+            for one, verdict in zip(chunk, verdicts, strict=True):
+                if one.content is not None and verdict.allowed is allowed:
+                    mine.append(one)
+                else:
+                    left_out[ERASED if one.content is None else verdict.reason] += 1
+            if mine:
+                writer.write(make_lines(ctx, held, mine))
+            lines += len(mine)
         if lines:
             writer.publish()
-    left_out = {ERASED: gone} if gone else {}
+    return Exported(lines, dict(sorted(left_out.items())))
+
+
+def _noted(ctx: Context, held: Campaign, what: str, made: Exported, *, by: str) -> Exported:
+    now = naive_utc(ctx.clock.now())
     with ctx.store.begin() as connection:
-        note(
-            connection, held, "removals", by=by, now=naive_utc(ctx.clock.now()), lines=lines,
-            left_out=left_out,
-        )  # fmt: skip
-    return Exported(lines, left_out)
+        note(connection, held, what, by=by, now=now, lines=made.lines, left_out=dict(made.left_out))
+    return made
 
 
 def columns_of(held: Campaign) -> tuple[str, ...]:
@@ -208,11 +225,11 @@ def _claimed(
     due = naive_utc(ctx.clock.now())
     for rows in _chunks(ctx, held, ledger.PLANNED, due_at=due):
         chunk, at = _opened(ctx, held, rows), ctx.clock.now()
+        listed = read_listed(ctx, [one.person for one in chunk], purpose=terms.purpose)
         with ctx.store.begin() as connection:
             verdicts = check_listed(
-                ctx, connection, [one.person for one in chunk], terms=terms, at=at,
-                held_out=held_out,
-            )  # fmt: skip
+                connection, listed, terms=terms, vault=ctx.vault, at=at, held_out=held_out
+            )
             reasons = {
                 one.row.message_id: ERASED if one.content is None else verdict.reason
                 for one, verdict in zip(chunk, verdicts, strict=True)
@@ -278,8 +295,9 @@ def _contacts(ctx: Context, people: Sequence[Person]) -> list[Contact]:
 
 
 def _verdicts(ctx: Context, chunk: Sequence[_Line], terms: Terms, at: datetime) -> list[Verdict]:
+    listed = read_listed(ctx, [one.person for one in chunk], purpose=terms.purpose)
     with ctx.store.begin() as connection:
-        return check_listed(ctx, connection, [one.person for one in chunk], terms=terms, at=at)
+        return check_listed(connection, listed, terms=terms, vault=ctx.vault, at=at)
 
 
 def _receipt(path: Path) -> str:

@@ -36,4 +36,6 @@ mass_sends = sa.Table(
     sa.Column("provider_id", sa.String(128), index=True,
               comment="the provider's id; none: it has not answered"),
     sa.Column("looked_at", sa.DateTime, comment="when it was last asked what members did"),
+    sa.Column("stopped_at", sa.DateTime,
+              comment="when the provider was told that nobody need confirm it any more"),
 )  # fmt: skip

@@ -220,8 +220,15 @@ messages = sa.Table(
               comment="whether, being sent, it stands in the lake"),
     sa.Column("segments", sa.Integer, comment="of a text message: what the provider charges for"),
     sa.Column("cost_micros", sa.BigInteger, comment="millionths of the workspace's currency"),
+    sa.Column("via", sa.String(32),
+              comment="channel it leaves by, where that is not its medium's: webhook"),
+    sa.Column("template", sa.String(80),
+              comment="of a mini-programme: whose authorisation it spends"),
     sa.Index(None, "campaign_id", "address_token"),
 )  # fmt: skip
+_held = messages.c.template.is_not(None)
+sa.Index("ix_messages_stock", messages.c.template, messages.c.address_token,
+         sqlite_where=_held, postgresql_where=_held)  # fmt: skip
 _waits = ~messages.c.copied & (messages.c.state == "sent")
 sa.Index("ix_messages_uncopied", messages.c.copied, sqlite_where=_waits, postgresql_where=_waits)
 

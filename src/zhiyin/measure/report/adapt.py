@@ -53,7 +53,7 @@ CURVES = {"gains", "gains_rfm", "calibration", "profit_by_depth", "profit_by_dep
           "profit_by_cost"}  # fmt: skip
 PROFITS = ("model", "rfm", "all")
 UPPER_BOUND = "upper_bound"
-GROUPS = ("response", "next_purchase", "profit", "increment", "recommend", "delivery")
+GROUPS = ("response", "next_purchase", "profit", "increment", "marketing", "recommend", "delivery")
 
 
 def parse(text: object) -> Any:

@@ -160,7 +160,7 @@ class View:
         return [(self._group_title(*key), found) for key, found in groups.items()]
 
     def _group_title(self, kind: str, subject: str) -> str:
-        if kind in ("response", "profit", "increment") and subject:
+        if kind in ("response", "profit", "increment", "marketing") and subject:
             names = {m.subject: m.subject_name for m in self.data.measured}
             return self.t(f"measured.{kind}", subject=names.get(subject) or subject)
         known = {
