@@ -31,6 +31,15 @@ def write_subscribers(path):
     path.write_text("\n".join(lines) + "\n")
 
 
+def _measured_afterwards(shop, customers):
+    """A later turn lays the scores beside the contracts that had ended by then."""
+    zhiyin("run", "--as-of", DAY + timedelta(days=40), "-w", shop)
+    told = zhiyin("models", "show", "churn", "--subject", "contract", "-w", shop)
+    (shown,) = json.loads(told)["measured"]
+    assert (shown["as_of"], shown["n"]) == (DAY.isoformat(), customers)
+    assert shown["low"] > 0.55
+
+
 def test_contracts_give_churn_scores_and_leave_with_the_person(tmp_path, monkeypatch):
     monkeypatch.setenv("ZHIYIN_UNDERSTAND__CHURN_DEFINITION", "contractual")
     monkeypatch.setenv("ZHIYIN_UNDERSTAND__PURCHASE_HORIZON_DAYS", "30")
@@ -50,6 +59,7 @@ def test_contracts_give_churn_scores_and_leave_with_the_person(tmp_path, monkeyp
     assert churn["auc_low"] > 0.6
     assert 0 < churn["expected"] < 0.3 * churn["customers"]
     assert "with a contract" in (shop / "reports" / "report.html").read_text(encoding="utf-8")
+    _measured_afterwards(shop, churn["customers"])
     zhiyin("export", "s0", "--to", tmp_path / "out", "-w", shop)
     (page,) = (tmp_path / "out").glob("*.json")
     (contract,) = json.loads(page.read_text())["tables"]["contracts"]["rows"]

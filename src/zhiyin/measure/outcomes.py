@@ -10,7 +10,7 @@ whose ids scores and decisions carry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -78,6 +78,13 @@ def find_buyers(lines: ir.Table) -> ir.Table:
     """One row per customer who bought an item: `customer_id`, `orders` (distinct orders)."""
     bought = lines.filter(lines[c.KIND] == ITEM, lines[c.QUANTITY] > 0)
     return bought.group_by(c.CUSTOMER_ID).agg(**{c.ORDERS: bought[c.ORDER_ID].nunique()})
+
+
+def find_holders(contracts: ir.Table, day: date) -> ir.Table:
+    """One row per customer with a contract that runs on a local day: `customer_id`."""
+    ends = contracts[c.END_ON]
+    running = contracts.filter(contracts[c.START_ON] < day, ends.isnull() | (ends >= day))
+    return running.filter(running[c.CUSTOMER_ID].notnull()).select(c.CUSTOMER_ID).distinct()
 
 
 def sum_offer_spend(lines: ir.Table, offers: ir.Table, campaign_id: str) -> ir.Table:
