@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -59,7 +60,7 @@ def begin(shop, definition):
     return made
 
 
-def add(shop, *users, **personal):
+def add(shop, *users, properties=None, **personal):
     """Customers with an address and a consent."""
     parties = shop.vault.party_ids("user_id", list(users))
     long_ago = naive_utc(NOW - timedelta(days=90))
@@ -69,7 +70,7 @@ def add(shop, *users, **personal):
     blobs = shop.vault.seal(parties, fields)
     rows = [
         {c.PARTY_ID: party, c.LANGUAGE: "en", c.UNDATED: False, c.PERSONAL: blob,
-         **revision, **loaded}
+         c.PROPERTIES: json.dumps(properties or {}), **revision, **loaded}
         for party, blob in zip(parties, blobs, strict=True)
     ]  # fmt: skip
     shop.store.append("customers", pa.Table.from_pylist(rows), app=f"people {users}")
@@ -259,6 +260,56 @@ def test_a_birthday_comes_once_a_year_also_after_an_outage(shop):
     shop.clock.at = datetime(2027, 3, 20, 12, tzinfo=UTC)
     made.tick(deliver=True)
     assert got(shop)[ann] == [("sent", None), ("skipped", "late")]
+
+
+def test_a_date_of_ones_own_that_comes_once_brings_in_on_its_day_alone(shop):
+    (ann,) = add(shop, "ann", properties={"wedding": "2026-03-10"})
+    (bob,) = add(shop, "bob", properties={"wedding": "2025-03-10"})  # a year ago
+    add(shop, "cleo", properties={"wedding": "soon"})
+    entry = {"type": "date", "field": "properties.wedding", "repeats": "once", "offset_days": -7}
+    made = begin(shop, BIRTHDAY | {"key": "wedding", "entry": entry})
+    later(shop, days=1)
+    made.tick(deliver=True)
+    assert got(shop) == {}
+    later(shop, days=1)  # 3 March, a week before
+    made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)]}
+    for _ in range(3):
+        later(shop, days=365)
+        made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)]}
+    assert bob not in why(shop)
+
+
+def test_who_is_simulated_sees_every_step_and_nothing_is_kept(shop):
+    ann, bob = add(shop, "ann", "bob")
+    buy(shop, ann, "s:tea", "1")
+    later(shop, minutes=1)
+    bought = {"type": "behaviour", "table": "order_lines", "op": "ge", "value": 1}
+    steps = {
+        "rest": {"type": "delay", "days": 2, "next": "buyer"},
+        "buyer": {"type": "split", "rule": bought, "then": "thanks", "otherwise": "wait"},
+        "thanks": LETTER,
+        "wait": {"type": "wait", "on": {"purchase": True}, "days": 3, "otherwise": "tell"},
+        "tell": {"type": "webhook", "hook": "crm", "next": "best"},
+        "best": {"type": "next_best_action", "reward": {"purchase": True},
+                 "actions": {"write": {"next": "thanks"}, "rest": {}}},
+    }  # fmt: skip
+    trial = parse({"key": "trial", "entry": {"type": "api"}, "steps": steps})
+    walks = Journeys(shop).simulate(trial, [ann, bob])
+    told = {one: [(step.step, step.what) for step in walk] for one, walk in walks.items()}
+    assert told[ann] == [
+        ("rest", "waits"), ("buyer", "meets the rule"), ("thanks", "message"), ("", "finished"),
+    ]  # fmt: skip
+    assert told[bob][1:] == [
+        ("buyer", "meets it not"), ("wait", "waits until the time is over"),
+        ("tell", "crm is told"), ("best", "gets write or rest; shown: write"),
+        ("thanks", "message"), ("", "finished"),
+    ]  # fmt: skip
+    assert (walks[bob][-1].at - shop.clock.at).days == 5
+    assert (got(shop), why(shop)) == ({}, {})
+    with pytest.raises(NotFound, match="customer 2"):
+        Journeys(shop).simulate(trial, [ann, "nobody@shop.example"])
 
 
 def test_after_a_pause_what_came_due_too_long_ago_is_skipped(shop):
