@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zhiyin.core.errors import ZhiyinError
+from zhiyin.core.errors import DiskFull, ZhiyinError, is_disk_full
 
 _STORAGE = frozenset({"sqlalchemy", "sqlite3", "deltalake", "_internal", "duckdb", "_duckdb"})
 
@@ -12,6 +12,8 @@ def explain_error(error: Exception) -> str | None:
 
     Of errors of the storage only the kind is named: their words may hold values of rows.
     """
+    if not isinstance(error, ZhiyinError) and is_disk_full(error):
+        error = DiskFull()
     if isinstance(error, ZhiyinError):
         message, hint = error.message, error.hint
     elif type(error).__module__.split(".")[0] in _STORAGE:

@@ -18,12 +18,15 @@ ZhiyinError
 ├── ConcurrentWrite        another writer committed first; run again
 ├── JournalError           the journal cannot be written, or a segment of it cannot be read
 ├── Busy                   too much is under way; the same request may be sent again later
-│   └── TooFast            a source sends more than its key allows
+│   ├── TooFast            a source sends more than its key allows
+│   └── DiskFull           there is no room to write; nothing was changed
 └── DeliveryError          a channel could not hand a message over
     └── ChannelUnavailable the channel itself cannot be used now; nothing was handed over
 """
 
 from __future__ import annotations
+
+import errno
 
 
 class ZhiyinError(Exception):
@@ -158,6 +161,29 @@ class Busy(ZhiyinError):
     def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class DiskFull(Busy):
+    """There is no room to write: nothing was changed, and the same may be done again."""
+
+    code = "disk_full"
+
+    def __init__(self, message: str = "the disk is full") -> None:
+        super().__init__(message, hint=_ROOM, retry_after_s=60)
+
+
+_ROOM = "make room on it, then do the same again: what is done already is not done twice"
+_NO_ROOM = ("database or disk is full", "no space left on device", "disk quota exceeded")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that there is no room to write."""
+    if isinstance(error, DiskFull):
+        return True
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    said = str(error).lower()
+    return any(words in said for words in _NO_ROOM)
 
 
 class TooFast(Busy):

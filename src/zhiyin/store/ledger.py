@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from zhiyin.core.errors import ConcurrentWrite, SchemaTooNew
+from zhiyin.core.errors import ConcurrentWrite, DiskFull, SchemaTooNew, is_disk_full
 
 HEAD = "0019"  # the newest migration; a test compares it with the scripts
 BUSY_TIMEOUT_MS = 30_000
@@ -84,11 +84,15 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     ------
     ConcurrentWrite
         If another transaction held the ledger for longer than the busy timeout.
+    DiskFull
+        If there is no room for it.
     """
     try:
         with engine.begin() as connection:
             yield connection
     except OperationalError as error:
+        if error.orig is not None and is_disk_full(error.orig):
+            raise DiskFull("the disk of the ledger is full") from error
         if "database is locked" not in str(error.orig):
             raise
         raise ConcurrentWrite(
