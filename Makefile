@@ -8,6 +8,8 @@ SHARED ?= ../shared
 export ZHIYIN_SHARED := $(abspath $(SHARED))
 # LightGBM needs libgomp.so.1: where the system has none, scikit-learn's own copy serves
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/gomp:$(LD_LIBRARY_PATH)
+# what is imported is compiled once, not by each of the processes that tests start
+export PYTHONDONTWRITEBYTECODE :=
 ROUNDS ?= 10
 KILLS ?= 200
 # JUNIT=FILE: the tests also write their results there

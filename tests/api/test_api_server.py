@@ -31,6 +31,15 @@ def folder(tmp_path_factory):
     return path
 
 
+def fail_a_turn(client):
+    """Ask for a turn; the job once the worker has found that there is no data."""
+    job = client.post("/v1/jobs", json={"kind": "turn"}).json()
+    waiting = threading.Event()
+    while (done := client.get(f"/v1/jobs/{job['job_id']}").json())["state"] != "failed":
+        waiting.wait(0.2)  # the watchdog ends this
+    return done
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
 def test_a_server_answers_works_and_stops_with_its_worker(folder, stop):
     command = [sys.executable, "-m", "zhiyin", "serve", "-w", str(folder), "--port", "0"]
@@ -46,12 +55,8 @@ def test_a_server_answers_works_and_stops_with_its_worker(folder, stop):
         with httpx.Client(base_url=url, headers={"X-Api-Key": key}, timeout=30) as client:
             assert client.get("/health").json()["status"] == "ok"
             assert client.get("/v1/tables", headers={"X-Api-Key": "wrong"}).status_code == 401
-            job = client.post("/v1/jobs", json={"kind": "turn"}).json()
-            waiting = threading.Event()
-            while client.get(f"/v1/jobs/{job['job_id']}").json()["state"] != "failed":
-                waiting.wait(0.2)  # the worker finds that there is no data; the watchdog ends this
-            done = client.get(f"/v1/jobs/{job['job_id']}").json()
-            assert done["error"].startswith("not_enough_data")
+            if stop == signal.SIGTERM:
+                assert fail_a_turn(client)["error"].startswith("not_enough_data")
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) == 1
         process.send_signal(stop)

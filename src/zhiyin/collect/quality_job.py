@@ -36,7 +36,11 @@ def run(ctx: Context, config: object = None) -> JobReport:
     with ctx.store.begin() as connection:
         loads = [one for one in list_reconciliations(connection) if "read" in one]
     found = find.judge_loads(loads, month=f"{ctx.as_of:%Y-%m}")
-    judged = [table for table in TABLES.values() if q.is_judged(table)]
+    judged = [
+        table
+        for table in TABLES.values()
+        if q.is_judged(table) and ctx.store.added(table.name)[0] >= 0  # others are not there yet
+    ]
     for place, table in enumerate(judged):
         ctx.progress(JOB, place / len(judged))
         found += look_at(ctx.store, table, as_of=ctx.as_of, until=until)

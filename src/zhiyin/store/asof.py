@@ -47,8 +47,9 @@ def visible_rows(
     """
     if before is not None:
         times = [table.time, c.VALID_AT if table.revisions else None]
-        for column in dict.fromkeys(name for name in times if name is not None):
-            rows = rows.filter(rows[column] < ibis.literal(before))
+        columns = dict.fromkeys(name for name in times if name is not None)
+        limits = [rows[column] < ibis.literal(before) for column in columns]
+        rows = rows.filter(*limits) if limits else rows
     if table.name == "merges":
         return _settled_merges(rows, table, before=before)
     if not table.revisions or single:

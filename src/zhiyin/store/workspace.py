@@ -11,6 +11,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
+from deltalake import DeltaTable
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import NotFound, WorkspaceError
@@ -64,6 +65,7 @@ class WorkspaceStore:
         self.engine = engine or process_engine()
         self.pins = dict(pins or {})
         self.write = write
+        self._pinned: dict[str, DeltaTable] = {}  # a version never changes: opened once
         self._single: dict[tuple[str, int], bool] = {}
         self._mappings: dict[tuple[int, datetime | None], dict[str, str]] = {}
 
@@ -109,7 +111,7 @@ class WorkspaceStore:
     ) -> tuple[int, ibis.Table | None]:
         """The version that reads see, and the rows added after `since`; see `protocols.Store`."""
         definition = self._definition(table)
-        handle = self.lake.open(table, version=self.pins.get(table))
+        handle = self._open(table)
         if handle is None:
             rows = arrow_schema(definition).empty_table()
             return ABSENT, None if since is None else self._seen(definition, rows, as_of)
@@ -189,7 +191,7 @@ class WorkspaceStore:
 
     def _stored(self, table: Table) -> tuple[ibis.Table, int]:
         """All stored rows in the columns of this code, and their Delta version."""
-        handle = self.lake.open(table.name, version=self.pins.get(table.name))
+        handle = self._open(table.name)
         if handle is None:
             return self.engine.from_arrow(arrow_schema(table).empty_table()), ABSENT
         rows = self.engine.from_delta(handle)
@@ -199,6 +201,14 @@ class WorkspaceStore:
             rows = rows.mutate(**{name: ibis.null(kind) for name, kind in empty.items()})
         names = list(table.names)
         return rows if list(rows.columns) == names else rows.select(*names), handle.version()
+
+    def _open(self, name: str) -> DeltaTable | None:
+        if name in self._pinned:
+            return self._pinned[name]
+        handle = self.lake.open(name, version=self.pins.get(name))
+        if handle is not None and name in self.pins:
+            self._pinned[name] = handle
+        return handle
 
     def _has_single_revisions(self, table: Table, rows: ibis.Table, version: int) -> bool:
         key = (table.name, version)

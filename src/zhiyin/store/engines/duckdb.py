@@ -15,20 +15,19 @@ import weakref
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import duckdb
 import ibis
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlglot.expressions as sge
 from deltalake import DeltaTable
 from ibis.backends.duckdb import Backend as IbisBackend
-from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.expr import operations as ops
 
 from zhiyin.core.config import Settings
+from zhiyin.store.engines.duckdb_sql import Compiler
 from zhiyin.store.engines.files import active_files
 
 _DUCK_TYPES = {
@@ -45,48 +44,9 @@ _HERE = ops.Namespace()
 _OBJECTS_BEFORE_COLLECTION = 50_000
 
 
-class Compiler(DuckDBCompiler):
-    """Expressions → SQL of DuckDB, quicker where Ibis's own goes a long way round."""
-
-    __slots__ = ()
-    SIMPLE_OPS: ClassVar = {}  # otherwise those of Ibis take the place of the method below
-
-    def visit_Hash(self, op: ops.Hash, *, arg: Any) -> Any:
-        """All 64 bits without a text of them between, less one that would be the sign."""
-        bits = sge.BitwiseRightShift(this=self.f.anon.hash(arg), expression=sge.convert(1))
-        return self.cast(sge.paren(bits, copy=False), op.dtype)
-
-    def translate(self, op: ops.Node, *, params: Any) -> Any:
-        """Without walks through the whole graph for operations that it has none of."""
-        if op.find(_is_rewritten):
-            return super().translate(op, params=params)
-        return _PLAIN.translate(op, params=params)
-
-
-class _PlainCompiler(Compiler):
-    """For expressions without the operations that Ibis writes in other ones first."""
-
-    __slots__ = ()
-    LOWERED_OPS: ClassVar = dict.fromkeys(DuckDBCompiler.lowered_ops)
-    rewrites = ()
-
-    def translate(self, op: ops.Node, *, params: Any) -> Any:
-        return DuckDBCompiler.translate(self, op, params=params)
-
-
-_PLAIN = _PlainCompiler()
-_REWRITTEN = (
-    *DuckDBCompiler.lowered_ops,
-    *(ops.ArrayMap, ops.ArrayFilter, ops.ArrayPosition, ops.FindInSet),
-    *(ops.NTile, ops.NthValue, ops.RankBase, ops.StringFind),
-)
-
-
-def _is_rewritten(node: ops.Node) -> bool:
-    """Whether `lowered_ops` or `rewrites` of Ibis's compiler have a rule for it."""
-    if isinstance(node, ops.InValues):
-        return not node.options
-    return isinstance(node, _REWRITTEN)
+_MADE_READY = (
+    *(ops.InMemoryTable, ops.ScalarUDF, ops.AggUDF, ops.GeoSpatialUnOp, ops.GeoSpatialBinOp),
+)  # before a statement of them runs, Ibis tells DuckDB of what they need
 
 
 class Backend(IbisBackend):
@@ -98,6 +58,10 @@ class Backend(IbisBackend):
         """The statement; only where a person reads it are selects fused, which costs a third."""
         ibis.options.sql.fuse_selects = pretty
         return super().compile(expr, pretty=pretty, **more)
+
+    def _run_pre_execute_hooks(self, expr: ibis.Expr) -> None:
+        if expr.op().find(_MADE_READY):
+            super()._run_pre_execute_hooks(expr)
 
     def _create_cached_table(self, name: str, expr: ibis.Table) -> ibis.Table:
         schema, name_of = expr.schema(), self.compiler.type_mapper.to_string

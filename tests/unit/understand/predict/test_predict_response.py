@@ -95,7 +95,8 @@ def test_labels_that_end_on_or_after_the_day_are_not_used():
     late[2] = DAY
     column = tables["campaigns"].column_names.index("end_on")
     tables["campaigns"] = tables["campaigns"].set_column(column, "end_on", pa.array(late))
-    names = [g["name"] for g in run(tables, min_positives=10).card["data"]]
+    found = run(tables, min_positives=10, compared=("logistic",))
+    names = [g["name"] for g in found.card["data"]]
     assert names == ["c0", "c1"]
 
 
@@ -129,7 +130,7 @@ def test_what_is_the_same_for_everyone_is_no_input_of_a_model():
     frame["visits_count"] = np.nan  # nothing is tracked
     frame["stores_count"] = 1.0
     tables["features"] = pa.Table.from_pandas(frame, preserve_index=False)
-    used = run(tables).card["features"]
+    used = run(tables, compared=("logistic",)).card["features"]
     assert {"visits_count", "stores_count"}.isdisjoint(used)
     assert "orders_count" in used
 
@@ -173,7 +174,7 @@ def test_the_first_model_of_a_kind_speaks_and_is_registered_by_the_kind(result):
 
 
 def test_under_approval_nobody_is_scored_before_a_person_promoted():
-    found = run(world(), promotion="approve")
+    found = run(world(), promotion="approve", compared=("logistic",))
     assert (found.status, len(found.scores), found.promoted) == ("needs_approval", 0, False)
     assert found.artifact is not None
 
