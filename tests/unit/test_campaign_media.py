@@ -17,7 +17,6 @@ from tests.unit.act.test_act_authorisations import grant, left
 from tests.unit.act.test_act_mass import add as add_contact
 from tests.unit.test_campaigns import AT, KEY, Desk, campaign
 from tests.wechat_server import SECRET, WechatServer, WecomServer, say
-from zhiyin.act import job
 from zhiyin.act.campaigns.ledger import CANCELLED, find_waiting
 from zhiyin.act.channels.outgoing import read_target
 from zhiyin.act.channels.sms import Account, SmsChannel
@@ -27,6 +26,7 @@ from zhiyin.act.channels.wechat_api import WechatApi, of_wechat, of_wecom
 from zhiyin.act.channels.wecom import WecomChannel
 from zhiyin.act.mass_job import take_back
 from zhiyin.act.preview import example_emails
+from zhiyin.act.ways import ways_of
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import ConfigError, InvalidParameter
 from zhiyin.core.ledger import consents, messages
@@ -390,7 +390,7 @@ def test_ways_of_a_campaign_are_its_mediums(shop):
     desk = by_text(shop, "ana")
     desk.started(**texts(desk))
     ctx = desk.shop.context(clock=desk.clock)
-    assert [one.asked for one in job.ways_of(ctx, f"zhiyin:{KEY}")] == ["sms"]
+    assert [one.asked for one in ways_of(ctx, f"zhiyin:{KEY}")] == ["sms"]
     with desk.shop.store.begin() as connection:
         kept = connection.execute(sa.select(messages.c.planned_at)).scalar_one()
     assert kept.replace(tzinfo=UTC) == AT
