@@ -18,7 +18,7 @@ from zhiyin import __version__
 from zhiyin.act import job as act
 from zhiyin.act.channels.pace import PacedChannel
 from zhiyin.act.review import SendPlan
-from zhiyin.act.ways import ways_of
+from zhiyin.act.ways_job import ways_of
 from zhiyin.channels import open_channel
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping

@@ -26,7 +26,7 @@ from zhiyin.act.channels.wechat_api import WechatApi, of_wechat, of_wecom
 from zhiyin.act.channels.wecom import WecomChannel
 from zhiyin.act.mass_job import take_back
 from zhiyin.act.preview import example_emails
-from zhiyin.act.ways import ways_of
+from zhiyin.act.ways_job import ways_of
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import ConfigError, InvalidParameter
 from zhiyin.core.ledger import consents, messages

@@ -38,7 +38,7 @@ from zhiyin.act.letters import require_sender
 from zhiyin.act.letters_job import journey_letters
 from zhiyin.act.mass import deliver_due
 from zhiyin.act.review import SendPlan, count_by_rule
-from zhiyin.act.ways import Way, usual_way
+from zhiyin.act.ways_job import Way, usual_way
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import ActSettings
