@@ -18,6 +18,7 @@ from zhiyin import __version__
 from zhiyin.act import job as act
 from zhiyin.act.channels.pace import PacedChannel
 from zhiyin.act.review import SendPlan
+from zhiyin.act.ways_job import ways_of
 from zhiyin.channels import open_channel
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping
@@ -260,7 +261,7 @@ class Workspace:
         """
         counts: dict[str, Any] = {}
         failed: list[ZhiyinError] = []
-        for way in act.ways_of(self._context_now(), campaign) or [None]:
+        for way in ways_of(self._context_now(), campaign) or [None]:
             opened = nullcontext() if way is None else self._channel(way.asked)
             try:
                 with opened as channel, hold_lease(self.store.ledger, clock=self.clock) as lease:

@@ -120,6 +120,28 @@ def preview(
         typer.echo(_looked(one, said))
 
 
+@app.command("test")
+def try_out(
+    key: Key,
+    address: Annotated[str, typer.Argument(help="Of staff: one of act.testers.")],
+    by: By,
+    variant: Annotated[str, typer.Option(help="One alone; none: all.")] = "",
+    language: Annotated[str, typer.Option(help="One alone; none: each it has.")] = "",
+    workspace: Folder = HERE,
+    said: Language = "en",
+) -> None:
+    """Send a campaign's texts to yourself, by its channel; counted nowhere (发送测试消息)."""
+    from zhiyin.act.reasons import REASONS
+    from zhiyin.trials import send_test
+
+    with _open(workspace, write=True) as shop:
+        found = send_test(shop, key, address, by=by, variant=variant, language=language)
+    for one in found:
+        why = REASONS.get(one.reason, (one.reason, one.reason))[said == "zh"]
+        typer.echo(f"{one.variant} {one.language}: {one.state} {why}".rstrip())
+    raise typer.Exit(0 if all(one.state == "sent" for one in found) else 1)
+
+
 @app.command()
 def deliver(key: Key, workspace: Folder = HERE) -> None:
     """Send now what is due of a campaign that runs; the worker does so by itself."""

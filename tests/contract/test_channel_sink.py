@@ -2,8 +2,17 @@
 
 import pytest
 
-from zhiyin.act.channels.sink import HOST, SUFFIX, SinkChannel, SinkServer
+from zhiyin.act.channels.sink import (
+    HOST,
+    JSON,
+    SUFFIX,
+    FileSink,
+    SinkChannel,
+    SinkServer,
+    remove_kept,
+)
 from zhiyin.act.channels.smtp import SmtpChannel
+from zhiyin.act.create.text_message import TextMessage
 from zhiyin.testing.channel_contract import REFUSED, SENDER, ChannelContract
 
 
@@ -33,6 +42,33 @@ class TestSinkChannel(ChannelContract):
     @pytest.fixture
     def arrived(self, channel, tmp_path):
         return lambda: kept_in(tmp_path / "outbox")
+
+
+class TestFileSink(ChannelContract):
+    """Where a demonstration keeps what is no e-mail."""
+
+    recipient, refused = "+8613912345678", "no one"
+
+    def someone(self, number):
+        return f"+86139000{number:05d}"
+
+    def content(self, message_id, recipient=""):
+        return TextMessage(f"春 {message_id}", {}).content()
+
+    @pytest.fixture
+    def channel(self, tmp_path):
+        return FileSink(tmp_path / "outbox")
+
+    @pytest.fixture
+    def arrived(self, tmp_path):
+        return lambda: {
+            one.stem: [one.read_bytes()] for one in (tmp_path / "outbox").glob(f"*{JSON}")
+        }
+
+    def test_an_erasure_finds_what_it_kept(self, channel, arrived, tmp_path):
+        channel.send("m_1", self.recipient, self.content("m_1"))
+        assert remove_kept(tmp_path / "outbox", ["m_1", "m_2"]) == 1
+        assert arrived() == {}
 
 
 class TestSmtpChannel(ChannelContract):

@@ -11,14 +11,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tests.unit.collect.sources.test_sources_hooks import order, shopify, source_of
+from zhiyin.act.campaigns.ledger import read_global_arms
+from zhiyin.act.ledger import read_waiting, read_ways
+from zhiyin.act.mass_ledger import (
+    MassSend,
+    add_mass_send,
+    doubtful_until,
+    find_stopped,
+    set_provider_id,
+)
 from zhiyin.app import Workspace
 from zhiyin.collect.sources import Intake, pull
 from zhiyin.collect.sources.hooks import receive
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import LeaseHeld, SchemaTooNew
-from zhiyin.core.ledger import data_keys, jobs, metadata
+from zhiyin.core.ledger import data_keys, jobs, journeys, messages, metadata
 from zhiyin.core.tables import TABLES
+from zhiyin.govern.authorisations import read_reserved
 from zhiyin.store.lake import Lake
 from zhiyin.store.leases import acquire_lease, hold_lease, renew_lease
 from zhiyin.store.ledger import open_ledger, reading, transaction
@@ -150,3 +160,33 @@ def together(count, what):
         one.join()
     assert errors == []
     return made
+
+
+def test_what_messages_are_going_to_spend_and_what_was_stopped_is_found(ledger):
+    """The statements of media beside e-mail: reservations, ways, calls of cancelled campaigns."""
+    now = NOW.replace(tzinfo=None)
+    row = {"turn_id": "t", "party_id": "p", "customer_id": "p", "language": "zh",
+           "planned_at": now, "address_token": "token"}  # fmt: skip
+    with transaction(ledger) as connection:
+        connection.execute(messages.insert(), [
+            row | {"message_id": "m1", "campaign_id": "journey:tea", "channel": "wecom",
+                   "state": "sent", "reason": "unconfirmed", "receipt": "x", "template": None},
+            row | {"message_id": "m2", "campaign_id": "journey:tea", "channel": "wechat_subscribe",
+                   "state": "planned", "reason": None, "receipt": None, "template": "T"},
+        ])  # fmt: skip
+        batch = MassSend("b", "journey:tea", "wecom", "li", 1, "d", now)
+        add_mass_send(connection, batch, [])
+        set_provider_id(connection, "b", "x")
+        said = {"key": "tea", "digest": "d", "definition": {}, "created_at": now,
+                "created_by": "a", "changed_at": now, "changed_by": "a"}  # fmt: skip
+        connection.execute(journeys.insert(), [
+            said | {"version": 1, "state": "replaced"}, said | {"version": 2, "state": "ended"},
+        ])  # fmt: skip
+    with reading(ledger) as connection:
+        asked = {"template": "T", "campaign_id": "zhiyin:a", "turn_id": "t"}
+        assert read_reserved(connection, ["token", "other"], **asked) == {"token": 1}
+        assert read_ways(connection, "journey:tea") == [("wechat_subscribe", "", "T")]
+        assert find_stopped(connection) == [("b", "x", "li", None)]
+        assert doubtful_until(connection, "journey:tea") is None
+        assert read_waiting(connection, "journey:tea", now=now) == (0, None, None)
+        assert read_global_arms(connection, "journey:tea") == [("p", "marketing")] * 2

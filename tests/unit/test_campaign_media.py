@@ -17,8 +17,7 @@ from tests.unit.act.test_act_authorisations import grant, left
 from tests.unit.act.test_act_mass import add as add_contact
 from tests.unit.test_campaigns import AT, KEY, Desk, campaign
 from tests.wechat_server import SECRET, WechatServer, WecomServer, say
-from zhiyin.act import job
-from zhiyin.act.campaigns.ledger import CANCELLED
+from zhiyin.act.campaigns.ledger import CANCELLED, find_waiting
 from zhiyin.act.channels.outgoing import read_target
 from zhiyin.act.channels.sms import Account, SmsChannel
 from zhiyin.act.channels.webhook import WebhookChannel
@@ -27,6 +26,8 @@ from zhiyin.act.channels.wechat_api import WechatApi, of_wechat, of_wecom
 from zhiyin.act.channels.wecom import WecomChannel
 from zhiyin.act.mass_job import take_back
 from zhiyin.act.preview import example_emails
+from zhiyin.act.ways_job import ways_of
+from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import ConfigError, InvalidParameter
 from zhiyin.core.ledger import consents, messages
 from zhiyin.store.vault import Keys, LocalVault
@@ -237,6 +238,29 @@ def test_a_cancelled_campaign_is_stopped_at_the_platform_and_what_was_let_go_sta
         wecom.campaigns.cancel(KEY, by="Ana")
 
 
+def test_a_call_without_an_answer_keeps_the_campaign_until_the_platform_can_tell(wecom):
+    wecom.started(**by_member())
+    with WecomServer() as server:
+        api = WechatApi(
+            read_target(server.url, private=True), of_wecom("ww1", SECRET), clock=wecom.clock
+        )
+        wecom.channel = WecomChannel(api, member="boss")
+        server.lost = {"li"}
+        assert wecom.deliver()["unknown"] == 2
+        assert (waiting(wecom), wecom.campaigns.shown(KEY)["state"]) == ([], "running")
+        wecom.clock.at += timedelta(minutes=11)
+        assert waiting(wecom) == [KEY]
+        wecom.deliver()
+        assert len(server.made) == 2
+    assert wecom.states() == {("sent", "unconfirmed"): 3}
+    assert wecom.campaigns.shown(KEY)["state"] == "done"
+
+
+def waiting(desk):
+    with desk.shop.store.begin() as connection:
+        return [one.key for one in find_waiting(connection, now=naive_utc(desk.clock.now()))]
+
+
 def test_a_campaign_that_is_done_and_confirmed_cannot_be_cancelled(shop):
     desk = by_text(shop, "ana")
     desk.started(**texts(desk))
@@ -366,7 +390,7 @@ def test_ways_of_a_campaign_are_its_mediums(shop):
     desk = by_text(shop, "ana")
     desk.started(**texts(desk))
     ctx = desk.shop.context(clock=desk.clock)
-    assert [one.asked for one in job.ways_of(ctx, f"zhiyin:{KEY}")] == ["sms"]
+    assert [one.asked for one in ways_of(ctx, f"zhiyin:{KEY}")] == ["sms"]
     with desk.shop.store.begin() as connection:
         kept = connection.execute(sa.select(messages.c.planned_at)).scalar_one()
     assert kept.replace(tzinfo=UTC) == AT

@@ -1,24 +1,30 @@
 """Looking at a campaign: what is shown is what is sent; when it is due; the global holdout."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from tests.unit.act.shop import ZONE, Shop, opened
-from tests.unit.test_campaign_media import EVERYBODY, by_text, texts
+from tests.unit.act.test_act_authorisations import add as add_user
+from tests.unit.act.test_act_authorisations import grant, left
+from tests.unit.test_campaign_media import EVERYBODY, by_text, in_programme, texts
 from tests.unit.test_campaigns import KEY, A, B, Desk, campaign
 from tests.unit.test_journeys import shop as workspace
 from zhiyin.act.campaigns.ledger import find_campaign
 from zhiyin.act.campaigns.preview_job import preview_customer
+from zhiyin.act.campaigns.trial_job import send_trials
 from zhiyin.cli import app
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import InvalidParameter, NotFound
+from zhiyin.core.ledger import audit
 from zhiyin.govern.gate import RULES
 from zhiyin.store.vault import Keys, LocalVault
+from zhiyin.testing.channel import RecordingChannel
 from zhiyin.testing.store import MemoryStore
 
 __all__ = ["workspace"]
@@ -154,3 +160,58 @@ def test_the_command_shows_a_file_that_is_not_kept(workspace, tmp_path):
     assert "── a · zh · email" in said.output
     assert "春天来了。" in said.output
     assert "春天来了。" in page.read_text(encoding="utf-8")
+
+
+def test_a_test_goes_to_staff_alone_and_counts_for_nothing(shop):
+    shop.add("ana")
+    desk = Desk(shop, testers=("Boss@shop.example",))
+    desk.shop.settings = desk.shop.settings.model_copy(update={"demo": False})
+    act = {
+        "sender_address": "hi@s.example",
+        "postal_address": "x",
+        "public_url": "https://s.example",
+    }
+    desk.shop = desk.shop.with_settings(**act)
+    desk.create(variants=[A, B])
+    ctx = desk.shop.context(desk.channel, clock=desk.clock)
+    with ctx.store.begin() as connection:
+        held = find_campaign(connection, KEY)
+    with pytest.raises(InvalidParameter, match="addresses of staff"):
+        send_trials(ctx, held, "ana@shop.example", by="Ana")
+    found = send_trials(ctx, held, "boss@shop.example", by="Ana")
+    assert [(one.variant, one.language, one.state) for one in found] == [
+        ("a", "en", "sent"), ("b", "en", "sent"),
+    ]  # fmt: skip
+    mails = [opened(one.content) for sent in desk.channel.delivered.values() for one in sent]
+    assert sorted(one["Subject"] for one in mails) == ["[Test] Hello", "[Test] Spring"]
+    assert {one["To"] for one in mails} == {"boss@shop.example"}
+    assert desk.rows() == []
+    assert [one.variant for one in send_trials(ctx, held, "boss@shop.example", by="Ana",
+                                               variant="b")] == ["b"]  # fmt: skip
+    shop.suppress("boss@shop.example")
+    with pytest.raises(InvalidParameter, match="suppression list"):
+        send_trials(ctx, held, "boss@shop.example", by="Ana")
+    with ctx.store.begin() as connection:
+        rows = connection.execute(sa.select(audit).where(audit.c.action == "campaign.tested")).all()
+    assert [row.detail["messages"] for row in rows] == [2, 1]
+    assert "boss" not in str([row.detail for row in rows])
+
+
+def test_a_test_of_a_mini_programme_spends_the_testers_authorisation(shop):
+    add_user(shop, "boss")
+    grant(shop, "boss")
+    desk = Desk(shop, channels=("wechat_subscribe",), wechat_app_id="wx1", wechat_template="TPL",
+                testers=("oboss",))  # fmt: skip
+    desk.create(**in_programme())
+    refusing = RecordingChannel(refused=["oboss"], supports=())
+    for channel, states, rest in (
+        (refusing, ["failed"], 1), (RecordingChannel(supports=()), ["sent"], 0),
+        (RecordingChannel(supports=()), ["failed"], 0),
+    ):  # fmt: skip
+        ctx = desk.shop.context(channel, clock=desk.clock)
+        with ctx.store.begin() as connection:
+            held = find_campaign(connection, KEY)
+        found = send_trials(ctx, held, "oboss", by="Ana")
+        assert [one.state for one in found] == states
+        assert left(shop, "boss") == rest
+        desk.clock.at += timedelta(minutes=1)

@@ -18,10 +18,8 @@ import pyarrow as pa
 
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
-from zhiyin.act.campaigns.definition import SOURCE, is_planned_by_hand
-from zhiyin.act.campaigns.handed import HANDED
+from zhiyin.act.campaigns.definition import is_planned_by_hand
 from zhiyin.act.campaigns.job import deliver_campaign
-from zhiyin.act.campaigns.ledger import find_campaign
 from zhiyin.act.confirmation import CONFIRMATIONS
 from zhiyin.act.costs import budget_micros, price_content
 from zhiyin.act.create.content import (
@@ -40,6 +38,7 @@ from zhiyin.act.letters import require_sender
 from zhiyin.act.letters_job import journey_letters
 from zhiyin.act.mass import deliver_due
 from zhiyin.act.review import SendPlan, count_by_rule
+from zhiyin.act.ways_job import Way, usual_way
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import ActSettings
@@ -141,7 +140,7 @@ def deliver(
         return deliver_campaign(ctx, campaign_id, progress=progress, longest_s=longest_s)
     if ctx.channel is None:
         raise ConfigError("no channel is configured", hint="set act.channel in zhiyin.toml")
-    way = way or _usual_way(ctx, campaign_id)
+    way = way or usual_way(ctx, campaign_id)
     if way.medium == CHANNEL:
         require_sender(ctx.settings)
     rows = [row for row in _states(ctx, campaign_id) if row.state in (*ledger.OPEN, ledger.UNKNOWN)]
@@ -156,39 +155,6 @@ def deliver(
     deliver_due(desk, campaign_id, progress=progress)
     with ctx.store.begin() as connection:
         return ledger.count_messages(connection, [campaign_id])
-
-
-@dataclass(frozen=True)
-class Way:
-    """How messages of a campaign leave: what they reach people by, the channel that they name
-    (empty: that of the medium), the template that they fill.
-    """
-
-    medium: str
-    via: str = ""
-    template: str = ""
-
-    @property
-    def asked(self) -> str:
-        """What `ActSettings.channel_for` is asked for."""
-        return self.via or self.medium
-
-
-def ways_of(ctx: Context, campaign_id: str) -> list[Way]:
-    """The ways by which messages of the campaign leave; none where it is handed to people."""
-    if is_planned_by_hand(campaign_id):
-        with ctx.store.begin() as connection:
-            held = find_campaign(connection, campaign_id.removeprefix(f"{SOURCE}:")).definition
-        return [] if held.channel in HANDED else [Way(held.medium, held.via)]
-    if not campaign_id.startswith(PREFIX):
-        return [_usual_way(ctx, campaign_id)]
-    with ctx.store.begin() as connection:
-        found = [Way(*one) for one in ledger.read_ways(connection, campaign_id)]
-    return found or [_usual_way(ctx, campaign_id)]
-
-
-def _usual_way(ctx: Context, campaign_id: str) -> Way:
-    return Way(CHANNEL if campaign_id == CONFIRMATIONS else ctx.settings.act.medium)
 
 
 def plan(ctx: Context, campaign_id: str, *, as_of: date | None = None) -> SendPlan:

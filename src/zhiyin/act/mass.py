@@ -34,6 +34,7 @@ from zhiyin.act.delivery import (
 )
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.mass_ledger import (
+    SURE_AFTER,
     MassSend,
     add_mass_send,
     find_mass_sends,
@@ -48,8 +49,6 @@ from zhiyin.govern.suppression import Tokens
 
 MASS = "mass"
 MOST = 10_000
-SURE_AFTER = timedelta(minutes=10)
-"""So long after a call a mass message that the platform does not list was never made."""
 _SLACK = timedelta(minutes=5)  # by which the platform's clock may differ
 _Group = tuple[str, str]  # member, text
 

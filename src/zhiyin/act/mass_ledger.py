@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from zhiyin.act.ledger import SENDING, SENT
+from zhiyin.act.ledger import SENDING, SENT, UNKNOWN
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
 from zhiyin.core.ledger import campaigns, journeys, mass_sends, messages
 
+SURE_AFTER = timedelta(minutes=10)
+"""So long after a call a mass message that the platform does not list was never made."""
 _C = mass_sends.c
 _CHUNK = 500
 
@@ -53,6 +55,20 @@ def find_mass_sends(connection: sa.Connection, batch_ids: Sequence[str]) -> list
     columns = [_C[name] for name in MassSend.__dataclass_fields__]
     query = sa.select(*columns).where(_C.batch_id.in_(list(batch_ids)))
     return [MassSend(*row) for row in connection.execute(query.order_by(_C.batch_id))]
+
+
+def doubtful_until(connection: sa.Connection, campaign_id: str) -> datetime | None:
+    """When the platform can tell for sure of the campaign's last call that is in doubt (naive UTC);
+    None: none is.
+    """
+    doubted = (
+        sa.select(messages.c.message_id)
+        .where(messages.c.receipt == _C.batch_id, messages.c.state == UNKNOWN)
+        .where(messages.c.campaign_id == _C.campaign_id)
+    )
+    query = sa.select(sa.func.max(_C.asked_at))
+    last = connection.scalar(query.where(_C.campaign_id == campaign_id, doubted.exists()))
+    return None if last is None else last + SURE_AFTER
 
 
 def is_known(connection: sa.Connection, provider_id: str) -> bool:

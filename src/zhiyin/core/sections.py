@@ -332,6 +332,9 @@ class ActSettings(Section):
     second_person: bool = Field(
         default=False, description="a campaign starts only when another person has approved it"
     )
+    testers: tuple[str, ...] = Field(
+        default=(), description="addresses of staff that test messages may go to, of any channel"
+    )
     alerts: str = Field(
         default="",
         description="where staff is told of what stopped, is done or is stuck: dingtalk; empty: "

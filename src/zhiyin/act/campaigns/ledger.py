@@ -22,6 +22,7 @@ from zhiyin.act.campaigns.definition import (
     parse_definition,
 )
 from zhiyin.act.ledger import FAILED, PLANNED, SENDING, SENT, SKIPPED, UNKNOWN
+from zhiyin.act.mass_ledger import doubtful_until
 from zhiyin.act.reasons import BOUNCED, UNCONFIRMED
 from zhiyin.core.decisions import HOLDOUT
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
@@ -258,10 +259,18 @@ def find_waiting(connection: sa.Connection, *, now: datetime) -> list[Campaign]:
         if (
             unplanned
             or connection.execute(some).first()
-            or (one.state == RUNNING and not _has_open(connection, one.campaign_id))
+            or (one.state == RUNNING and _may_end(connection, one.campaign_id, now))
         ):
             found.append(one)
     return found
+
+
+def _may_end(connection: sa.Connection, campaign: str, now: datetime) -> bool:
+    """Whether nothing is open, and of what is in doubt the platform can tell by now."""
+    if _has_open(connection, campaign):
+        return False
+    sure_at = doubtful_until(connection, campaign)
+    return sure_at is None or sure_at <= now
 
 
 def _has_unconfirmed(connection: sa.Connection, campaign: str) -> bool:

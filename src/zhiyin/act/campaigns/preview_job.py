@@ -72,7 +72,7 @@ def preview_variants(
     return [
         _write(ctx, plan, variant.name, one)
         for variant in definition.variants
-        for one in _spoken(definition, language)
+        for one in spoken_in(definition, language)
     ]
 
 
@@ -83,7 +83,7 @@ def preview_customer(
     """What one customer gets: as it was planned for her, or as planning now would have it; raises
     as `preview_variants`. With `language` in another one than hers.
     """
-    spoken, plan = _spoken(definition, language), plan_of(ctx, definition, version)
+    spoken, plan = spoken_in(definition, language), plan_of(ctx, definition, version)
     directory = read_directory(
         ctx.store, [customer_id], as_of=None, channel=definition.addressed_by, sealed=True,
         settings=ctx.settings.act,
@@ -118,7 +118,10 @@ def _foreseen(ctx: Context, definition: Definition, person: Person) -> _Fate:
     return _Fate(variant, judged.language, "", judged.reason or "", judged.due)
 
 
-def _spoken(definition: Definition, language: str) -> Sequence[str]:
+def spoken_in(definition: Definition, language: str) -> Sequence[str]:
+    """The languages that a campaign is written in, or the one that is asked for; raises as
+    `preview_variants`.
+    """
     written = tuple(definition.variants[0].texts)
     if not written:
         raise InvalidParameter(

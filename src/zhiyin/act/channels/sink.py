@@ -187,8 +187,10 @@ class FileSink:
         Raises
         ------
         DeliveryError
-            `retryable` where the disk does not take it.
+            If the recipient is none; `retryable` where the disk does not take it.
         """
+        if not recipient or any(mark.isspace() for mark in recipient):
+            raise DeliveryError("a recipient is malformed")
         try:
             keep(self._folder, message_id, content, suffix=_suffix_of(content))
         except OSError as error:
