@@ -7,10 +7,10 @@ the verdicts; nothing else in this room decides who is written to.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from zhiyin.act.spent import read_spent
 from zhiyin.core.protocols import Vault
