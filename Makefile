@@ -82,7 +82,7 @@ check: lint types test ## everything a commit must pass
 bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables of the docs
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10), collectors KILLS=200 times
+torture: $(VENV)/.postgres ## kill turns, senders and writers many times (ROUNDS=10), collectors and workers 200 times
 	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
 	TORTURE_TIMES=20 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
 	TORTURE_TIMES=5 $(BIN)/python -m pytest -q tests/property tests/api/test_schemathesis.py \
@@ -91,6 +91,7 @@ torture: $(VENV)/.dev ## kill turns, senders and writers many times (ROUNDS=10),
 		$(BIN)/python -m pytest -q \
 		tests/loop/test_turn_resumes.py tests/loop/test_erase_kill.py tests/loop/test_messages_kill.py \
 		tests/unit/store/test_killed_writers.py || exit 1; done
+	$(BIN)/python -m bench kills
 
 serve: $(VENV)/.base ## serve the demo's report and API on http://127.0.0.1:8000
 	$(BIN)/zhiyin serve $(DEMO)

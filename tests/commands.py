@@ -12,6 +12,7 @@ MODULES = (
     "zhiyin.cli", "zhiyin.app", "zhiyin.act.job", "zhiyin.collect.quality_job",
     "zhiyin.decide.job", "zhiyin.measure.job", "zhiyin.person.erase", "zhiyin.profile.job",
     "zhiyin.profile.tags_job", "zhiyin.testing.channel_contract", "zhiyin.understand.job",
+    "zhiyin.worker",
 )  # fmt: skip
 PROCESSES = multiprocessing.get_context("forkserver")
 """Its server imports once; a process then starts at once, so that a kill hits work, not imports."""

@@ -36,6 +36,7 @@ from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.journeys.ledger import Stored, campaign_of
 from zhiyin.act.journeys.simulate import Passed, walk
 from zhiyin.act.journeys.tick import has_work, position_of, tick
+from zhiyin.act.ledger import OPEN
 from zhiyin.app import Workspace
 from zhiyin.audience import compile_many
 from zhiyin.audience.check import resolve
@@ -313,10 +314,10 @@ class Journeys:
         return make_calls(caller, graphs)
 
     def deliver(self) -> None:
-        """Send what the journeys planned and may go now."""
+        """Send what the journeys planned and may go now; settle what a crash left on its way."""
         waiting = sa.select(messages.c.campaign_id).where(
             messages.c.campaign_id.startswith(campaign_of(""), autoescape=True),
-            messages.c.state == "planned",
+            messages.c.state.in_(OPEN),
         )
         with reading(self.shop.store.ledger) as connection:
             campaigns = list(connection.scalars(waiting.distinct()))

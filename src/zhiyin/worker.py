@@ -25,6 +25,7 @@ from zhiyin.act.alerts import Alert
 from zhiyin.act.campaigns.handed import HANDED, LISTS
 from zhiyin.act.campaigns.ledger import find_waiting
 from zhiyin.act.confirmation import CONFIRMATIONS
+from zhiyin.act.ledger import OPEN
 from zhiyin.alerts import Staff, of_error
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
@@ -139,7 +140,7 @@ def _send_confirmations(shop: Workspace) -> list[Alert]:
     if not _has_channel(shop):
         return []
     waiting = sa.select(messages.c.message_id).where(
-        messages.c.campaign_id == CONFIRMATIONS, messages.c.state == "planned"
+        messages.c.campaign_id == CONFIRMATIONS, messages.c.state.in_(OPEN)
     )
     with reading(shop.store.ledger) as connection:
         if connection.execute(waiting.limit(1)).first() is None:

@@ -27,6 +27,7 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.ledger import audit, consent_requests, consents, messages, suppressions
 from zhiyin.govern.ledger import add_suppressions
 from zhiyin.govern.suppression import address_token
+from zhiyin.store.ledger import transaction
 from zhiyin.testing.channel import RecordingChannel
 
 ACT = ActSettings(
@@ -176,6 +177,10 @@ def test_a_worker_sends_what_waits_for_a_confirmation(shop, monkeypatch):
     ask(shop, people.ANA)
     worker._send_confirmations(shop)
     assert sent == [CONFIRMATIONS]
+    with transaction(shop.store.ledger) as connection:  # as a killed worker leaves it
+        connection.execute(messages.update().values(state="sending"))
+    worker._send_confirmations(shop)
+    assert sent == [CONFIRMATIONS] * 2
 
 
 def test_the_command_line_gives_shows_and_withdraws(shop):

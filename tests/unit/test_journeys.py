@@ -152,6 +152,18 @@ def test_an_event_brings_in_and_another_ends_the_wait(shop):
     assert made.tick() == []
 
 
+def test_what_a_crash_left_on_its_way_is_settled_though_nothing_else_waits(shop):
+    (ann,) = add(shop, "ann")
+    made = begin(shop, WELCOME)
+    track(shop, "ann", "Signed Up")
+    shop.compact()
+    made.tick()
+    with transaction(shop.store.ledger) as connection:  # as a killed worker leaves it
+        connection.execute(messages.update().values(state="sending"))
+    made.tick(deliver=True)
+    assert got(shop) == {ann: [("sent", None)]}  # the sink told that it has it not
+
+
 def test_only_an_event_that_meets_the_conditions_brings_in_and_ends_the_wait(shop):
     (ann, _) = add(shop, "ann", "bob")
     gold = [{"column": "properties.plan", "value": "gold"}]

@@ -18,7 +18,6 @@ from zhiyin.govern.gate import (
     Limits,
     Suppression,
     is_quiet,
-    personalisation_state,
 )
 from zhiyin.govern.holdout import EVERYTHING, place_of
 from zhiyin.govern.ledger import read_consents, read_contacts, read_suppressed
@@ -133,12 +132,13 @@ def read_facts(
     listed = read_suppressed(connection, every, channel=terms.channel)
     stock = read_stock(connection, every, template=terms.template) if terms.template else None
     lines = [[line for party in one.parties for line in consents.get(party, ())] for one in people]
+    hours = {zone: local_hour(at, zone, default=terms.zone) for zone in {p.zone for p in people}}
     return [
         Facts(
             channel=terms.channel,
             purpose=terms.purpose,
             at=at,
-            local_hour=local_hour(at, person.zone, default=terms.zone),
+            local_hour=hours[person.zone],
             has_address=person.reachable,
             consents=hers,
             suppressions=[
@@ -148,7 +148,6 @@ def read_facts(
             ],
             joins=person.joins,
             personal=place in personal,
-            generic=personalisation_state(hers, at=at, joins=person.joins) == "refused",
             held_out=any(party in held_out for party in person.parties),
             held_out_of_all=_is_held_out_of_all(person, terms, vault),
             contacts=[one for party in person.parties for one in contacts.get(party, ())],

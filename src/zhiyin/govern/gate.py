@@ -1,6 +1,7 @@
 """The gate's rules: facts about a person and a planned contact → allowed, or the reason why not.
 
 Pure: `act` gathers the facts, records the verdict and enforces it, at planning and at sending.
+Facts and consents are msgspec structs: there is one for every message, and they are made quickly.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from zhiyin.core.parties import Join, joined_since
 
@@ -55,8 +58,7 @@ BEFORE_GLOBAL_HOLDOUT = tuple(
 """Reasons of rules that are alike for who is in the global holdout and who is not."""
 
 
-@dataclass(frozen=True)
-class Consent:
+class Consent(msgspec.Struct, frozen=True):
     """One line of the consent record of one party."""
 
     party_id: str
@@ -115,8 +117,7 @@ class Limits:
     minimum_age: int = 0
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What the gate needs to know of one person and one planned contact."""
 
     channel: str
@@ -128,7 +129,6 @@ class Facts:
     suppressions: Sequence[Suppression] = ()
     joins: Sequence[Join] = ()  # the merges that make her parties one person
     personal: bool = False  # what it shows was chosen for her
-    generic: bool = False  # she refused personalised content
     held_out: bool = False
     held_out_of_all: bool = False
     contacts: Sequence[Contact] = ()
@@ -139,6 +139,12 @@ class Facts:
     address_taken: bool = False  # another person got this campaign at her address
     budget_left: int | None = None  # messages that the campaign can pay for; None: any number
     authorised: int | None = None  # messages that she allowed; None: the channel asks for none
+
+    @property
+    def generic(self) -> bool:
+        """Whether she refused personalised content."""
+        state = personalisation_state(self.consents, at=self.at, joins=self.joins)
+        return state == "refused"
 
 
 @dataclass(frozen=True)
@@ -285,16 +291,19 @@ def is_quiet(local_hour: int, limits: Limits) -> bool:
     return local_hour >= begin or local_hour < end
 
 
-def _consent(facts: Facts) -> str:
+def _lines(facts: Facts) -> list[Consent]:
+    """What she said of this contact; of a use of her data, on whatever channel."""
     if facts.purpose == ADS:
-        return use_state(facts.consents, purpose=ADS, at=facts.at, joins=facts.joins)
-    return consent_state(
-        facts.consents,
-        purpose=facts.purpose,
-        channel=facts.channel,
-        at=facts.at,
-        joins=facts.joins,
-    )
+        return [one for one in facts.consents if one.purpose == ADS and one.at <= facts.at]
+    return _fitting(facts.consents, purpose=facts.purpose, channel=facts.channel, at=facts.at)
+
+
+def _refused(facts: Facts) -> bool:
+    said, at, joins = facts.consents, facts.at, facts.joins
+    if facts.purpose == ADS:
+        return use_state(said, purpose=ADS, at=at, joins=joins) == "refused"
+    state = consent_state(said, purpose=facts.purpose, channel=facts.channel, at=at, joins=joins)
+    return state == "refused"
 
 
 def _too_many(facts: Facts, cap: Cap) -> bool:
@@ -343,10 +352,8 @@ def _marketing_or_ads(forbids: _Forbids) -> _Forbids:
 RULES: dict[str, _Forbids] = {
     "no_address": lambda facts, _: not facts.has_address,
     "suppressed": lambda facts, _: is_suppressed(facts),
-    "consent_missing": lambda facts, _: (
-        facts.purpose != CONFIRMATION and _consent(facts) == "missing"
-    ),
-    "consent_refused": lambda facts, _: _consent(facts) == "refused",
+    "consent_missing": lambda facts, _: facts.purpose != CONFIRMATION and not _lines(facts),
+    "consent_refused": lambda facts, _: _refused(facts),
     "minor": lambda facts, limits: (
         facts.purpose in (MARKETING, CONFIRMATION, ADS)
         and facts.age is not None

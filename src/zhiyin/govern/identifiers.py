@@ -42,6 +42,7 @@ _NOBODY = frozenset({"noreply", "no-reply", "donotreply", "null", "undefined", "
 _EMAIL = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
 _MASKED = re.compile(r"[*•●·＊×]|x{3,}", re.IGNORECASE)
 _SAME = re.compile(r"(.)\1*")
+_FILLING, _HIDDEN = re.compile(r"[\s{}-]"), re.compile(r"[*•●＊]{2,}")
 
 
 def kind_of(namespace: str) -> str:
@@ -81,13 +82,13 @@ def normalise(namespace: str, value: str, *, calling_code: str = "") -> str | No
 
 def is_blocked(value: str) -> bool:
     """Whether a normalised value is a placeholder: empty, null, 无, all zeros, masked …"""
-    bare = re.sub(r"[\s{}-]", "", value)
+    bare = _FILLING.sub("", value)
     return (
         not bare
         or value.lower() in _BLOCKED
         or len(value) > MAX_LENGTH
         or (len(bare) > 1 and bare[0] in "0_.?*" and _SAME.fullmatch(bare) is not None)
-        or bool(re.search(r"[*•●＊]{2,}", value))
+        or _HIDDEN.search(value) is not None
     )
 
 

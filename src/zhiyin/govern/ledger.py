@@ -61,11 +61,8 @@ def read_consents(
         query = query.where(table.c.purpose == purpose)
     found: dict[str, list[Consent]] = defaultdict(list)
     for row in _rows_of(connection, query, table.c.party_id, party_ids):
-        line = Consent(
-            row.party_id, row.purpose, row.channel, row.granted, row.at.replace(tzinfo=UTC),
-            row.source,
-        )  # fmt: skip
-        found[row.party_id].append(line)
+        party, said, channel, granted, at, source = tuple(row)  # by place: many rows
+        found[party].append(Consent(party, said, channel, granted, at.replace(tzinfo=UTC), source))
     return dict(found)
 
 
@@ -171,8 +168,9 @@ def _rows_of(
     if len(ids) > _FEW:
         yield from _only(connection.execute(query), column, frozenset(ids))
         return
+    some = query.where(column.in_(sa.bindparam("wanted", expanding=True)))
     for start in range(0, len(ids), _CHUNK):
-        yield from connection.execute(query.where(column.in_(ids[start : start + _CHUNK])))
+        yield from connection.execute(some, {"wanted": ids[start : start + _CHUNK]})
 
 
 def _only(

@@ -64,12 +64,11 @@ class Person:
 
     def age_at(self, at: datetime, *, default: str) -> int | None:
         """Her age in years where she is, the younger one of two that are said; None: not known."""
-        ages = [] if self.age_said is None else [self.age_said]
-        if self.born_on is not None:
-            day = at.astimezone(_zone(self.zone, default)).date()
-            born = self.born_on
-            ages.append(day.year - born.year - ((day.month, day.day) < (born.month, born.day)))
-        return min(ages, default=None)
+        if self.born_on is None:
+            return self.age_said
+        day, born = at.astimezone(_zone(self.zone, default)).date(), self.born_on
+        age = day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+        return age if self.age_said is None else min(age, self.age_said)
 
     @property
     def address(self) -> str:

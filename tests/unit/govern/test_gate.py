@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from zhiyin.govern.gate import (
     REASONS,
@@ -34,6 +35,7 @@ def sent(*days, channel="email", campaign="old"):
 
 
 YES = Consent("p_a", "marketing", "email", True, NOON - timedelta(days=9))
+GENERIC = Consent("p_a", "personalisation", "*", False, NOON - timedelta(days=1))
 OPEN = Facts("email", "marketing", NOON, 12, True, (YES,))
 
 
@@ -55,7 +57,7 @@ def test_a_person_who_agreed_is_reached_at_noon():
         ({"contacts": sent(31, 32, 33)}, "fatigue"),
         ({"age": 17}, "minor"),
         ({"sensitive": True}, "sensitive"),
-        ({"personal": True, "generic": True}, "personalisation_refused"),
+        ({"personal": True, "consents": (YES, GENERIC)}, "personalisation_refused"),
         ({"held_out_of_all": True}, "global_holdout"),
         ({"address_taken": True}, "duplicate_address"),
         ({"budget_left": 0}, "campaign_budget"),
@@ -100,9 +102,9 @@ def test_consent_for_another_channel_or_purpose_or_from_the_future_does_not_coun
 
 
 def test_quiet_hours_may_lie_within_a_day_or_be_off():
-    noon_rest = replace(LIMITS, quiet_from_hour=12, quiet_to_hour=14)
+    noon_rest = dataclasses.replace(LIMITS, quiet_from_hour=12, quiet_to_hour=14)
     assert [is_quiet(hour, noon_rest) for hour in (11, 12, 13, 14)] == [False, True, True, False]
-    off = replace(LIMITS, quiet_from_hour=8, quiet_to_hour=8)
+    off = dataclasses.replace(LIMITS, quiet_from_hour=8, quiet_to_hour=8)
     assert not any(is_quiet(hour, off) for hour in range(24))
 
 
@@ -139,7 +141,7 @@ def test_a_confirmation_needs_no_consent_but_stops_at_a_refusal_a_complaint_and_
     assert check(asked, LIMITS).allowed
     left = Suppression(("p_a",), "unsubscribed", NOON - timedelta(days=1))
     assert check(replace(asked, suppressions=(left,)), LIMITS).allowed
-    complained = replace(left, reason="complaint")
+    complained = dataclasses.replace(left, reason="complaint")
     assert check(replace(asked, suppressions=(complained,)), LIMITS).reason == "suppressed"
     assert check(replace(asked, age=12), LIMITS).reason == "minor"
 
@@ -174,5 +176,5 @@ def test_an_ad_list_keeps_out_whom_marketing_keeps_out_but_is_no_message():
     assert check(replace(listed, contacts=sent(*range(1, 30)), local_hour=23), LIMITS).allowed
     left = Suppression(("p_a",), "unsubscribed", NOON - timedelta(days=4))
     assert check(replace(listed, suppressions=(left,)), LIMITS).allowed  # she agreed since
-    gone = replace(left, at=NOON - timedelta(days=1))
+    gone = dataclasses.replace(left, at=NOON - timedelta(days=1))
     assert check(replace(listed, suppressions=(gone,)), LIMITS).reason == "suppressed"

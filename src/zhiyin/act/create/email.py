@@ -156,10 +156,19 @@ def break_lines(html: str, *, longest: int) -> str:
     Lines are broken inside tags, before the `>` that follows an attribute, where white space means
     nothing.
     """
-    lines = html.splitlines()
-    if max(map(len, lines), default=0) > longest:
-        lines = [_broken(line, longest) for line in lines]
-    return "\n".join(lines)
+    if fits(html, longest):
+        return html
+    return "\n".join([_broken(line, longest) for line in html.splitlines()])
+
+
+def fits(text: str, longest: int) -> bool:
+    """Whether no line is longer; looks from the last line end within reach for the next."""
+    begin = 0
+    while len(text) - begin > longest:
+        begin = text.rfind("\n", begin, begin + longest + 1) + 1
+        if not begin:
+            return False
+    return True
 
 
 def _broken(line: str, longest: int) -> str:

@@ -17,7 +17,7 @@ from email.utils import format_datetime
 from urllib.parse import quote
 
 from zhiyin.act.create.content import clean
-from zhiyin.act.create.email import Rendered, break_lines
+from zhiyin.act.create.email import Rendered, break_lines, fits
 from zhiyin.core.errors import InvalidParameter
 
 CRLF = "\r\n"
@@ -156,15 +156,17 @@ def _ascii_html(html: str) -> str:
     Other characters become numeric references. Lines are broken inside tags, before the `>` that
     follows an attribute, where white space means nothing.
     """
-    ascii_only = html.encode("ascii", "xmlcharrefreplace").decode("ascii")
-    return break_lines(ascii_only, longest=_LONGEST)
+    if not html.isascii():
+        html = html.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return break_lines(html, longest=_LONGEST)
 
 
 def _encode(body: str) -> tuple[str, str]:
     """7bit where lines allow it, quoted-printable for what is mostly ASCII, else base64."""
-    lines = body.replace(CRLF, "\n").replace("\r", "\n").split("\n")
-    text = CRLF.join(lines)
-    if text.isascii() and max(map(len, lines)) <= _LONGEST:
+    text = body.replace(CRLF, "\n").replace("\r", "\n") if "\r" in body else body
+    plain = text.isascii() and fits(text, _LONGEST)
+    text = text.replace("\n", CRLF)
+    if plain:
         return "7bit", text
     content = text.encode()
     if len(content.translate(None, _ASCII)) > _FOREIGN_SHARE * len(content):

@@ -37,6 +37,7 @@ SHARED = frozenset(
     {"shop", "postal_address", "offer", "last_day", "personal", "marketing", "link", "link_text"}
 )
 """Values that are alike for many people, and never hers: what depends on them alone is kept."""
+_ESCAPES = str.maketrans({mark: str(escape(mark)) for mark in "&<>'\""})
 _KEPT = 256  # fillings of one part
 _TURNS = "\0turns"  # no variable is called so
 
@@ -116,7 +117,7 @@ def _output(expression: Expression, escaped: bool) -> _Read:
     def output(scope: Scope) -> str:
         found = value(scope)
         if type(found) is str:
-            return str(escape(found)) if escaped else found
+            return found.translate(_ESCAPES) if escaped else found
         return "" if found is None else str(to_liquid_string(found, escaped))
 
     return output, names
@@ -149,7 +150,7 @@ def _for(node: ForNode, escaped: bool) -> _Read:
     if not plain:
         raise _LeaveError
     items, names = _value(loop.iterable)
-    (body, inner), name = _block(node.block, escaped), loop.identifier
+    (body, inner), name = _block(node.block, escaped), _plain(loop.identifier)
     if "forloop" in inner or name in SHARED:
         raise _LeaveError
 
@@ -211,9 +212,10 @@ def _greater(expression: GtExpression) -> tuple[Callable[[Scope], bool], frozens
 def _value(expression: Expression) -> tuple[Callable[[Scope], Any], frozenset[str]]:
     if not isinstance(expression, Path):
         raise _LeaveError
-    first, *rest = expression.path
-    if not isinstance(first, str) or any(isinstance(one, Path) for one in rest):
+    head, *rest = (_plain(one) if isinstance(one, str) else one for one in expression.path)
+    if not isinstance(head, str) or any(isinstance(one, Path) for one in rest):
         raise _LeaveError
+    first = head
     if not rest:
         return (lambda scope: scope[first]), frozenset({first})
 
@@ -231,6 +233,11 @@ def _value(expression: Expression) -> tuple[Callable[[Scope], Any], frozenset[st
     return follow, frozenset({first})
 
 
+def _plain(name: str) -> str:
+    """A name as a plain string: Liquid's own class of names is compared by slow methods."""
+    return str.__str__(name)
+
+
 def _of_list(items: list[Any], step: str | int | Path) -> Any:
     if isinstance(step, int):
         return items[step]
@@ -240,26 +247,32 @@ def _of_list(items: list[Any], step: str | int | Path) -> Any:
 
 
 def _join(parts: Sequence[_Read], *, keep: bool = False) -> Part:
-    """One after the other; with `keep`, neighbours that are alike for many are filled once."""
+    """One after the other; neighbours that are always alike are filled once, with `keep` also those
+    that are alike for many.
+    """
     grouped: list[Part] = []
     alike: list[_Read] = []
     for part in parts:
-        if keep and part[1] <= SHARED:
+        if part[1] <= (SHARED if keep else frozenset()):
             alike.append(part)
             continue
         grouped += _kept(alike)
         alike = []
         grouped.append(part[0])
     grouped += _kept(alike)
-    if len(grouped) == 1:
-        return grouped[0]
-    return lambda scope: "".join([part(scope) for part in grouped])
+    return _chain(grouped)
+
+
+def _chain(parts: Sequence[Part]) -> Part:
+    if len(parts) == 1:
+        return parts[0]
+    return lambda scope: "".join([part(scope) for part in parts])
 
 
 def _kept(parts: Sequence[_Read]) -> list[Part]:
     if not parts:
         return []
-    whole = _join(parts)
+    whole = _chain([part for part, _ in parts])
     names = sorted(frozenset[str]().union(*(names for _, names in parts)))
     if not names:
         text = whole({})
