@@ -49,7 +49,9 @@ def planned(served):
     made.create(parse_definition(values), by="Ana")
     made.start("list-http", by="Ana")
     assert made.plan("list-http") == 2
-    return shop
+    yield shop
+    with shop.store.begin() as connection:  # other tests count what this shop has sent
+        connection.execute(messages.delete().where(messages.c.campaign_id == "zhiyin:list-http"))
 
 
 def test_a_list_is_answered_once_and_again_where_it_was_lost(planned, as_role, outside):
