@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -21,6 +22,8 @@ COLUMNS = (c.COUNTRY, c.REGION, c.CITY)
 SAMPLE = 5_000
 LEAST_SHARE = 0.02
 """A key that fewer of the sampled customers have is not read."""
+NAME = re.compile(r"\w[\w -]{0,63}")
+"""Other keys are left alone: engines read dots, quotes, `$` and `*` in them as paths."""
 MOST = 30
 MOST_VALUES = 0.5  # a text that is nearly everybody's own tells nobody apart
 
@@ -36,7 +39,7 @@ def attribute_names(customers: ir.Table) -> list[str]:
     for row in rows:
         own = json.loads(row.pop(c.PROPERTIES) or "{}") | {k: v for k, v in row.items() if v}
         for key, value in own.items():
-            if isinstance(value, str | int | float) and value != "" and "=" not in key:
+            if isinstance(value, str | int | float) and value != "" and NAME.fullmatch(key):
                 counts[key] += 1
                 values.setdefault(key, set()).add(str(value))
     least = max(1, LEAST_SHARE * len(rows))

@@ -60,6 +60,15 @@ def test_what_tells_people_apart_is_read_and_free_text_is_not(ctx):
     assert set(read["trait.member"]) == {"true", "false"}
 
 
+def test_no_key_that_a_source_invents_stops_a_turn(ctx):
+    odd = ["it's", 'a"b', "a.b", "$", "$.a[", "/p", "*", "a[0]", "a\\b", "", " ", "x=y", "{}%s"]
+    plain = ["收入", "card level", "size_2", "a-b"]
+    known(ctx, 60, **dict.fromkeys([*odd, *plain], lambda i: "hl"[i % 2]))
+    assert attribute_names(ctx.store.read("customers", as_of=DAY)) == sorted(plain)
+    read = read_traits(ctx, [DAY], without=())
+    assert all(set(read[f"trait.{name}"]) == {"h", "l"} for name in plain)
+
+
 def test_a_day_sees_what_was_known_before_it(ctx):
     known(ctx, 40, tier=lambda i: "gold" if i % 2 else "none")
     known(ctx, 40, at=datetime(2024, 2, 15), tier=lambda i: "none" if i % 2 else "gold")
