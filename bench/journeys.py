@@ -27,7 +27,7 @@ from zhiyin.act.journeys.check import parse
 from zhiyin.act.journeys.graph import Graph, draw_lot
 from zhiyin.app import Workspace
 from zhiyin.core.config import validate_settings
-from zhiyin.core.ledger import journey_people
+from zhiyin.core.ledger import journey_people, journey_places
 from zhiyin.journeys import Journeys
 from zhiyin.store.ledger import ledger_url, open_ledger, transaction
 
@@ -64,16 +64,18 @@ def fill(ledger: sa.Engine, count: int, *, shuffled: bool) -> None:
     if shuffled:
         rng.shuffle(due)
     for start in range(0, count, STEP):
-        rows = []
+        people, places = [], []
         for n in range(start, min(start + STEP, count)):
             party = f"p_{rng.bytes(13).hex()}"
-            rows.append({
-                "journey": "welcome", "version": 1, "party_id": party, "occurrence": "e", "step": 1,
-                "lot": draw_lot("welcome", party, "e"), "entered_s": 0, "since_s": 0,
+            mine = {"entry_id": n + 1, "journey": "welcome", "version": 1}
+            people.append(mine | {"party_id": party, "occurrence": "e", "entered_s": 0})
+            places.append(mine | {
+                "step": 1, "lot": draw_lot("welcome", party, "e"), "since_s": 0,
                 "due_s": int(due[n]),
             })  # fmt: skip
         with transaction(ledger) as connection:
-            connection.execute(journey_people.insert(), rows)
+            connection.execute(journey_people.insert(), people)
+            connection.execute(journey_places.insert(), places)
 
 
 def move_all(count: int, *, shuffled: bool, address: str = "") -> float:

@@ -33,9 +33,10 @@ def _migrated() -> list[str]:
         return [line for line in raw.iterdump() if not line.startswith(("BEGIN", "COMMIT"))]
 
 
-def _upgrade_new_at_once(connection: sa.Connection) -> None:
-    if connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
-        _upgrade(connection)
+def _upgrade_new_at_once(connection: sa.Connection, to: str = "head") -> None:
+    new = connection.dialect.name == "sqlite" and not sa.inspect(connection).get_table_names()
+    if not new or to != "head":
+        _upgrade(connection, to)
         return
     for statement in _migrated():
         connection.exec_driver_sql(statement)

@@ -19,7 +19,7 @@ from zhiyin.cli import app
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ChannelUnavailable
-from zhiyin.core.ledger import audit, journey_people, journeys, messages
+from zhiyin.core.ledger import audit, journey_people, journey_places, journeys, messages
 from zhiyin.testing.channel import RecordingChannel
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -118,9 +118,12 @@ def test_journeys_with_people_who_are_stuck_are_told_but_not_paused_ones(shop, r
                 key=key, version=1, state=state, definition={}, digest="x", changed_by="Ana",
                 created_at=naive_utc(NOW), created_by="Ana", changed_at=naive_utc(NOW),
             ))  # fmt: skip
-            connection.execute(journey_people.insert().values(
-                journey=key, version=1, party_id="p_secret", occurrence="1", lot=0, step=1,
-                entered_s=due_s, since_s=due_s, due_s=due_s,
+            entry_id = connection.execute(journey_people.insert().values(
+                journey=key, version=1, party_id="p_secret", occurrence="1", entered_s=due_s,
+            )).inserted_primary_key[0]  # fmt: skip
+            connection.execute(journey_places.insert().values(
+                entry_id=entry_id, journey=key, version=1, step=1, lot=0, since_s=due_s,
+                due_s=due_s,
             ))  # fmt: skip
     tell_staff(shop)
     assert "旅程 welcome：1 人" in said(robot)[0]

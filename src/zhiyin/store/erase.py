@@ -32,6 +32,7 @@ from zhiyin.core.ledger import (
     jobs,
     journey_calls,
     journey_people,
+    journey_places,
     languages,
     manual_tags,
     membership_changes,
@@ -239,6 +240,10 @@ def _erase_from_ledger(
     hers = membership_changes.c.customer_id.in_(wanted)
     counts[membership_changes.name] = connection.execute(
         membership_changes.delete().where(hers)
+    ).rowcount
+    entries = sa.select(journey_people.c.entry_id).where(journey_people.c.party_id.in_(wanted))
+    counts[journey_places.name] = connection.execute(
+        journey_places.delete().where(journey_places.c.entry_id.in_(entries))
     ).rowcount
     for table in (
         manual_tags,

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, SchemaTooNew
-from zhiyin.core.ledger import audit, leases, metadata, turns
+from zhiyin.core.ledger import audit, journey_people, journey_places, leases, metadata, turns
 from zhiyin.store.leases import (
     acquire_lease,
     hold_lease,
@@ -29,7 +29,7 @@ from zhiyin.store.ledger import (
     scrub_ledger,
     transaction,
 )
-from zhiyin.store.migrations_ledger import known_versions
+from zhiyin.store.migrations_ledger import known_versions, upgrade
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -89,6 +89,25 @@ def test_migrating_twice_changes_nothing(ledger):
     migrate_ledger(ledger)
     with reading(ledger) as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(turns)).scalar() == 0
+
+
+def test_people_in_journeys_stand_where_they_stood_after_the_migration(url):
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        upgrade(connection, "0019")
+        connection.exec_driver_sql(
+            "INSERT INTO journey_people (entry_id, journey, version, party_id, occurrence,"
+            " lot, step, entered_s, since_s, due_s, reason) VALUES"
+            " (1, 'k', 2, 'p_a', 'o', 77, 3, 10, 20, 30, NULL),"
+            " (2, 'k', 2, 'p_b', 'o', 78, 4, 11, 21, 31, 'goal')"
+        )
+    migrate_ledger(engine)
+    with reading(engine) as connection:
+        people = connection.execute(sa.select(journey_people)).all()
+        places = connection.execute(sa.select(journey_places)).all()
+    engine.dispose()
+    assert people == [(1, "k", 2, "p_a", "o", 10, None), (2, "k", 2, "p_b", "o", 11, "goal")]
+    assert places == [(1, "k", 2, 3, 77, 20, 30)]
 
 
 def test_sqlite_is_set_up_for_crashes_and_erasure(ledger):

@@ -14,12 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from zhiyin.act.journeys.graph import Graph, draw_lot
-from zhiyin.core.ledger import journey_counts, journey_people
+from zhiyin.act.journeys.graph import FINISHED, Graph, draw_lot
+from zhiyin.core.ledger import journey_counts, journey_people, journey_places
 
-people = journey_people.c
+people, places = journey_people.c, journey_places.c
 BATCH = 50_000
 CHUNK = 5_000  # values in one statement
+_NEW = ("entry_id", "party_id", "occurrence", "entered_s")
 _HELD = ("party_id", "occurrence", "entered_s", "reason")
 Begin = Callable[[], AbstractContextManager[sa.Connection]]
 
@@ -36,7 +37,7 @@ class Candidate:
 
 def due(graph: Graph, name: str, now_s: int) -> sa.ColumnElement[bool]:
     """Rows at the step whose time has come."""
-    return sa.and_(graph.at(name), people.due_s <= now_s)
+    return sa.and_(graph.at(name), places.due_s <= now_s)
 
 
 def any_due(connection: sa.Connection, graph: Graph, now_s: int) -> bool:
@@ -48,27 +49,17 @@ def pass_on(
     begin: Begin, graph: Graph, name: str, *, to: str, now_s: int, batch: int = BATCH
 ) -> int:
     """Move everybody whose time at the step (none: before the first) is over; how many."""
-    moved = 0
+    moved, order, after = 0, (places.due_s, places.entry_id), (-1, -1)
     while True:
-        chosen = (
-            sa.select(people.entry_id)
-            .where(due(graph, name, now_s))
-            .order_by(people.due_s, people.entry_id)
-            .limit(batch)
-        )
-        update = journey_people.update().where(people.entry_id.in_(chosen))
-        landing = graph.landing(to, people.due_s)
-        ended = landing.pop("reason", None)
+        mine = sa.and_(due(graph, name, now_s), sa.tuple_(*order) > after)
+        query = sa.select(*order).where(mine).order_by(*order).offset(batch - 1).limit(1)
         with begin() as connection:
-            n = 0
-            if ended is not None:  # apart: a change of `reason` touches further indexes
-                over = update.where(ended.is_not(None)).values(landing | {"reason": ended})
-                n = connection.execute(over).rowcount
-                update = update.where(ended.is_(None))
-            n += connection.execute(update.values(landing)).rowcount
-        moved += n
-        if not n:
+            last = connection.execute(query).first()
+            upto = mine if last is None else sa.and_(mine, sa.tuple_(*order) <= tuple(last))
+            moved += _go(connection, graph, upto, to=to, at=places.due_s)
+        if last is None:
             return moved
+        after = tuple(last)  # behind it lies what was moved: an index keeps it for a while
 
 
 def move(
@@ -76,11 +67,43 @@ def move(
 ) -> int:  # fmt: skip
     """Move the rows that still stand at the step to the next one; how many."""
     moved = 0
-    for start in range(0, len(ids), CHUNK):
-        mine = sa.and_(graph.at(name), people.entry_id.in_(ids[start : start + CHUNK]))
-        update = journey_people.update().where(mine).values(graph.landing(to, people.due_s))
-        moved += connection.execute(update).rowcount
+    for part in _parts(ids):
+        mine = sa.and_(graph.at(name), places.entry_id.in_(part))
+        moved += _go(connection, graph, mine, to=to, at=places.due_s)
     return moved
+
+
+def _go(
+    connection: sa.Connection,
+    graph: Graph,
+    mine: sa.ColumnElement[bool],
+    *,
+    to: str,
+    at: sa.ColumnElement[int],
+    each: Sequence[Mapping[str, Any]] | None = None,
+) -> int:
+    """Whom the condition chooses comes to the step `to` (or leaves there); how many."""
+    landing, n = graph.landing(to, at), 0
+    if landing.over is not None:
+        n = _out(connection, sa.and_(mine, landing.over), reason=FINISHED, each=each)
+        mine = sa.and_(mine, sa.not_(landing.over))
+    if not isinstance(landing.over, sa.True_):
+        update = journey_places.update().where(mine).values(landing.stands)
+        n += connection.execute(update, each).rowcount
+    return n
+
+
+def _out(
+    connection: sa.Connection,
+    mine: sa.ColumnElement[bool],
+    *,
+    reason: str,
+    each: Sequence[Mapping[str, Any]] | None = None,
+) -> int:
+    """Whom the condition on her place chooses leaves; how many."""
+    hers = people.entry_id.in_(sa.select(places.entry_id).where(mine))
+    connection.execute(journey_people.update().where(hers).values(reason=reason), each)
+    return connection.execute(journey_places.delete().where(mine), each).rowcount
 
 
 def read_due(
@@ -93,15 +116,15 @@ def read_due(
     after: tuple[int, int] = (-1, -1),
 ) -> list[sa.Row[Any]]:
     """Rows whose time at the step has come, `after` a due time and an id, the oldest first."""
-    order = (people.due_s, people.entry_id)
-    names = ("entry_id", "party_id", "occurrence", "due_s")
+    order = (places.due_s, places.entry_id)
     query = (
-        sa.select(*(people[name] for name in names))
+        sa.select(places.entry_id, people.party_id, people.occurrence, places.due_s)
+        .join_from(journey_places, journey_people, people.entry_id == places.entry_id)
         .where(due(graph, name, now_s), sa.tuple_(*order) > after)
-        .order_by(people.due_s, people.entry_id)
+        .order_by(*order)
         .limit(limit)
     )
-    return list(connection.execute(query))
+    return [*connection.execute(query)]
 
 
 def happen(
@@ -112,26 +135,32 @@ def happen(
     A moment counts after she came to the step, until her time there is over.
     """
     at = sa.bindparam("at", type_=sa.BigInteger)
-    mine = sa.and_(
-        graph.at(name), people.party_id == sa.bindparam("who"), people.since_s < at,
-        people.due_s >= at,
-    )  # fmt: skip
-    update = journey_people.update().where(mine).values(graph.landing(to, at))
+    hers = _inside(graph, people.party_id == sa.bindparam("who"))
+    mine = sa.and_(graph.at(name), hers, places.since_s < at, places.due_s >= at)
     for part in _parts([{"who": who, "at": at_s} for who, at_s in done]):
-        connection.execute(update, part)
+        _go(connection, graph, mine, to=to, at=at, each=part)
 
 
 def leave(
     connection: sa.Connection, graph: Graph, *, reason: str, done: Iterable[tuple[str, int]]
 ) -> None:
     """Let those leave who did at the moment, after they had entered, what ends the journey."""
-    mine = sa.and_(
-        people.journey == graph.key, people.version == graph.version, people.reason.is_(None),
-        people.party_id == sa.bindparam("who"), people.entered_s <= sa.bindparam("at"),
-    )  # fmt: skip
-    update = journey_people.update().where(mine).values(reason=reason)
+    hers = people.party_id == sa.bindparam("who")
+    mine = _inside(graph, hers, people.entered_s <= sa.bindparam("at"))
     for part in _parts([{"who": who, "at": at_s} for who, at_s in done]):
-        connection.execute(update, part)
+        _out(connection, mine, reason=reason, each=part)
+
+
+def drop(connection: sa.Connection, ids: Sequence[int], *, reason: str) -> None:
+    """Let the entries leave."""
+    for part in _parts(ids):
+        _out(connection, places.entry_id.in_(part), reason=reason)
+
+
+def _inside(graph: Graph, *hers: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether a place is that of somebody in the version of whom this holds."""
+    mine = (people.journey == graph.key, people.version == graph.version)
+    return places.entry_id.in_(sa.select(people.entry_id).where(*mine, *hers))
 
 
 def enter(connection: sa.Connection, graph: Graph, candidates: Sequence[Candidate]) -> int:
@@ -146,16 +175,25 @@ def enter(connection: sa.Connection, graph: Graph, candidates: Sequence[Candidat
         rows = [
             {
                 "journey": graph.key, "version": graph.version, "party_id": one.party_id,
-                "occurrence": one.occurrence, "step": 0, "entered_s": one.at_s,
-                "since_s": one.at_s, "due_s": one.at_s,
-                "lot": draw_lot(graph.key, one.party_id, one.occurrence),
+                "occurrence": one.occurrence, "entered_s": one.at_s,
             }
             for one in part
             if _may_enter(graph, one, held)
         ]  # fmt: skip
-        if rows:
-            new = _insert(connection).returning(people.entry_id)
-            entered += len(connection.execute(new, rows).all())
+        if not rows:
+            continue
+        new = _insert(connection).returning(*(people[name] for name in _NEW))
+        stand = [
+            {
+                "entry_id": row.entry_id, "journey": graph.key, "version": graph.version,
+                "step": 0, "since_s": row.entered_s, "due_s": row.entered_s,
+                "lot": draw_lot(graph.key, row.party_id, row.occurrence),
+            }
+            for row in connection.execute(new, rows)
+        ]  # fmt: skip
+        if stand:
+            connection.execute(journey_places.insert(), stand)
+        entered += len(stand)
     return entered
 
 

@@ -23,12 +23,20 @@ from zhiyin.act.journeys.definition import (
     Step,
     wait_s,
 )
-from zhiyin.core.ledger import journey_people as people
+from zhiyin.core.ledger import journey_places
 
 PRIME = 2_147_483_647
 """Lots are numbers below this prime, and so are the products that splits compare."""
 FINISHED = "finished"
-Landing = dict[str, sa.ColumnElement[Any]]
+places = journey_places.c
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What a step makes of a row that comes to it: where it stands, and whether it leaves."""
+
+    stands: dict[str, sa.ColumnElement[Any]]
+    over: sa.ColumnElement[bool] | None  # none: nobody leaves
 
 
 @dataclass(frozen=True)
@@ -71,37 +79,36 @@ class Graph:
         names = ["", *(name for name, _ in self.resting())]
         return sa.select(
             sa.or_(*(
-                sa.exists().where(self.at(name), people.c.due_s <= now) for name in names
+                sa.exists().where(self.at(name), places.due_s <= now) for name in names
             ))
         )  # fmt: skip
 
     def at(self, name: str) -> sa.ColumnElement[bool]:
         """Whether a row stands at the step."""
         return sa.and_(
-            people.c.journey == self.key, people.c.version == self.version,
-            people.c.step == self.places.get(name, 0), people.c.reason.is_(None),
+            places.journey == self.key, places.version == self.version,
+            places.step == self.places.get(name, 0),
         )  # fmt: skip
 
     def landing(self, name: str, arrived_s: sa.ColumnElement[Any]) -> Landing:
         """What becomes of a row whose person comes to the step `name` at `arrived_s`."""
-        place, stay, reason = self._land(name)
-        made: Landing = {"step": place, "since_s": arrived_s, "due_s": arrived_s + stay}
-        return made if isinstance(reason, sa.Null) else made | {"reason": reason}
+        place, stay, over = self._land(name)
+        stands = {"step": place, "since_s": arrived_s, "due_s": arrived_s + stay}
+        return Landing(stands, None if isinstance(over, sa.False_) else over)
 
     def lot(self, name: str) -> sa.ColumnElement[Any]:
         """The lot of a row at a split: below `PRIME`, another order of people at every split."""
         factor, shift = factors(self.key, name)
-        return (people.c.lot * factor + shift) % PRIME
+        return (places.lot * factor + shift) % PRIME
 
     def _land(
         self, name: str
     ) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any], sa.ColumnElement[Any]]:
         step = self.definition.steps.get(name)
         if step is None or isinstance(step, Exit):
-            place = people.c.step if step is None else sa.literal(self.places[name])
-            return place, sa.literal(0), sa.literal(FINISHED)
+            return places.step, sa.literal(0), sa.true()
         if not isinstance(step, Random):
-            return sa.literal(self.places[name]), sa.literal(wait_s(step)), sa.null()
+            return sa.literal(self.places[name]), sa.literal(wait_s(step)), sa.false()
         lot, below, parts = self.lot(name), 0.0, []
         for branch in step.branches:
             below += branch.share
@@ -109,12 +116,12 @@ class Graph:
         last = parts.pop()[1]
         if not parts:
             return last
-        place, stay, reason = (
+        place, stay, over = (
             sa.case(*((condition, landed[part]) for condition, landed in parts), else_=last[part])
             for part in range(3)
         )
-        ends = any(not isinstance(landed[2], sa.Null) for _, landed in [*parts, (None, last)])
-        return place, stay, reason if ends else sa.null()
+        ends = any(not isinstance(landed[2], sa.False_) for _, landed in [*parts, (None, last)])
+        return place, stay, over if ends else sa.false()
 
 
 def factors(key: str, step: str) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from zhiyin.core.ledger import (
     journey_calls,
     journey_counts,
     journey_people,
+    journey_places,
     journeys,
     messages,
 )
@@ -122,6 +123,7 @@ def end(connection: sa.Connection, key: str, *, by: str, now: datetime) -> Store
             _set(connection, one, ENDED, by=by, now=now)
     inside = (journey_people.c.journey == key) & journey_people.c.reason.is_(None)
     connection.execute(journey_people.update().where(inside).values(reason=ENDED))
+    connection.execute(journey_places.delete().where(journey_places.c.journey == key))
     waiting = (messages.c.campaign_id == campaign_of(key)) & (messages.c.state == PLANNED)
     connection.execute(
         messages.update().where(waiting).values(state=SKIPPED, reason=JOURNEY_ENDED)
@@ -191,12 +193,13 @@ def read_on(connection: sa.Connection, graph: Graph, position: Mapping[str, Any]
 
 def read_people(connection: sa.Connection, key: str) -> list[Any]:  # Any: ledger rows
     """How many are at each step of each version (`reason` none), and how many left, and why."""
-    p = journey_people.c
-    step = sa.case((p.reason.is_(None), p.step), else_=-1).label("place")
-    columns: list[Any] = [p.version, step, p.reason, sa.func.count().label("n")]
-    query = sa.select(*columns)
-    query = query.where(p.journey == key).group_by(p.version, step, p.reason)
-    return list(connection.execute(query.order_by(p.version, step, p.reason)))
+    p, w, n = journey_people.c, journey_places.c, sa.func.count().label("n")
+    inside = sa.select(w.version, w.step.label("place"), sa.null().label("reason"), n)
+    inside = inside.where(w.journey == key).group_by(w.version, w.step)
+    left = sa.select(p.version, sa.literal(-1).label("place"), p.reason, n)
+    left = left.where(p.journey == key, p.reason.is_not(None)).group_by(p.version, p.reason)
+    rows = [*connection.execute(left), *connection.execute(inside)]
+    return sorted(rows, key=lambda row: (row.version, row.place, row.reason or ""))
 
 
 def read_counts(connection: sa.Connection, key: str) -> list[sa.Row[Any]]:
@@ -209,17 +212,16 @@ def read_stuck(
     connection: sa.Connection, *, before_s: int, key: str | None = None, limit: int
 ) -> list[Any]:  # Any: ledger rows
     """Who is inside and should have gone on before the moment, the longest first."""
-    p = journey_people.c
-    columns: list[Any] = [p.journey, p.version, p.step, p.party_id, p.due_s, t.state]
+    p, w = journey_people.c, journey_places.c
+    columns: list[Any] = [w.journey, w.version, w.step, p.party_id, w.due_s, t.state]
     query = (
         sa.select(*columns)
-        .join_from(
-            journey_people, journeys, (t.key == p.journey) & (t.version == p.version),
-        )
-        .where(p.reason.is_(None), p.due_s < before_s)
-    )  # fmt: skip
-    query = query if key is None else query.where(p.journey == key)
-    return list(connection.execute(query.order_by(p.due_s, p.entry_id).limit(limit)))
+        .join_from(journey_places, journey_people, p.entry_id == w.entry_id)
+        .join(journeys, (t.key == w.journey) & (t.version == w.version))
+        .where(w.due_s < before_s)
+    )
+    query = query if key is None else query.where(w.journey == key)
+    return list(connection.execute(query.order_by(w.due_s, w.entry_id).limit(limit)))
 
 
 def _turn(

@@ -26,7 +26,7 @@ from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.journeys.ledger import campaign_of, party_ids, read_decisions
 from zhiyin.core import columns as c
 from zhiyin.core.config import ActSettings
-from zhiyin.core.ledger import journey_people
+from zhiyin.core.ledger import journey_people, journey_places
 from zhiyin.govern.facts import Terms, gate_terms
 from zhiyin.govern.gate import MARKETING, QUIET_HOURS
 from zhiyin.govern.ledger import newest_language, read_languages
@@ -94,7 +94,7 @@ def _send(
                 "state": state, "reason": reason, c.DECISION_ID: decided.get(row.entry_id),
             })  # fmt: skip
         ledger.insert_messages(connection, written)
-        _end(connection, sorted(twins))
+        engine.drop(connection, sorted(twins), reason=MERGED)
         return len(twins) + engine.move(
             connection, graph, name, sorted(there - twins), to=step.next
         )  # fmt: skip
@@ -198,7 +198,7 @@ def _still_there(
 ) -> set[int]:
     """Entries that were not erased, ended or moved in the meantime."""
     ids = [row.entry_id for row in rows]
-    t = journey_people.c
+    t = journey_places.c
     return set(connection.scalars(sa.select(t.entry_id).where(graph.at(name), t.entry_id.in_(ids))))
 
 
@@ -220,11 +220,3 @@ def _twins(
         for row, one in several
         if any(held.get(party, row.entry_id) < row.entry_id for party in one.parties)
     }
-
-
-def _end(connection: sa.Connection, ids: Sequence[int]) -> None:
-    t = journey_people.c
-    if ids:
-        connection.execute(
-            journey_people.update().where(t.entry_id.in_(ids)).values(reason=MERGED)
-        )  # fmt: skip

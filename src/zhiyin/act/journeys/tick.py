@@ -34,14 +34,14 @@ from zhiyin.act.journeys.engine import Candidate
 from zhiyin.act.journeys.feed import Done
 from zhiyin.act.journeys.graph import Graph
 from zhiyin.act.journeys.messages import send_due
-from zhiyin.core.ledger import journey_people, membership_changes
+from zhiyin.core.ledger import journey_people, journey_places, membership_changes
 from zhiyin.core.protocols import Store
 
 GOAL, LEFT_AUDIENCE, LATE = "goal", "audience", "late"
 SPLIT_BATCH = 20_000
 ROUNDS = 500
 """How often one tick follows people through a journey at most; the next one goes on."""
-people = journey_people.c
+people, places = journey_people.c, journey_places.c
 
 
 def position_of(graph: Graph, store: Store, today: date) -> dict[str, Any]:
@@ -186,12 +186,13 @@ def _tag(desk: Desk, graph: Graph, name: str, step: SetTag) -> int:
 def _settle_wait(desk: Desk, graph: Graph, name: str, step: Wait) -> None:
     """Before time runs out: did she do it, in rows that were read before she came here?"""
     over = engine.due(graph, name, desk.now_s)
-    query = sa.select(sa.func.min(people.since_s), sa.func.max(people.due_s)).where(over)
+    query = sa.select(sa.func.min(places.since_s), sa.func.max(places.due_s)).where(over)
     with desk.store.begin() as connection:
         first_s, last_s = connection.execute(query).one()
         if first_s is None:
             return
-        parties = list(connection.scalars(sa.select(people.party_id).where(over)))
+        hers = people.entry_id.in_(sa.select(places.entry_id).where(over))
+        parties = list(connection.scalars(sa.select(people.party_id).where(hers)))
     asked = sorted({one for party in parties for one in desk.kin(party)})
     done = feed.read_between(
         desk.store, step.on, first_s=first_s, last_s=last_s, parties=asked

@@ -315,25 +315,30 @@ journey_people = sa.Table(
     sa.Column("party_id", sa.String(40), nullable=False),
     sa.Column("occurrence", sa.String(64), nullable=False,
               comment="what brought her in: an event, a year, a day: it does so once"),
-    sa.Column("lot", sa.BigInteger, nullable=False, comment="drawn at entry, for random splits"),
-    sa.Column("step", sa.Integer, nullable=False, comment="place of her step, 0: before the first"),
     sa.Column("entered_s", sa.BigInteger, nullable=False, comment="seconds since 1970, UTC"),
-    sa.Column("since_s", sa.BigInteger, nullable=False, comment="when she came to the step"),
-    sa.Column("due_s", sa.BigInteger, nullable=False,
-              comment="when she goes on; seconds, so that every database adds to it alike"),
     sa.Column("reason", sa.String(24), comment="why she left, a code; none: she is in it"),
     sa.UniqueConstraint("journey", "party_id", "occurrence"),
 )  # fmt: skip
 _inside = journey_people.c.reason.is_(None)
-sa.Index(
-    "ix_journey_people_due",
-    *(journey_people.c[one] for one in ("journey", "version", "step", "due_s")),
-    sqlite_where=_inside,
-    postgresql_where=_inside,
-)
 sa.Index("uq_journey_people_inside", journey_people.c.journey, journey_people.c.party_id,
          unique=True, sqlite_where=_inside, postgresql_where=_inside)  # fmt: skip
 sa.Index("ix_journey_people_party_id", journey_people.c.party_id)
+
+journey_places = sa.Table(  # narrow and with one index more: ticks change nothing but its rows
+    "journey_places", metadata,
+    sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True,
+              autoincrement=False, comment="of journey_people; gone when she leaves"),
+    sa.Column("journey", sa.String(48), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False, comment="place of her step, 0: before the first"),
+    sa.Column("lot", sa.BigInteger, nullable=False, comment="drawn at entry, for random splits"),
+    sa.Column("since_s", sa.BigInteger, nullable=False, comment="when she came to the step"),
+    sa.Column("due_s", sa.BigInteger, nullable=False,
+              comment="when she goes on; seconds, so that every database adds to it alike"),
+)  # fmt: skip
+sa.Index("ix_journey_places_due", *(
+    journey_places.c[one] for one in ("journey", "version", "step", "due_s", "entry_id")
+))  # fmt: skip
 
 journey_counts = sa.Table(
     "journey_counts", metadata,

@@ -27,8 +27,8 @@ def known_versions() -> list[str]:
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Run all migrations that the database lacks, in the connection's transaction."""
+def upgrade(connection: sa.Connection, to: str = "head") -> None:
+    """Run the migrations that the database lacks, in the connection's transaction."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
