@@ -5,7 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from liquid.exceptions import LiquidError
 
-from zhiyin.act.create.email import _or_nil, _packaged, compile_text
+from zhiyin.act.create.email import _packaged, compile_text
+from zhiyin.act.create.quick import _or_nil
 
 WORDS = st.text(max_size=12) | st.sampled_from(
     ["<script>x</script>", "{{ shop }}", "a & b", "“豆腐”"]
@@ -42,8 +43,8 @@ def test_the_packaged_letters_read_as_liquid_fills_them(name, language, values):
     filled = {key: _or_nil(value) for key, value in values.items()}
     for part in (template.subject, template.html, template.text):
         assert part.quick
-        assert part.fill(filled) == part._template.render(filled)
-    assert "<script>" not in template.html.fill(filled)
+        assert part.fill(values) == part._template.render(filled)
+    assert "<script>" not in template.html.fill(values)
 
 
 @pytest.mark.parametrize("source", OWN)
@@ -57,9 +58,18 @@ def test_a_text_of_ones_own_reads_as_liquid_fills_it(source, escaped, values):
         expected = made._template.render(filled)
     except LiquidError as error:
         with pytest.raises(type(error)):
-            made.fill(filled)
+            made.fill(values)
     else:
-        assert made.fill(filled) == expected
+        assert made.fill(values) == expected
+
+
+def test_what_a_loop_says_of_an_item_is_said_again_of_the_same_item_alone():
+    made = compile_text("{% for p in ps %}{% if p.old %}~{% endif %}{{ p.name }}{% endfor %}")
+    one, other = {"name": "a", "old": ""}, {"name": "a", "old": "yes"}
+    odd = [{"name": 7, "old": ""}, {"name": "a", "old": True}]
+    assert [made.fill({"ps": ps}) for ps in ([one, other, one], odd[1:], [*odd[:1], one])] == [
+        "a~aa", "~a", "7a"
+    ]  # fmt: skip
 
 
 def test_a_loop_without_end_is_stopped_in_the_quick_way_too():

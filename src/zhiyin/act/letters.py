@@ -12,7 +12,7 @@ from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
 from zhiyin.act.create.text_message import TextMessage
-from zhiyin.act.links import CONFIRM, PREFERENCES, sign_unsubscribe, unsubscribe_url
+from zhiyin.act.links import CONFIRM, PREFERENCES, unsubscribe_url
 from zhiyin.act.links import link as make_link
 from zhiyin.act.tracked import NO_URL, track
 from zhiyin.core.config import Settings
@@ -168,6 +168,5 @@ def write_letter(
         person.address,
         at,
         unsubscribe_url(vault, message_id, public_url=settings.act.public_url),
-        sign_unsubscribe(vault, message_id),
     )
     return compose(envelope, rendered, language=language)

@@ -24,7 +24,7 @@ from zhiyin.core.protocols import Vault
 NO_URL = "https://example.invalid"
 """The public address of a workspace that has none: nothing answers there."""
 PICTURE = ".gif"
-_HREF = re.compile(r'(<a\b[^>]*?\bhref=")(https?://[^"]+)(")', re.IGNORECASE)
+_HREF = re.compile(r'(<[aA]\b[^>]*?\b(?i:href)=")((?i:https?)://[^"]+)(")')  # quick: begins with <
 _TEXT = re.compile(r"https?://[^\s<>\"]+")
 _END = "</body>"
 _LONGEST = 2_000

@@ -24,7 +24,7 @@ def an_email(message_id: str, *, recipient: str = RECIPIENT, text: str = "Hello\
     """The bytes of a small e-mail, with a line that begins with a dot and one in Chinese."""
     envelope = Envelope(
         message_id, "Shop", SENDER, recipient, datetime(2024, 3, 10, 13, tzinfo=UTC),
-        "https://shop.example/u/token", "token",
+        "https://shop.example/u/token",
     )  # fmt: skip
     body = f"{text}.\n..\n.dots\n知音\n"
     return compose(envelope, Rendered("News", f"<p>{body}</p>", body), language="en")

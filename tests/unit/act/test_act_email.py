@@ -50,7 +50,7 @@ def envelope(**changes):
     values = {
         "message_id": "m_1", "sender_name": "Shop", "sender_address": "hello@shop.example",
         "recipient": "ana@shop.example", "at": datetime(2024, 3, 12, 13, tzinfo=UTC),
-        "unsubscribe_url": "https://shop.example/u/m_1.abc", "unsubscribe_token": "m_1.abc",
+        "unsubscribe_url": "https://shop.example/u/m_1.abc",
     }  # fmt: skip
     return Envelope(**values | changes)
 

@@ -88,20 +88,19 @@ def fill(template: Template, values: Mapping[str, Any]) -> Rendered:
     InvalidParameter
         If a value is missing or a limit is passed. No value is quoted.
     """
-    given = {name: _or_nil(value) for name, value in values.items()}
     return Rendered(
-        " ".join(_put(template.subject, given).split()),
-        _put(template.html, given),
-        _put(template.text, given).strip() + "\n",
+        " ".join(_put(template.subject, values).split()),
+        _put(template.html, values),
+        _put(template.text, values).strip() + "\n",
     )
 
 
 def fill_text(template: Quick, values: Mapping[str, Any]) -> str:
     """Put `values` into compiled Liquid; raises as `fill`."""
-    return _put(template, {name: _or_nil(value) for name, value in values.items()})
+    return _put(template, values)
 
 
-def _put(template: Quick, given: dict[str, Any]) -> str:
+def _put(template: Quick, given: Mapping[str, Any]) -> str:
     try:
         return template.fill(given)
     except LiquidError as error:
@@ -182,15 +181,6 @@ def _broken(line: str, longest: int) -> str:
         broken.append(piece)
         length += len(piece)
     return "".join(broken)
-
-
-def _or_nil(value: Any) -> Any:  # Any: JSON values
-    """Empty text as nil, so that a template may ask `{% if last_day %}`: in Liquid it is true."""
-    if isinstance(value, dict):
-        return {name: _or_nil(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_or_nil(inner) for inner in value]
-    return None if value == "" else value
 
 
 @cache

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from zhiyin.act.create.content import clean
@@ -42,8 +43,7 @@ class Envelope:
     sender_address: str
     recipient: str = field(repr=False)
     at: datetime  # aware
-    unsubscribe_url: str = field(repr=False)
-    unsubscribe_token: str = field(repr=False)
+    unsubscribe_url: str = field(repr=False)  # ends in `/` and the token of the `mailto`
 
 
 def compose(envelope: Envelope, rendered: Rendered, *, language: str) -> bytes:
@@ -63,13 +63,13 @@ def compose(envelope: Envelope, rendered: Rendered, *, language: str) -> bytes:
         raise InvalidParameter("a message id may hold letters, digits, - and _ only")
     if not _LINKS.fullmatch(envelope.unsubscribe_url):
         raise InvalidParameter("the unsubscribe link is no http(s) address")
-    subject = quote(f"unsubscribe {envelope.unsubscribe_token}")
+    subject = f"unsubscribe%20{quote(envelope.unsubscribe_url.rpartition('/')[2])}"
     boundary = f"=_{envelope.message_id}"
     headers = [
         ("From", _mailbox(envelope.sender_name, sender)),
         ("To", recipient),
         ("Subject", _words("Subject", rendered.subject)),
-        ("Date", format_datetime(envelope.at)),
+        ("Date", _date(envelope.at)),
         ("Message-ID", f"<{envelope.message_id}@{sender.rpartition('@')[2]}>"),
         (
             "List-Unsubscribe",
@@ -85,6 +85,11 @@ def compose(envelope: Envelope, rendered: Rendered, *, language: str) -> bytes:
     lines += ["", *_part(boundary, "plain", rendered.text)]
     lines += [*_part(boundary, "html", rendered.html), f"--{boundary}--", ""]
     return CRLF.join(lines).encode("ascii")
+
+
+@lru_cache(maxsize=4)
+def _date(at: datetime) -> str:  # of a batch one
+    return format_datetime(at)
 
 
 def ascii_address(address: str) -> str:
@@ -142,7 +147,8 @@ def _word_room(before: int) -> int:
 
 
 def _part(boundary: str, kind: str, body: str) -> Iterator[str]:
-    encoding, encoded = _encode(_ascii_html(body) if kind == "html" else body)
+    html = kind == "html"
+    encoding, encoded = _encode(_ascii_html(body) if html else body, fitting=html)
     yield f"--{boundary}"
     yield f"Content-Type: text/{kind}; charset=utf-8"
     yield f"Content-Transfer-Encoding: {encoding}"
@@ -161,10 +167,12 @@ def _ascii_html(html: str) -> str:
     return break_lines(html, longest=_LONGEST)
 
 
-def _encode(body: str) -> tuple[str, str]:
-    """7bit where lines allow it, quoted-printable for what is mostly ASCII, else base64."""
+def _encode(body: str, *, fitting: bool) -> tuple[str, str]:
+    """7bit where lines allow it, quoted-printable for what is mostly ASCII, else base64; `fitting`:
+    its lines are known to be short enough.
+    """
     text = body.replace(CRLF, "\n").replace("\r", "\n") if "\r" in body else body
-    plain = text.isascii() and fits(text, _LONGEST)
+    plain = text.isascii() and (fitting or fits(text, _LONGEST))
     text = text.replace("\n", CRLF)
     if plain:
         return "7bit", text

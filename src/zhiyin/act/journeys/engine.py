@@ -114,17 +114,18 @@ def read_due(
     now_s: int,
     limit: int,
     after: tuple[int, int] = (-1, -1),
-) -> list[sa.Row[Any]]:
+) -> list[Any]:  # Any: ledger rows
     """Rows whose time at the step has come, `after` a due time and an id, the oldest first."""
     order = (places.due_s, places.entry_id)
+    columns: list[Any] = [places.entry_id, people.party_id, people.occurrence, places.due_s]
     query = (
-        sa.select(places.entry_id, people.party_id, people.occurrence, places.due_s)
+        sa.select(*columns)
         .join_from(journey_places, journey_people, people.entry_id == places.entry_id)
         .where(due(graph, name, now_s), sa.tuple_(*order) > after)
         .order_by(*order)
         .limit(limit)
     )
-    return [*connection.execute(query)]
+    return list(connection.execute(query))
 
 
 def happen(
