@@ -303,18 +303,22 @@ def _sent(
 
 
 def failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
-    """What becomes of a message that the channel did not take."""
+    """What becomes of a message that the channel did not take; where it recognises a repeat, what is
+    in doubt is tried again as what was not taken.
+    """
+    tries = row.tries + 1
     if error.in_doubt:
-        return Outcome(row.message_id, ledger.UNKNOWN, "no_answer")
-    if isinstance(error, ChannelUnavailable):  # no fault of the message: it costs no try
+        last = tries >= desk.settings.act.retry_tries
+        if last or "idempotency" not in desk.channel.supports:
+            return Outcome(row.message_id, ledger.UNKNOWN, "no_answer")
+    elif isinstance(error, ChannelUnavailable):  # no fault of the message: it costs no try
         return Outcome(row.message_id, ledger.PLANNED)
-    if not error.retryable:
+    elif not error.retryable:
         refused_at = naive_utc(desk.clock.now())  # it counts as sent where a stop rule counts
         reason = BOUNCED if error.no_such_address else "refused"
         if error.no_authorisation:
             reason = NO_AUTHORISATION
         return Outcome(row.message_id, ledger.FAILED, reason, sent_at=refused_at)
-    tries = row.tries + 1
     if tries >= desk.settings.act.retry_tries:
         return Outcome(row.message_id, ledger.FAILED, GAVE_UP, tried=1)
     wait_s = next_wait_s(tries, asked_s=error.retry_after_s, rng=desk.rng)

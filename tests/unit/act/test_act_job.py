@@ -239,6 +239,33 @@ def test_errors_of_a_channel_are_told_apart(shop):
     assert (again["failed"], again["open"], again["unknown"], again["sent"]) == (1, 0, 1, 2)
 
 
+def test_what_a_channel_that_knows_repeats_did_not_answer_is_tried_again_under_the_same_id(shop):
+    shop.add("ana", "bob")
+    shop.decide("ana", "bob")
+    silent = {0: DeliveryError("no answer", in_doubt=True)}
+    first = RecordingChannel(supports=["idempotency"], errors=silent, kept=[0])
+    counts = run(shop, first)
+    assert (counts["sent"], counts["open"]) == (1, 1)  # nobody else need come for her to be told
+    again = RecordingChannel(supports=["idempotency"])
+    assert deliver(shop, again, clock=later(hours=1))["sent"] == 2
+    assert again.attempts == first.attempts[:1]
+    assert set(first.delivered) | set(again.delivered) == set(first.attempts)
+
+
+def test_a_channel_that_never_answers_leaves_it_in_doubt(shop):
+    shop.add("ana")
+    shop.decide("ana")
+    run(shop)
+    for hours in range(1, 9):
+        silent = {0: DeliveryError("no answer", in_doubt=True)}
+        channel = RecordingChannel(supports=["idempotency"], errors=silent)
+        counts = deliver(shop, channel, clock=later(hours=24 * hours))
+        if counts["unknown"]:
+            break
+    assert shop.state("ana") == ("unknown", "no_answer")
+    assert hours == shop.settings.act.retry_tries
+
+
 def test_a_dead_provider_stops_the_delivery_and_loses_nothing(shop):
     keys = [f"c{n}" for n in range(9)]
     shop.add(*keys)
