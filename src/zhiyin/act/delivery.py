@@ -303,8 +303,8 @@ def _sent(
 
 
 def failed(desk: Desk, row: sa.Row[Any], error: DeliveryError) -> Outcome:
-    """What becomes of a message that the channel did not take; where it recognises a repeat, what is
-    in doubt is tried again as what was not taken.
+    """What becomes of a message that the channel did not take. Where it recognises repeats, what is
+    in doubt is tried again like what was not taken.
     """
     tries = row.tries + 1
     if error.in_doubt:
