@@ -57,6 +57,8 @@ def test_who_may_not_plan_plans_nothing_and_mistakes_are_named(as_role):
     wrong = as_role("marketer", "PUT", f"{BASE}/x", json=campaign(holdout_share=2))
     assert wrong.status_code in (400, 422)
     assert "holdout_share" in wrong.text
+    other = as_role("marketer", "PUT", f"{BASE}/x", json=campaign(key="y"))
+    assert other.json()["message"] == "the campaign is called 'y', not 'x'"
     assert "variants" in as_role("analyst", "GET", "/v1/admin/campaign-schema").text
 
 

@@ -8,7 +8,8 @@ JOURNEY = {"key": "hello", "entry": {"type": "api"},
 
 
 def test_nobody_publishes_her_own_draft(as_role):
-    made = as_role("admin", "PUT", NAME, json={"journey": JOURNEY})
+    unnamed = {name: value for name, value in JOURNEY.items() if name != "key"}
+    made = as_role("admin", "PUT", NAME, json={"journey": unnamed})
     assert made.json() == {"key": "hello", "version": 1, "state": "draft"}
     assert as_role("admin", "POST", f"{NAME}/publish").status_code == 403
     assert as_role("marketer", "POST", f"{NAME}/publish").status_code == 403
@@ -29,3 +30,5 @@ def test_a_wrong_journey_is_refused_with_its_place(as_role):
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_rule")
     assert answer.json()["message"] == "$.start: there is no step 'rst'"
     assert answer.json()["hint"] == "did you mean 'rest'?"
+    other = as_role("marketer", "PUT", NAME, json={"journey": JOURNEY | {"key": "other"}})
+    assert other.json()["message"] == "the journey is called 'other', not 'hello'"

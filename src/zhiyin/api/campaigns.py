@@ -14,12 +14,13 @@ from zhiyin.act.campaigns.ledger import Campaign
 from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.audiences import usual_day
 from zhiyin.campaigns import Campaigns, campaigns_of
+from zhiyin.core.errors import InvalidParameter
 
 AsOf = Annotated[date | None, Query(description="day; none: the last that was computed")]
 
 
 class Planned(BaseModel):
-    """A campaign as its file has it, without the key."""
+    """A campaign as its file has it; `key` may be left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,7 +81,9 @@ def preview_customer(request: Request, key: str, looked: Looked) -> dict[str, An
 
 def put(request: Request, key: str, planned: Planned) -> dict[str, Any]:
     """Keep a campaign as a draft: a new version."""
-    definition = parse_definition({**planned.campaign, "key": key})
+    definition = parse_definition({"key": key, **planned.campaign})
+    if definition.key != key:
+        raise InvalidParameter(f"the campaign is called {definition.key!r}, not {key!r}")
     return _head(campaigns_at(request).create(definition, by=caller_of(request).name))
 
 

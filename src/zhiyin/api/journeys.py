@@ -22,7 +22,7 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    journey: dict[str, Any] = Field(description="the journey; see docs/journeys.md")
+    journey: dict[str, Any] = Field(description="as its file has it; `key` may be left out")
 
 
 class Change(BaseModel):
@@ -72,7 +72,7 @@ def show(request: Request, name: str) -> dict[str, Any]:
 
 def put(request: Request, name: str, draft: Draft) -> dict[str, Any]:
     """Keep a draft: a new version, unless the newest one says the same."""
-    made = parse(draft.journey)
+    made = parse({"key": name, **draft.journey})
     if made.key != name:
         raise InvalidParameter(f"the journey is called {made.key!r}, not {name!r}")
     return _said(_journeys(request).keep(made, by=caller_of(request).name))
