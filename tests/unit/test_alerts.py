@@ -19,7 +19,14 @@ from zhiyin.cli import app
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ChannelUnavailable
-from zhiyin.core.ledger import audit, journey_people, journey_places, journeys, messages
+from zhiyin.core.ledger import (
+    audit,
+    journey_calls,
+    journey_people,
+    journey_places,
+    journeys,
+    messages,
+)
 from zhiyin.testing.channel import RecordingChannel
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -128,6 +135,27 @@ def test_journeys_with_people_who_are_stuck_are_told_but_not_paused_ones(shop, r
     tell_staff(shop)
     assert "旅程 welcome：1 人" in said(robot)[0]
     assert "birthday" not in said(robot)[0]
+    assert "p_secret" not in said(robot)[0]
+
+
+def test_a_system_that_takes_no_calls_is_told_once_a_day_with_the_step(shop, robot):
+    old, fresh = naive_utc(NOW - timedelta(days=3)), naive_utc(NOW - timedelta(hours=2))
+    rows = [("a", fresh, "failed"), ("b", fresh, "failed"), ("c", fresh, "sent"),
+            ("d", old, "failed")]  # fmt: skip
+    with shop.store.begin() as connection:
+        connection.execute(journeys.insert().values(
+            key="welcome", version=1, state="published", definition={}, digest="x",
+            created_at=old, created_by="Ana", changed_at=old, changed_by="Ana",
+        ))  # fmt: skip
+        for one, at, state in rows:
+            connection.execute(journey_calls.insert().values(
+                call_id=one, journey="welcome", version=1, step="crm", party_id="p_secret",
+                state=state, planned_at=at,
+            ))  # fmt: skip
+    tell_staff(shop)
+    tell_staff(shop)
+    assert len(said(robot)) == 1
+    assert "旅程 welcome：步骤 crm 一天内有 2 次回调失败" in said(robot)[0]
     assert "p_secret" not in said(robot)[0]
 
 

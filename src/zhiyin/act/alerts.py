@@ -1,5 +1,6 @@
 """What staff should know of: campaigns that stopped or are done, deliveries that cannot go on,
-journeys where people are stuck, mass messages that nobody confirms. No customer is named.
+journeys where people are stuck or whose systems take no calls, mass messages that nobody confirms.
+No customer is named.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from zhiyin.act.campaigns.ledger import DONE, PAUSED, Campaign, list_campaigns
 from zhiyin.act.campaigns.watch import STOP_RULE
 from zhiyin.act.create.text_message import TextMessage
+from zhiyin.act.journeys.calls import read_failed
 from zhiyin.act.journeys.ledger import PAUSED as JOURNEY_PAUSED
 from zhiyin.act.journeys.ledger import read_stuck
 from zhiyin.act.ledger import FAILED, SENT, UNKNOWN, count_messages
@@ -22,6 +24,7 @@ from zhiyin.core.clock import naive_utc
 from zhiyin.core.ledger import audit
 
 STOPPED, ENDED, DELIVERY, STUCK, MEMBERS = "stopped", "ended", "delivery", "stuck", "members"
+CALLS = "calls"
 WORDS = {
     STOPPED: ("Campaign {name} was stopped by its rule: {why}", "活动 {name} 触发停止规则：{why}"),
     ENDED: (
@@ -32,11 +35,13 @@ WORDS = {
     DELIVERY: ("The delivery of {name} cannot go on: {why}", "{name} 的发送已停止：{why}"),
     STUCK: ("Journey {name}: {n} people should have gone on long ago",
             "旅程 {name}：{n} 人长时间未能继续"),
+    CALLS: ("Journey {name}: {n} calls of its step {step} failed within a day",
+            "旅程 {name}：步骤 {step} 一天内有 {n} 次回调失败"),
     MEMBERS: ("{name} has not confirmed {n} mass messages for a day",
               "{name} 有 {n} 条群发消息超过一天未确认"),
 }  # fmt: skip
 """Kind → (en, zh)."""
-AGAIN = {DELIVERY: timedelta(hours=6), STUCK: timedelta(days=1), MEMBERS: timedelta(days=1)}
+AGAIN = {DELIVERY: timedelta(hours=6)} | dict.fromkeys((STUCK, CALLS, MEMBERS), timedelta(days=1))
 """After so long the same is told again; what is not named here is told once."""
 TOLD, REMEMBERED = "alert.told", timedelta(days=30)
 _RECENT = timedelta(days=1)  # what ended before is no news
@@ -68,6 +73,12 @@ def find_alerts(connection: sa.Connection, *, now: datetime, stuck_hours: int) -
     rows = read_stuck(connection, before_s=before_s, limit=_MOST)
     stuck = Counter(row.journey for row in rows if row.state != JOURNEY_PAUSED)
     made += [Alert(STUCK, key, {"name": key, "n": stuck[key]}) for key in sorted(stuck)]
+    made += [
+        Alert(
+            CALLS, f"{row.journey} {row.step}", {"name": row.journey, "step": row.step, "n": row.n}
+        )
+        for row in read_failed(connection, since=naive_utc(now - _RECENT))
+    ]
     waiting = open_mass_sends(
         connection, since=naive_utc(now - REMEMBERED), looked_before=naive_utc(now),
         until=naive_utc(now - _RECENT),

@@ -28,7 +28,7 @@ from zhiyin.act.retry import next_wait_s
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import ActSettings
 from zhiyin.core.errors import ChannelUnavailable, DeliveryError
-from zhiyin.core.ledger import journey_calls
+from zhiyin.core.ledger import journey_calls, journeys
 
 TYPE = "journey.step"
 LATE, REFUSED = "late", "refused"
@@ -117,6 +117,14 @@ def read_calls(connection: sa.Connection, key: str) -> list[dict[str, Any]]:
     query = query.where(k.journey == key).group_by(k.step, k.state, k.reason)
     rows = connection.execute(query.order_by(k.step, k.state, k.reason)).mappings()
     return [dict(row) for row in rows]
+
+
+def read_failed(connection: sa.Connection, *, since: datetime) -> Sequence[Any]:  # ledger rows
+    """Journey, step and number `n` of the calls that were planned since then and failed."""
+    query = sa.select(k.journey, k.step, sa.func.count().label("n")).where(
+        k.journey.in_(sa.select(journeys.c.key)), k.state == FAILED, k.planned_at >= since
+    )
+    return connection.execute(query.group_by(k.journey, k.step).order_by(k.journey, k.step)).all()
 
 
 _Steps = dict[tuple[str, int, str], Call]
