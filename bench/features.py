@@ -47,8 +47,9 @@ def by_hand(store: WorkspaceStore, day: date) -> pa.Table:
     """What `features.sql` gives for the same day."""
     days = Days((day,), store.zone)
     connection = store.engine.backend.con
-    for name in ("order_lines", "products", "touches"):
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {ibis.to_sql(store.read(name))}")
+    tables = {name: store.read(name) for name in ("order_lines", "products", "touches")}
+    for name, rows in tables.items():  # held until the end: rows of Arrow go with their expression
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {ibis.to_sql(rows)}")
     starts = {f"w{n}": days.start(0, days_before=n) for n in BACK_DAYS}
     clocks = {  # when New York changes its clocks, in UTC
         "summer_16": datetime(2016, 3, 13, 7, tzinfo=UTC).replace(tzinfo=None),

@@ -26,7 +26,8 @@ class Goal:
 
     def met(self, got: float) -> bool:
         """Whether the figure reaches the bound."""
-        return got >= self.bound if self.kind == "at_least" else got <= self.bound
+        met = got >= self.bound if self.kind == "at_least" else got <= self.bound
+        return bool(met)  # numpy has its own, which JSON does not know
 
     def __str__(self) -> str:
         return f"{'>=' if self.kind == 'at_least' else '<='} {self.bound:g}"

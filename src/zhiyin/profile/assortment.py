@@ -9,7 +9,7 @@ import ibis
 from ibis import _
 
 from zhiyin.core import columns as c
-from zhiyin.profile.facts import GROUPS, Facts
+from zhiyin.profile.facts import GROUPS, Facts, lines_of
 from zhiyin.profile.purchases import seen_by
 from zhiyin.profile.visible import at_least_zero
 
@@ -28,15 +28,14 @@ def summarise_assortment(facts: Facts, people: ibis.Table | None) -> tuple[ibis.
     people
         Days and customers to compute: `k`, `who`; None: everyone on every day.
     """
-    spend = seen_by(facts.bought, facts, people)
-    known = spend.inner_join(facts.products.drop(c.DEPARTMENT), "what")
+    known = seen_by(facts.bought, facts, people)
     if not facts.days.single:
         known = known.filter(known.described <= known.k)
     keys = facts.days.keys
     return (
         _variety(seen_by(facts.variety, facts, people), keys),
         _departments(_spend_by(known, _DEPARTMENT, keys), _places(facts), keys),
-        _categories(_by(known, _CATEGORY, keys).agg(lines=_.lines.sum().cast("int64")), keys),
+        _categories(_by(known, _CATEGORY, keys).agg(lines=lines_of(facts.days)), keys),
         _brands(_spend_by(known, _BRAND, keys), keys),
     )
 
@@ -61,12 +60,12 @@ def _places(facts: Facts) -> ibis.Table:
 
 def department_sums(facts: Facts) -> ibis.Table:
     """Revenue of the shop's departments: `k`, `department`, its number, `size` (minor units)."""
-    sold = facts.bought.group_by("what", "since").agg(amount=_.amount.sum().cast("int64"))
-    products = facts.products.filter(facts.products[_DEPARTMENT].notnull())
-    products = products.select("what", "described", c.DEPARTMENT, _DEPARTMENT)
-    sold = sold.inner_join(products, "what")
+    sold = facts.bought.filter(facts.bought[_DEPARTMENT].notnull())
+    sold = sold.group_by(_DEPARTMENT, "since", "described").agg(amount=_.amount.sum().cast("int64"))
+    names = facts.products.select(c.DEPARTMENT, _DEPARTMENT).distinct()
     days = facts.starts.select("k")
     seen = sold.inner_join(days, [sold.since <= days.k, sold.described <= days.k])
+    seen = seen.inner_join(names, _DEPARTMENT)
     size = _.amount.sum().fill_null(0).cast("int64")
     return seen.group_by("k", c.DEPARTMENT, _DEPARTMENT).agg(size=size)
 

@@ -85,13 +85,15 @@ def gather(
     seen = days.visible(tables, "order_lines")
     known = seen.filter(seen[c.CUSTOMER_ID].notnull())
     touches = days.visible(tables, "touches")
-    customers = keep(_customers(known, touches, days.visible(tables, "customers")))
+    # by ids: only receipts, a tenth of the lines, need look for who has lines and for her number
+    sold = keep(receipts(known, c.CUSTOMER_ID, days=days, scattered=moments))
+    customers = keep(_customers(sold, touches, days.visible(tables, "customers")))
     touches = keep(_with_who(touches, customers))
     starts = days.table() if starts is None else starts
     described = days.visible(tables, "products")
     products = keep(_products(described))
     items = known.filter(known[c.KIND] == "item")
-    bought = keep(_bought(items, customers, days))
+    bought = _bought(items, customers, products, days=days, keep=keep)
     return Facts(
         days=days,
         starts=starts,
@@ -101,7 +103,7 @@ def gather(
         products=products,
         items=items,
         bought=bought,
-        receipts=keep(receipts(_numbered(known, customers), "who", days=days, scattered=moments)),
+        receipts=_numbered(sold, customers).drop(c.CUSTOMER_ID),
         places=places,
         variety=_variety(bought, days),
         browsing=gather_browsing(tables, days, customers),
@@ -134,16 +136,24 @@ def receipts(known: ibis.Table, key: str, *, days: Days, scattered: bool = False
         returned=known[c.KIND] == "return",
         order=known[c.ORDER_ID].hash(),
     )
-    item, product = _["item"], _["item"] | _.returned  # compared once, not for every sum
+    item, product = known["item"], known["item"] | known.returned
+    # a case in the row is quicker than a filter of the sum
+    known = known.mutate(
+        net=ibis.ifelse(product, known[c.AMOUNT_BASE_MINOR], 0),
+        listed=ibis.ifelse(item, known[c.GROSS_BASE_MINOR], 0),
+        off=ibis.ifelse(item, known[c.DISCOUNT_BASE_MINOR], 0),
+        couponed=ibis.ifelse(known.returned, 0, known[c.COUPON_BASE_MINOR]),
+        units=ibis.ifelse(item, known[c.QUANTITY], ibis.null("float64")),
+    )
     made = group_by_since(known, key, "order", "returned", days=days)(
         at=_[c.SOLD_AT].min(),
         **({"last": _[c.SOLD_AT].max()} if scattered else {}),
-        amount=_[c.AMOUNT_BASE_MINOR].sum(where=product),
-        gross=_[c.GROSS_BASE_MINOR].sum(where=item),
-        discount=_[c.DISCOUNT_BASE_MINOR].sum(where=item),
-        coupon=_[c.COUPON_BASE_MINOR].sum(where=~_.returned),
-        units=_[c.QUANTITY].sum(where=item),
-        lines=item.sum(),
+        amount=_.net.sum(),
+        gross=_.listed.sum(),
+        discount=_.off.sum(),
+        coupon=_.couponed.sum(),
+        units=_.units.sum(),
+        lines=_["item"].sum(),
         store_id=_[c.STORE_ID].min(),
     )
     money = ("amount", "gross", "discount", "coupon")
@@ -213,14 +223,36 @@ def _place(names: ibis.Value) -> ibis.Value:
     return ibis.ifelse(names.notnull(), place, ibis.null("int32"))
 
 
-def _bought(items: ibis.Table, customers: ibis.Table, days: Days) -> ibis.Table:
-    """What each customer bought: `who`, `what` (see `hash_of`), `since`, `amount`, `lines`."""
+def _bought(
+    items: ibis.Table, customers: ibis.Table, products: ibis.Table, *, days: Days, keep: Keep
+) -> ibis.Table:
+    """What each customer bought, described: one row a line, or of several days, which see rows more
+    than once, a customer, product and `since`.
+
+    Returns
+    -------
+    `who`, `what` (see `hash_of`), `since`, `amount`, of several days `lines`, and of `products`,
+    null for none, `described` and the numbers.
+    """
     bought = items.filter(items[c.PRODUCT_ID].notnull())
-    bought = _numbered(bought, customers)
-    bought = bought.mutate(what=bought[c.PRODUCT_ID].hash())
-    return group_by_since(bought, "who", "what", days=days)(
-        amount=_[c.AMOUNT_BASE_MINOR].sum().cast("int64"), lines=_.count()
-    )
+    bought = _numbered(bought, customers).mutate(what=_[c.PRODUCT_ID].hash())
+    bought = bought.select("who", "what", "since", amount=bought[c.AMOUNT_BASE_MINOR])
+    if not days.single:
+        bought = bought.group_by("who", "what", "since").agg(
+            amount=_.amount.sum().cast("int64"), lines=_.count()
+        )
+    numbers = (f"{name}_no" for name in GROUPS)
+    known = products.select("described", *numbers, what_of=products.what)
+    made = bought.left_join(known, bought.what == known.what_of).drop("what_of")
+    if not days.single:
+        return keep(made)
+    zero = ibis.literal(0, "int8")
+    return keep(made.drop("since", "described")).mutate(since=zero, described=zero)
+
+
+def lines_of(days: Days) -> ibis.Deferred:
+    """How many lines the grouped rows of `Facts.bought` stand for."""
+    return _.count() if days.single else _.lines.sum().cast("int64")
 
 
 def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
@@ -230,8 +262,11 @@ def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
 def _variety(bought: ibis.Table, days: Days) -> ibis.Table:
     """Products by the day from which they count, and lines by the day that first sees them."""
     if days.single:  # every product counts from the one day
-        return bought.group_by("who", "since").agg(
-            products=_.count(), lines=_.lines.sum().cast("int64")
+        # where it differs from the row before: cheaper than a group for each
+        before = bought.what.lag().over(group_by="who", order_by="what")
+        rows = bought.select("who", "since", first=before.isnull() | (before != bought.what))
+        return rows.group_by("who", "since").agg(
+            products=_.count(where=_["first"]), lines=_.count()
         )
     first = bought.group_by("who", "what").agg(since=_.since.min())
     firsts = first.group_by("who", "since").agg(products=_.count())

@@ -186,7 +186,8 @@ def next_day(
     """
     rest = take_away(before.anti_join(people, c.CUSTOMER_ID), *gone)
     rest = _pass_days(rest, days=days)
-    everyone = rest.union(made.select(*rest.columns))
+    # a lake may give moments of another precision than expressions do
+    everyone = rest.union(made.select(*rest.columns).cast(rest.schema()))
     rate = rate_of(everyone.campaigns_responded, everyone.campaigns_count, mean)
     known = everyone.campaigns_count > 0
     rate = ibis.ifelse(known, rate.cast("float64").round(DECIMALS), ibis.null("float64"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 
@@ -34,7 +35,7 @@ def moment(day: date, hour: float) -> datetime:
 class GrowingShop:
     """Rows are added between the days; `run` computes a day's features and gives the report."""
 
-    store: MemoryStore = field(default_factory=lambda: MemoryStore(zone=ZONE))
+    store: Any = field(default_factory=lambda: MemoryStore(zone=ZONE))
     count: int = 0
 
     def add(self, table: str, *rows: dict) -> None:

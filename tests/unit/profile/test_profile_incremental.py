@@ -3,9 +3,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+import sqlalchemy as sa
 
-from tests.unit.profile.growing_shop import GrowingShop, moment
+from tests.unit.profile.growing_shop import ZONE, GrowingShop, moment
 from zhiyin.profile import features
+from zhiyin.store.lake import Lake
+from zhiyin.store.workspace import WorkspaceStore
 
 DAY = date(2017, 3, 10)
 NEXT = DAY + timedelta(days=1)
@@ -113,3 +116,19 @@ def test_a_large_shop_whose_parts_are_computed_one_by_one_gets_the_same_features
     monkeypatch.setattr(features, "MANY_LINES", 0)
     shop.run(DAY, incremental=False)
     assert shop.features(DAY) == at_once
+
+
+def test_a_day_is_made_from_what_the_lake_keeps_of_the_day_before(tmp_path):
+    """Features and moments read from Delta have the types of those that are computed."""
+    store = WorkspaceStore(Lake(tmp_path), sa.create_engine("sqlite://"), zone=ZONE)
+    shop = GrowingShop(store=store)
+    shop.products(moment(date(2016, 1, 1), 0), p1="tea")
+    long_ago = moment(DAY - timedelta(days=500), 12)
+    shop.add("order_lines", *(shop.line(who, f"o{who}", long_ago) for who in "abcdefgh"))
+    shop.run(DAY)
+    shop.add("order_lines", shop.line("a", "new", moment(DAY, 12)))
+    assert shop.run(NEXT).figures["touched"] == {"2017-03-11": 1}
+    daily = shop.features(NEXT)
+    shop.run(NEXT, incremental=False)
+    assert (shop.features(NEXT), len(daily)) == (daily, 8)
+    store.close()

@@ -6,7 +6,7 @@ that is run again decides the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, Literal, TypeVar
@@ -60,9 +60,9 @@ class Comparison:
     """Champion and challenger on the same customers of the same later day.
 
     `status` is `ok`, `no_champion`, `same_version`, `champion_saw_the_day` (its training labels
-    reach into the only days that could judge), `too_few_outcomes` or `no_later_day`. `difference`
-    is above 0 where the challenger is better: by `auc` the challenger less the champion, by
-    `deviance` the other way round.
+    reach into the only days that could judge), `champion_leaks`, `too_few_outcomes` or
+    `no_later_day`. `difference` is above 0 where the challenger is better: by `auc` the challenger
+    less the champion, by `deviance` the other way round.
     """
 
     status: str
@@ -145,6 +145,7 @@ def compete(
     *,
     same_rows: Callable[[Incumbent[Fitted], int], Group],
     rng: np.random.Generator,
+    leaks: Collection[str] = (),
 ) -> Comparison:
     """Both on the latest group that neither learned from.
 
@@ -158,11 +159,15 @@ def compete(
         The rows of a group, by its place, with the features that the champion asks for.
     rng
         Chance of the bootstrap.
+    leaks
+        Features that know the outcome: a champion that uses one is not compared, it would win.
     """
     if incumbent is None:
         return Comparison("no_champion")
     if incumbent.version == version:
         return Comparison("same_version")
+    if not {*leaks}.isdisjoint(incumbent.fitted.names):
+        return Comparison("champion_leaks")
     if not choice.folds:
         return Comparison("no_later_day")
     last = choice.folds[-1].test
@@ -178,9 +183,9 @@ def judge(comparison: Comparison, *, policy: str, put_aside: bool = False) -> Ve
     """Whether the challenger takes over without a person.
 
     By policy `auto` it does where there is no champion and where it was better on the same rows
-    (the interval stands beside); where the two cannot be compared yet the champion stays. By policy
-    `approve` never: a person asks and another one confirms. A version that a rollback put aside
-    does not come back by itself.
+    (the interval stands beside); where the two cannot be compared yet the champion stays, unless it
+    uses a leak. By policy `approve` never: a person asks and another one confirms. A version that a
+    rollback put aside does not come back by itself.
     """
     better = comparison.difference is not None and comparison.difference.value > 0
     if comparison.status == "same_version":
@@ -194,6 +199,11 @@ def judge(comparison: Comparison, *, policy: str, put_aside: bool = False) -> Ve
         return Verdict(False, "put_aside", "a person put this version aside", "该版本已被人工回滚")
     if comparison.status == "no_champion":
         return Verdict(True, "first", "the first model of its task", "该任务的首个模型")
+    if comparison.status == "champion_leaks":
+        return Verdict(
+            True, "champion_leaks", "the champion uses a feature that knows the outcome",
+            "现任模型使用了能预知结果的特征",
+        )  # fmt: skip
     if better:
         return Verdict(
             True, "better", "better than the champion on the same customers and day",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -21,6 +21,7 @@ from zhiyin.understand.predict.calibration import Platt, anchor_level
 from zhiyin.understand.predict.candidates import candidates, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
+from zhiyin.understand.predict.samples import TOO_GOOD, find_leaks, warn_of_leaks
 from zhiyin.understand.predict.selection import Group, recent_rate
 from zhiyin.understand.predict.shortage import check_data
 from zhiyin.understand.predict.spend import SpendModel, fit_spend
@@ -35,7 +36,7 @@ from zhiyin.understand.predict.training import (
     score,
     train,
 )
-from zhiyin.understand.predict.traits import encode_traits, is_whole
+from zhiyin.understand.predict.traits import encode_traits, find_late, is_whole
 from zhiyin.understand.predict.validation import validation_report
 
 # Equal for all recipients of a campaign: they could tell the few training campaigns apart, not rank
@@ -133,6 +134,11 @@ def score_response(
     task = describe(campaign_id)
     if checked.missing:
         return no_model(task=task, as_of=as_of, check=checked)
+    leaks = find_late(groups, names) | find_leaks(groups, names)
+    if leaks:
+        used = [feature for feature in used if feature.name not in leaks]
+        names = [feature.name for feature in used]
+        groups = _groups(rows, names, ended, labels.to_pandas())
     kind = known[campaign_id].get(c.KIND) or ""
     makers = pick_candidates(compared) if compared else candidates()
     fitted, choice = train(groups, kind=kind, names=names, streams=streams, makers=makers)
@@ -144,7 +150,7 @@ def score_response(
 
     comparison = registry.compete(
         version, choice, groups, incumbent, same_rows=same_rows,
-        rng=streams.generator(f"registry/{task.name}/{kind}"),
+        rng=streams.generator(f"registry/{task.name}/{kind}"), leaks=leaks,
     )  # fmt: skip
     verdict = registry.judge(comparison, policy=promotion, put_aside=version in put_aside)
     speaking, speaks = fitted, version
@@ -169,7 +175,8 @@ def score_response(
         np.vstack([g.features for g in groups]), target[names].to_numpy(float), names,
         grown=growing(used),
     )  # fmt: skip
-    card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind)}
+    card["left_out"] = {"leaks": {name: round(auc, 4) for name, auc in sorted(leaks.items())}}
+    card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind, leaks)}
     card["registry"] = registry.registry_card(
         verdict, comparison, speaks if scores.num_rows else None
     )
@@ -279,17 +286,18 @@ def _card(
 
 
 def _warnings(
-    validation: dict[str, Any], groups: Sequence[Group], kind: str
+    validation: dict[str, Any], groups: Sequence[Group], kind: str, leaks: Mapping[str, float]
 ) -> list[dict[str, str]]:
-    made = []
+    made = warn_of_leaks(leaks)
     if len(validation["folds"]) < 2:
-        made.append(("few_folds", "fewer than two earlier campaigns could judge the candidates"))
+        few = "fewer than two earlier campaigns could judge the candidates"
+        made.append(("few_folds", few, "可用于评判候选模型的往期活动不足两个"))
     if not any(group.kind == kind for group in groups):
-        made.append(("new_kind", "no ended campaign was of this type"))
+        made.append(("new_kind", "no ended campaign was of this type", "没有同类型的已结束活动"))
     last = validation.get("last_fold", {})
-    if (last.get("auc") or 0) > 0.98:
-        made.append(("too_good", "an AUC above 0.98 points to a feature that knows the future"))
-    made.append(
-        ("not_randomised", "recipients were chosen by the shop: the score is no effect of contact")
-    )
-    return [{"code": code, "message": message} for code, message in made]
+    if (last.get("auc") or 0) > TOO_GOOD:
+        message = f"an AUC above {TOO_GOOD} points to a feature that knows the future"
+        made.append(("too_good", message, f"AUC 高于 {TOO_GOOD}：可能有特征泄露了未来信息"))
+    chosen = "recipients were chosen by the shop: the score is no effect of contact"
+    made.append(("not_randomised", chosen, "受众由商家选定：评分不代表触达带来的增量"))
+    return [{"code": code, "message": en, "message_zh": zh} for code, en, zh in made]

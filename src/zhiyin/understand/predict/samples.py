@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,12 +12,14 @@ import pandas as pd
 from zhiyin.core import columns as c
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict.labels import HAPPENED
-from zhiyin.understand.predict.quality import auc
+from zhiyin.understand.predict.quality import auc, auc_delong
 from zhiyin.understand.predict.selection import Group
 from zhiyin.understand.predict.task import MIN_ORDERS, Task
 
 ORDERS, RECENCY = "orders_count", "recency_days"
 PERFECT = 0.985
+TOO_GOOD = 0.98  # AUC of a whole model that is no model's merit
+JUDGED = 20  # rows of either outcome that a group needs to be judged alone
 
 
 def find_eligible(
@@ -84,17 +86,51 @@ def find_leaks(groups: Sequence[Group], names: Sequence[str]) -> dict[str, float
     """Features that alone know the outcome, with their AUC: they were written after it.
 
     Either direction counts, and missing is a value of its own below all others. Alone `PERFECT` is
-    beyond what anything known before an outcome reached on the data sets held here; see
-    `check_leakage` for columns of plain tables.
+    beyond what anything known before an outcome reached on the data sets held here; in one group,
+    where what was written after it shows although other groups know nothing of it, the lower end of
+    the interval must reach it. See `check_leakage` for columns of plain tables.
     """
     labels = np.concatenate([group.labels for group in groups])
     features = np.vstack([group.features for group in groups])
+    judged = [group for group in groups if min(_sizes(group.labels)) >= JUDGED]
     found = {}
     for j, name in enumerate(names):
-        alone = auc(labels, missing_first(features[:, j]))
+        values = missing_first(features[:, j])
+        alone = auc(labels, values)
         if max(alone, 1 - alone) >= PERFECT:
             found[name] = max(alone, 1 - alone)
+            continue
+        of_one = [_sure_auc(group.labels, missing_first(group.features[:, j])) for group in judged]
+        if of_one and max(of_one) >= PERFECT:
+            found[name] = max(of_one)
     return found
+
+
+def _sizes(labels: np.ndarray) -> tuple[int, int]:
+    return int(labels.sum()), int(len(labels) - labels.sum())
+
+
+def _sure_auc(labels: np.ndarray, values: np.ndarray) -> float:
+    """Lower end of the interval of the AUC in the better direction."""
+    _, ranks = np.unique(values, return_inverse=True)
+    ranks = ranks.astype(float)
+    return auc_delong(labels, ranks if auc(labels, ranks) >= 0.5 else -ranks).low
+
+
+def warn_of_leaks(leaks: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """Code and words, in English and Chinese, for the card."""
+    return [
+        (
+            "leak", f"{name} alone knows the outcome (AUC {value:.3f}): left out",
+            f"{name} 单独即可预知结果（AUC {value:.3f}），已排除",
+        )
+        if value >= PERFECT
+        else (
+            "leak", f"{name} looks written after the outcome (AUC {value:.3f}): left out",
+            f"{name} 疑似在结果发生之后才写入（AUC {value:.3f}），已排除",
+        )
+        for name, value in sorted(leaks.items())
+    ]  # fmt: skip
 
 
 def missing_first(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,14 @@ from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.candidates import CHEAP, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.guests import Guest, Seats, seat_guests
-from zhiyin.understand.predict.samples import build_groups, find_eligible, find_leaks, thin_out
+from zhiyin.understand.predict.samples import (
+    TOO_GOOD,
+    build_groups,
+    find_eligible,
+    find_leaks,
+    thin_out,
+    warn_of_leaks,
+)
 from zhiyin.understand.predict.selection import Choice, Group
 from zhiyin.understand.predict.shortage import MIN_POSITIVES, DataCheck, check_data
 from zhiyin.understand.predict.task import NEXT_PURCHASE, Task
@@ -36,7 +43,6 @@ from zhiyin.understand.predict.traits import encode_traits, is_whole
 from zhiyin.understand.predict.validation import validation_report
 
 TRAINING_ROWS = 60_000
-TOO_GOOD = 0.98
 KNOWN = (*FEATURES, *CONTRACT_FEATURES)
 _WHOLE = frozenset(feature.name for feature in KNOWN if feature.type == "int64")
 
@@ -220,7 +226,7 @@ class _Learned:
         rng = self.sample.streams.generator(f"registry/{self.task.name}/{self.task.subject}")
         return registry.compete(
             challenger.version, challenger.choice, self.groups, incumbent,
-            same_rows=self._same_rows, rng=rng,
+            same_rows=self._same_rows, rng=rng, leaks=self.leaks,
         )  # fmt: skip
 
     def _same_rows(self, champion: registry.Incumbent[Fitted], place: int) -> Group:
@@ -302,13 +308,7 @@ def _check(task: Task, groups: list, to_score: int, terms: Terms) -> DataCheck:
 
 
 def _warnings(validation: dict[str, Any], leaks: Mapping[str, float]) -> list[dict[str, str]]:
-    made = [
-        (
-            "leak", f"{name} alone knows the outcome (AUC {value:.3f}): left out",
-            f"{name} 单独即可预知结果（AUC {value:.3f}），已排除",
-        )
-        for name, value in sorted(leaks.items())
-    ]  # fmt: skip
+    made = warn_of_leaks(leaks)
     if len(validation["folds"]) < 2:
         made.append(
             ("few_folds", "fewer than two snapshots could judge", "可用于评判的历史快照不足两个")

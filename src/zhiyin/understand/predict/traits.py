@@ -13,6 +13,10 @@ import numpy as np
 import pandas as pd
 
 from zhiyin.core.features import TRAIT, Feature
+from zhiyin.understand.predict.leakage import EXPECTED, FILLED, PURE
+from zhiyin.understand.predict.quality import auc
+from zhiyin.understand.predict.samples import missing_first
+from zhiyin.understand.predict.selection import Group
 
 VALUES = 12
 """A trait has so many values at most, the most frequent ones; numbers beyond it stay numbers."""
@@ -77,6 +81,45 @@ def trait_feature(name: str) -> Feature:
     key, _, value = name.removeprefix(TRAIT).partition("=")
     said = f"{key} is {value}" if value else key
     return Feature(name, "int64" if value else "float64", said, said.replace(" is ", "：", 1))
+
+
+def find_late(groups: Sequence[Group], names: Sequence[str]) -> dict[str, float]:
+    """Features of attributes that look written after the outcome, with the AUC of each alone.
+
+    In one group nearly everybody in whose row it is not as usual did what the minority did: so look
+    those who answered a campaign once it is noted with them. All features of the attribute go.
+    """
+    mine = [(j, name) for j, name in enumerate(names) if name.startswith(TRAIT)]
+    late = {
+        _attribute(name)
+        for j, name in mine
+        if any(_is_late(group.features[:, j], group.labels) for group in groups)
+    }
+    labels = np.concatenate([group.labels for group in groups])
+    made = {}
+    for j, name in mine:
+        if _attribute(name) in late:
+            values = np.concatenate([group.features[:, j] for group in groups])
+            alone = auc(labels, missing_first(values))
+            made[name] = max(alone, 1 - alone)
+    return made
+
+
+def _attribute(name: str) -> str:
+    return name.partition("=")[0]
+
+
+def _is_late(values: np.ndarray, labels: np.ndarray) -> bool:
+    kinds, codes = np.unique(values, return_inverse=True)
+    counts = np.bincount(codes, minlength=len(kinds))
+    unusual = codes != int(np.argmax(counts))
+    rate = float(labels.mean()) if len(labels) else 0.5
+    rare = int(rate <= 0.5)
+    did = labels == rare
+    if not did.any() or unusual.sum() * max(rate, 1 - rate) < EXPECTED:
+        return False
+    share, covered = float(did[unusual].mean()), float(unusual[did].mean())
+    return share == 1 or (share >= PURE and covered >= FILLED)
 
 
 def is_whole(names: Sequence[str], whole: frozenset[str]) -> list[bool]:

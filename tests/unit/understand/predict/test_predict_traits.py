@@ -19,6 +19,8 @@ from zhiyin.core.rng import Streams
 from zhiyin.testing.contract_store import LOADED, put
 from zhiyin.testing.store import MemoryStore
 from zhiyin.understand.predict.job import put_out
+from zhiyin.understand.predict.registry import Incumbent
+from zhiyin.understand.predict.training import Fitted
 from zhiyin.understand.predict.traits import encode_traits, trait_feature
 from zhiyin.understand.predict.traits_job import attribute_names, read_traits
 
@@ -106,27 +108,79 @@ def test_what_happens_after_the_day_decides_no_feature():
     assert [one.name for one in encode_traits(rows, rows["day"] == 0)[1]] == ["trait.x=a"]
 
 
+def with_trait(tables, values, name="trait.home"):
+    """The traits of the recipients, one value a row of the labels."""
+    labels = tables["labels"].to_pandas()
+    days = dict(zip(tables["campaigns"]["campaign_id"].to_pylist(), STARTS, strict=True))
+    return pd.DataFrame({
+        "as_of_on": labels["campaign_id"].map(days), "customer_id": labels["customer_id"],
+        name: values,
+    })  # fmt: skip
+
+
 def test_a_planted_trait_is_found_and_said():
     tables = world()
     labels = tables["labels"].to_pandas()
     rng = np.random.default_rng(4)
-    labels["home"] = np.where(rng.uniform(size=len(labels)) < 0.5, "own", "rent")
-    rises = (labels["home"] == "own") & (rng.uniform(size=len(labels)) < 0.5)
+    home = np.where(rng.uniform(size=len(labels)) < 0.5, "own", "rent")
+    rises = (home == "own") & (rng.uniform(size=len(labels)) < 0.5)
     labels["redeemed"] = np.where(rises, 1, labels["redeemed"])
     labels["spend_minor"] = np.where(labels["redeemed"] == 1, 1000.0, np.nan)
-    days = dict(zip(tables["campaigns"]["campaign_id"].to_pylist(), STARTS, strict=True))
-    traits = pd.DataFrame({
-        "as_of_on": labels["campaign_id"].map(days), "customer_id": labels["customer_id"],
-        "trait.home": labels["home"],
-    })  # fmt: skip
-    tables["labels"] = pa.Table.from_pandas(labels.drop(columns="home"), preserve_index=False)
+    traits = with_trait(tables, home)
+    tables["labels"] = pa.Table.from_pandas(labels, preserve_index=False)
     one = {"compared": ("logistic",)}
     plain, better = run(tables, **one), run(tables, traits=traits, **one)
     strongest = [one["feature"] for one in better.card["top_effects"][:3]]
     assert {"trait.home=own", "trait.home=rent"} & set(strongest)
     aucs = [one.card["validation"]["last_fold"]["auc"] for one in (plain, better)]
     assert aucs[1] > aucs[0] + 0.03
+    assert better.card["left_out"]["leaks"] == {}
     assert STARTS[-1] == CAMPAIGN_DAY
+
+
+@pytest.mark.parametrize(
+    ("noted", "words"),
+    [
+        ("all", "alone knows the outcome"),
+        ("one campaign", "alone knows"),
+        ("some", "looks written"),
+    ],
+)
+def test_an_attribute_written_after_a_campaign_is_named_and_not_learned_from(noted, words):
+    tables = world()
+    labels = tables["labels"].to_pandas()
+    did = labels["redeemed"] == 1
+    if noted == "one campaign":
+        did &= labels["campaign_id"] == "c1"
+    elif noted == "some":
+        did &= np.random.default_rng(5).uniform(size=len(labels)) < 0.6
+    traits = with_trait(tables, np.where(did, "used", None), "trait.coupon")
+    found = run(tables, traits=traits, compared=("logistic",))
+    assert list(found.card["left_out"]["leaks"]) == ["trait.coupon=used"]
+    assert "trait.coupon=used" not in found.card["features"]
+    assert (found.card["warnings"][0]["code"], found.status) == ("leak", "ok")
+    assert words in found.card["warnings"][0]["message"]
+    without = run(tables, compared=("logistic",))
+    assert found.scores.drop_columns("model_version") == without.scores.drop_columns(
+        "model_version"
+    )
+
+
+def test_a_champion_that_uses_a_leak_gives_its_place_up():
+    tables = world()
+    did = (tables["labels"].to_pandas()["redeemed"] == 1).to_numpy()
+    traits = with_trait(tables, np.where(did, "used", None), "trait.coupon")
+    honest = run(tables, compared=("logistic",))
+    names = ("trait.coupon=used", *honest.artifact["names"][1:])
+    leaky = Fitted.from_artifact(honest.artifact | {"names": list(names)})
+    seated = Incumbent("before", STARTS[1], leaky)
+    found = run(tables, traits=traits, compared=("logistic",), incumbent=seated)
+    assert found.promoted
+    assert found.card["registry"]["reason"] == "champion_leaks"
+    asked = run(
+        tables, traits=traits, compared=("logistic",), incumbent=seated, promotion="approve"
+    )
+    assert (asked.promoted, asked.card["registry"]["reason"]) == (False, "needs_approval")
 
 
 def test_age_and_sex_are_put_out_unless_the_workspace_says_otherwise(ctx):
