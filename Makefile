@@ -51,6 +51,9 @@ setup: $(VENV)/.dev ## a virtual environment with everything for users and devel
 demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its report
 	$(BIN)/zhiyin demo $(DEMO)
 
+# two workers on two cores: a sum that takes both waits for the other worker, spinning
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
 test: $(VENV)/.dev $(VENV)/.peers ## install, then all tests that need Python only
 	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
 
@@ -87,8 +90,8 @@ bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables 
 
 torture: $(VENV)/.postgres ## kill turns, senders and writers many times (ROUNDS=10), collectors and workers 200 times
 	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
-	TORTURE_TIMES=20 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
-	TORTURE_TIMES=5 $(BIN)/python -m pytest -q tests/property tests/api/test_schemathesis.py \
+	TORTURE_TIMES=40 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
+	TORTURE_TIMES=10 $(BIN)/python -m pytest -q tests/property tests/api/test_schemathesis.py \
 		tests/unit/profile/test_profile_browsing.py
 	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
 		$(BIN)/python -m pytest -q \

@@ -12,10 +12,15 @@ import sqlalchemy as sa
 import typer.testing
 from hypothesis import HealthCheck, settings
 
+from tests.examples import examples
 from zhiyin.store import migrations_ledger
 
 settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "untimed",
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.load_profile("untimed")
 
