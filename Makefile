@@ -92,7 +92,7 @@ torture: $(VENV)/.postgres ## kill turns, senders and writers many times (ROUNDS
 	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
 	TORTURE_TIMES=40 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
 	TORTURE_TIMES=10 $(BIN)/python -m pytest -q tests/property tests/api/test_schemathesis.py \
-		tests/unit/profile/test_profile_browsing.py
+		tests/unit/profile/test_profile_browsing.py tests/unit/profile/test_profile_persona.py
 	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
 		$(BIN)/python -m pytest -q \
 		tests/loop/test_turn_resumes.py tests/loop/test_erase_kill.py tests/loop/test_messages_kill.py \
