@@ -42,8 +42,9 @@ def _upgrade_new_at_once(connection: sa.Connection) -> None:
     if connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
         _upgrade(connection)
         return
+    raw = connection.connection.driver_connection
     for statement in _migrated():
-        connection.exec_driver_sql(statement)
+        raw.execute(statement)
 
 
 migrations_ledger.upgrade = _upgrade_new_at_once
