@@ -12,10 +12,15 @@ import sqlalchemy as sa
 import typer.testing
 from hypothesis import HealthCheck, settings
 
+from tests.examples import examples
 from zhiyin.store import migrations_ledger
 
 settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "untimed",
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.load_profile("untimed")
 
@@ -38,8 +43,9 @@ def _upgrade_new_at_once(connection: sa.Connection, to: str = "head") -> None:
     if not new or to != "head":
         _upgrade(connection, to)
         return
+    raw = connection.connection.driver_connection
     for statement in _migrated():
-        connection.exec_driver_sql(statement)
+        raw.execute(statement)
 
 
 migrations_ledger.upgrade = _upgrade_new_at_once

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
 from collections import Counter
 from pathlib import Path
 
+from tests.commands import start_server
 from zhiyin.app import Workspace
 from zhiyin.collect.write_keys import make_write_key
 from zhiyin.compaction import compact_journal
@@ -20,7 +15,7 @@ from zhiyin.core.config import validate_settings
 from zhiyin.store.journal import finished_segments
 from zhiyin.store.vault import open_segment_keys
 
-START_S = 60
+STOP_S = 60
 
 
 class Collector:
@@ -39,32 +34,13 @@ class Collector:
             self.slow_key = make_write_key(  # ten seconds' worth may come at once
                 connection, "slow", kind="browser", now=now, events_per_s=2
             ).write_key
-        command = [sys.executable, "-m", "zhiyin", "serve", "--port", "0", "--no-worker", "-w"]
-        self._process = subprocess.Popen(
-            [*command, str(folder)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        watchdog = threading.Timer(START_S, self._process.kill)
-        watchdog.start()
-        line = self._process.stderr.readline()
-        watchdog.cancel()
-        # What it says later is read and dropped: a full pipe would stop it.
-        self._drain = threading.Thread(target=self._process.stderr.read)
-        self._drain.start()
-        found = re.search(r"http://\S+", line)
-        if found is None:
-            self.stop()
-            raise AssertionError(f"the server did not start: {line}")
-        self.url = found[0]
+        self._process, self.url = start_server("--port", "0", "--no-worker", "-w", str(folder))
 
     def stop(self) -> None:
         """Stop the server; doing it again changes nothing."""
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(START_S)
-            self._drain.join(START_S)
-            self._process.stderr.close()
+        self._process.terminate()
+        self._process.join(STOP_S)
+        assert self._process.exitcode == 0
 
     def stored(self) -> Counter[str]:
         """Compact the journal; how often each message id is in the lake. Only after `stop`."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_prints_segments_and_movement(tmp_path):
+def test_the_example_prints_segments_and_movement(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     days = pd.Timestamp("2011-01-01") + pd.to_timedelta(rng.integers(0, 170, 600), unit="D")
     lines = pd.DataFrame(
@@ -26,11 +25,10 @@ def test_the_example_prints_segments_and_movement(tmp_path):
         }
     )
     lines.to_parquet(tmp_path / "lines.parquet")
-    done = subprocess.run(
-        [sys.executable, "examples/segments.py", str(tmp_path / "lines.parquet"), "2011-06-27"],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}, check=True,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert "RFM by thresholds" in done.stdout
-    assert "DBSCAN 找到" in done.stdout
-    assert "2011-03-27 to 2011-06-27" in done.stdout
+    script = ROOT / "examples" / "segments.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "lines.parquet"), "2011-06-27"])
+    runpy.run_path(str(script), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "RFM by thresholds" in said
+    assert "DBSCAN 找到" in said
+    assert "2011-03-27 to 2011-06-27" in said

@@ -7,9 +7,6 @@ exactly once (law 2).
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import start_command
+from tests.commands import start_command, start_server
 from zhiyin.app import Workspace
 from zhiyin.collect.write_keys import make_write_key
 from zhiyin.core.config import validate_settings
@@ -66,17 +63,9 @@ class Sender(threading.Thread):
         return False
 
 
-def start_server(folder, address, port):
-    command = [sys.executable, "-m", "zhiyin", "serve", "-w", str(folder), "--no-worker",
-               "--port", str(port)]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if "http://" in line:
-            address["url"] = "http://" + line.split("http://")[1].strip()
-            return process
-    raise AssertionError("".join(said))
+def start(folder, address, port):
+    process, address["url"] = start_server("-w", str(folder), "--no-worker", "--port", str(port))
+    return process
 
 
 def start_compactor(folder):
@@ -99,7 +88,7 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once(shop):
     folder, key = shop
     chance = random.Random(SEED)
     stop, address = threading.Event(), {"url": "http://127.0.0.1:9"}
-    server = start_server(folder, address, 0)
+    server = start(folder, address, 0)
     port = int(address["url"].rsplit(":", 1)[1])
     senders = [Sender(f"s{i}", key, address, stop) for i in range(SENDERS)]
     for one in senders:
@@ -112,9 +101,8 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once(shop):
         threading.Event().wait(chance.uniform(0.0, 0.6))
         if chance.random() < 0.5:
             server.kill()
-            server.wait()
-            server.stderr.close()
-            server = start_server(folder, address, port)
+            server.join()
+            server = start(folder, address, port)
         else:
             compactor.kill()
         if not compactor.is_alive():
@@ -122,9 +110,8 @@ def test_every_acknowledged_event_is_in_the_lake_exactly_once(shop):
     stop.set()
     for one in senders:
         one.join()
-    server.send_signal(signal.SIGTERM)
-    server.wait()
-    server.stderr.close()
+    server.terminate()
+    server.join()
     compactor.join()
     with Workspace.open(folder, write=True) as made:
         made.compact()

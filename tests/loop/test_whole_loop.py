@@ -17,7 +17,7 @@ from zhiyin.simulate.shop import Shop
 from zhiyin.understand.value.scoring import TASKS
 
 CONFIG = ShopConfig(customers=900, products=60)
-TURNS = 3
+TURNS = 2
 DECIDE = {
     "max_share": 1.0, "explore_share": 0.1, "holdout_share": 0.5, "contact_cost_minor": 0,
 }  # fmt: skip

@@ -29,7 +29,7 @@ TIMED = st.one_of(behaviours(), recencies(), yearlies(), RULES)
 MANY = st.lists(RULES, min_size=4, max_size=8)
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(ROWS, MANY)
 def test_the_engine_selects_those_whom_the_evaluator_lets_in(rows, rules):
     named = {f"r{i}": rule for i, rule in enumerate(rules)}
@@ -44,7 +44,7 @@ def test_the_engine_selects_those_whom_the_evaluator_lets_in(rows, rules):
         assert found == expected, rule
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(ROWS, TIMED, st.sampled_from(PEOPLE))
 def test_nothing_changes_before_the_next_change_and_then_it_does(rows, rule, who):
     known = facts_of(rows, who).seen(moment_of(DAY, zone=ZONE))
@@ -58,7 +58,7 @@ def test_nothing_changes_before_the_next_change_and_then_it_does(rows, rule, who
         assert evaluate(rule, known, at=change, zone=ZONE).inside != inside
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(ROWS, TIMED, st.sampled_from(PEOPLE), st.integers(0, 86_400))
 def test_the_next_change_is_exact_to_the_moment(rows, rule, who, seconds):
     at = BOUNDARY.replace(tzinfo=UTC) + timedelta(seconds=seconds)
@@ -75,7 +75,7 @@ def test_the_next_change_is_exact_to_the_moment(rows, rule, who, seconds):
         assert evaluate(rule, known, at=moment, zone=ZONE).inside == inside, moment
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(ROWS, RULES, st.sampled_from(PEOPLE))
 def test_what_is_not_visible_never_matters_and_reasons_speak_both_languages(rows, rule, who):
     facts = facts_of(rows, who)
@@ -86,7 +86,7 @@ def test_what_is_not_visible_never_matters_and_reasons_speak_both_languages(rows
     assert decision.words("zh").startswith("在" if decision.inside else "不在")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(RULES)
 def test_a_rule_is_read_back_as_it_was_written(rule):
     assert parse(dump(rule)) == rule

@@ -107,7 +107,7 @@ def _content(store, table):
     return sorted(rows, key=repr)
 
 
-@settings(max_examples=examples(5), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(ROWS, st.randoms())
 def test_the_order_of_keyed_rows_does_not_matter_and_loading_again_adds_nothing(rows, chance):
     order = list(range(len(rows)))

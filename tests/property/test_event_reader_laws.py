@@ -71,7 +71,7 @@ def said(made):
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(BODIES, DAMAGE, st.sampled_from(["batch", "batch", "import", "track", "page"]),
        st.sampled_from([(), (), (), (0,), (1,)]))  # fmt: skip
 @example({"batch": [{"type": [], "userId": "ann"}]}, (b"", b""), "batch", ())
@@ -85,7 +85,7 @@ def test_a_reader_gives_what_each_event_read_by_itself_gives(body, damage, call,
     assert said(reader.read(received, 3)) == expected  # from what it remembers
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(objects(FINITE), min_size=1, max_size=3))
 def test_events_that_can_be_kept_are_read_the_fast_way(properties):
     items = [ev.track("Seen", one, context=one) for one in properties]
@@ -146,7 +146,7 @@ def stored(calls, **more):
     return made
 
 
-@settings(max_examples=examples(4), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(st.lists(CALLS, min_size=1, max_size=5))
 @example(
     [

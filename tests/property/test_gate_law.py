@@ -221,4 +221,4 @@ class GateLaw(RuleBasedStateMachine):
 
 STATES = {"planned", "sending", "sent", "unknown", "failed", "skipped"}
 TestGateLaw = GateLaw.TestCase
-TestGateLaw.settings = settings(max_examples=examples(5), stateful_step_count=16, deadline=None)
+TestGateLaw.settings = settings(max_examples=examples(3), stateful_step_count=16, deadline=None)

@@ -126,5 +126,5 @@ def test_a_day_made_from_the_day_before_is_the_day_computed_anew(days):
             merge = {"party_id": one, "into": other, "at": moment(day, -5), "rule": "email"}
             add((daily, anew), {"merges": [merge]})
         daily.run(day)
-        anew.run(day, incremental=False)
-        assert daily.features(day) == anew.features(day)
+    anew.run(day, incremental=False)
+    assert daily.features(day) == anew.features(day)

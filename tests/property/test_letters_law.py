@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from liquid.exceptions import LiquidError
 
+from tests.examples import examples
 from zhiyin.act.create.email import _packaged, compile_text
 from zhiyin.act.create.quick import _or_nil
 
@@ -35,7 +36,7 @@ OWN = [
 
 @pytest.mark.parametrize("name", ["offer", "letter", "confirm"])
 @pytest.mark.parametrize("language", ["en", "zh"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(VALUES)
 @example(HARM)
 def test_the_packaged_letters_read_as_liquid_fills_them(name, language, values):
@@ -49,7 +50,7 @@ def test_the_packaged_letters_read_as_liquid_fills_them(name, language, values):
 
 @pytest.mark.parametrize("source", OWN)
 @pytest.mark.parametrize("escaped", [True, False])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(VALUES)
 def test_a_text_of_ones_own_reads_as_liquid_fills_it(source, escaped, values):
     made = compile_text(source, escaped=escaped)

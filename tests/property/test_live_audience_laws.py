@@ -149,7 +149,7 @@ def empty(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=examples(4))
+@settings(max_examples=examples(3))
 @given(st.lists(RULE, min_size=1, max_size=2), st.lists(STEP, min_size=2, max_size=4))
 def test_what_is_told_is_what_asking_everybody_would_give(empty, rules, steps_):
     with (

@@ -181,7 +181,7 @@ def expected(history):
     return {party: may_write(party, history) for party in PARTIES}
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(histories)
 def test_the_gate_agrees_with_a_walk_through_the_history(history):
     assert verdicts(history) == expected(history)

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zhiyin.collect.plan import Checks, Plan, check_schema
 from zhiyin.collect.plan_draft import draft_schema
 from zhiyin.collect.received import Received
@@ -36,7 +37,7 @@ def judge(schema, mode, properties):
 
 
 @given(SCHEMAS, OBJECTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_warn_keeps_every_event_and_finds_what_quarantine_refuses(schema, properties):
     warned, refused = judge(schema, "warn", properties)
     assert refused is False
@@ -46,7 +47,7 @@ def test_warn_keeps_every_event_and_finds_what_quarantine_refuses(schema, proper
 
 
 @given(st.lists(OBJECTS, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_every_event_fits_the_draft_made_of_it(values):
     schema = draft_schema(values)
     for one in values:

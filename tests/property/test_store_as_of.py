@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zhiyin.core import columns as c
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import MERGES, ORDERS
@@ -80,7 +81,7 @@ def _is_future(row: Row) -> bool:
     return any(moment >= MIDNIGHT for moment in times)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(st.lists(orders(), max_size=8), st.lists(merges(), max_size=4))
 def test_what_happens_on_or_after_the_day_does_not_change_it(engine, order_rows, merge_rows):
     past_orders = [row for row in order_rows if not _is_future(row)]
@@ -95,7 +96,7 @@ def test_what_happens_on_or_after_the_day_does_not_change_it(engine, order_rows,
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(st.lists(orders(), max_size=8), st.lists(merges(), max_size=4), st.booleans())
 def test_the_engine_and_plain_python_see_the_same(engine, order_rows, merge_rows, everything):
     """The oracle is `MemoryStore`, which was written apart."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zhiyin.understand.value import BgNbd, ParetoNbd, fit_bgnbd, fit_pareto_nbd
 
 MODELS = {"bgnbd": (fit_bgnbd, BgNbd), "pareto_nbd": (fit_pareto_nbd, ParetoNbd)}
@@ -27,7 +28,7 @@ def sample(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @each_model
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_order_and_doubling_of_rows(fit, kind, seed):
     rows = sample(seed)
@@ -48,7 +49,7 @@ def test_order_and_doubling_of_rows(fit, kind, seed):
 
 
 @each_model
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(seed=st.integers(0, 1000), unit=st.sampled_from([7.0, 365.25, 1 / 52]))
 def test_the_unit_of_time_changes_rates_alone(fit, kind, seed, unit):
     x, tx, age = sample(seed)
@@ -68,7 +69,7 @@ def test_the_unit_of_time_changes_rates_alone(fit, kind, seed, unit):
 
 
 @each_model
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(values=parameters, row=history, t=st.floats(0, 500), more=st.floats(0.01, 500))
 def test_expected_purchases_grow_and_probabilities_stay_between_0_and_1(
     fit, kind, values, row, t, more

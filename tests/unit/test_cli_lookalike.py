@@ -46,6 +46,7 @@ def folder(tmp_path_factory):
     (here / "orders.csv").write_text("\n".join(rows))
     (here / "mapping.toml").write_text(MAPPING)
     values = {"name": "shop", "currency": "EUR", "zone": "Europe/Berlin", "as_of": str(DAY)}
+    values |= {"understand": {"tasks": []}}
     with Workspace.create(here / "shop", validate_settings(values, where="test")) as shop:
         shop.load("order_lines", here / "orders.csv", mapping=here / "mapping.toml")
         ids = shop.vault.party_ids("user_id", [f"u{k:03d}" for k in range(400)])

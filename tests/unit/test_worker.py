@@ -1,7 +1,6 @@
 """A job that was asked for is run once, by one worker, also when workers die."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.commands import start_command
 from tests.unit.act.shop import DAY, ZONE, Shop
 from zhiyin import worker
 from zhiyin.act.campaigns.definition import parse_definition
@@ -191,10 +191,8 @@ def test_a_turn_that_was_asked_for_is_run(tmp_path):
 
 
 def test_a_worker_stops_when_told_to(shop):
-    command = [sys.executable, "-m", "zhiyin", "worker", "-w", str(shop.folder)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ask(shop)  # it fails at once: there is no data; then the worker is up
-    process = subprocess.Popen(command, env=environment)
+    process = start_command("worker", "-w", str(shop.folder), said=shop.folder / "said.log")
     try:
         up = threading.Event()
         for _ in range(600):
@@ -202,11 +200,12 @@ def test_a_worker_stops_when_told_to(shop):
                 break
             up.wait(0.1)
         assert job_of(shop).state == "failed"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        process.terminate()
+        process.join(20)
+        assert process.exitcode == 0
     finally:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def test_a_campaign_that_was_started_is_planned_and_sent(tmp_path):

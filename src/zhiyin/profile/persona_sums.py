@@ -67,9 +67,12 @@ def cut_points(people: ibis.Table, names: Sequence[str]) -> dict[str, tuple[floa
 
 
 def sum_numbers(people: ibis.Table, cuts: Mapping[str, Sequence[float]]) -> list[Number]:
-    """Sums of the features over the two sides of what `sides` gives, one query for each side."""
-    here = _side(people.filter(people[INSIDE]), cuts)
-    there = _side(people.filter(~people[INSIDE]), cuts)
+    """Sums of the features over the two sides of what `sides` gives, both in one query."""
+    rows = people.group_by(INSIDE).aggregate(**_sums(people, cuts)).to_pyarrow().to_pylist()
+    found = {row[INSIDE]: row for row in rows}
+    if not cuts or len(found) < 2:  # nothing to sum, or nobody to compare with
+        return []
+    here, there = found[True], found[False]
     made = []
     for name, edges in cuts.items():
         mine, others = (_of(row, name, len(edges)) for row in (here, there))
@@ -164,16 +167,16 @@ def _labelled(rows: ibis.Table, kind: str, name: ibis.Value, value: ibis.Value) 
     )
 
 
-def _side(rows: ibis.Table, cuts: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _sums(people: ibis.Table, cuts: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     sums: dict[str, Any] = {}
     for name, edges in cuts.items():
-        value = rows[name].cast("float64")
+        value = people[name].cast("float64")
         sums |= {
             f"{name}:n": value.count(), f"{name}:mean": value.mean(),
             f"{name}:variance": value.var(how="sample"), f"{name}:lowest": value.min(),
         }  # fmt: skip
         sums |= {f"{name}:{k}": (value > edge).sum() for k, edge in enumerate(edges)}
-    return rows.aggregate(**sums).to_pyarrow().to_pylist()[0] if sums else {}
+    return sums
 
 
 def _of(row: Mapping[str, Any], name: str, cuts: int) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
+import shutil
+import tempfile
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,18 +41,32 @@ calling_code = "86"
 
 def make_shop(folder: Path) -> Workspace:
     """Everything a person can leave: customers, orders, lines, touches, texts, refused rows,
-    consents, messages with mails, and the tables of one day's jobs."""
-    settings = {"name": "laden", "currency": "EUR", "zone": "Europe/Berlin", "demo": False}
-    shop = Workspace.create(folder / "shop", validate_settings(settings, where="test"))
+    consents, messages with mails, and the tables of one day's jobs. A copy of the one loaded first.
+    """
+    shutil.copytree(_loaded().name, folder, dirs_exist_ok=True)
+    shop = Workspace.open(folder / "shop", write=True)
     shop.clock = FrozenClock(NOW)
+    return shop
+
+
+@cache
+def _loaded() -> tempfile.TemporaryDirectory[str]:
+    """A folder with the shop, and its files; it goes with the process."""
+    made = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    folder = Path(made.name)
+    settings = {"name": "laden", "currency": "EUR", "zone": "Europe/Berlin", "demo": False}
+    values = validate_settings(settings, where="test")
     files = folder / "files"
     files.mkdir()
-    for number, (table, columns, rows) in enumerate(_tables()):
-        path, mapping = files / f"{number}.csv", files / f"{number}.toml"
-        path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        mapping.write_text(MAPPING.format(extra="", columns=columns), encoding="utf-8")
-        shop.load(table, path, mapping=mapping)
-    return shop
+    with Workspace.create(folder / "shop", values) as shop:
+        shop.clock = FrozenClock(NOW)
+        for number, (table, columns, rows) in enumerate(_tables()):
+            path, mapping = files / f"{number}.csv", files / f"{number}.toml"
+            path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+            mapping.write_text(MAPPING.format(extra="", columns=columns), encoding="utf-8")
+            shop.load(table, path, mapping=mapping)
+    atexit.register(made.cleanup)
+    return made
 
 
 def _tables():

@@ -116,7 +116,7 @@ LOOKS = st.lists(
 )
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(events=STEPS, items=LOOKS)
 def test_no_day_sees_its_future_and_days_at_once_are_days_alone(events, items):
     lines = [line("a", "o1", datetime(2017, 5, 20, 12))]
