@@ -50,12 +50,12 @@ class Watched(RecordingChannel):
         self._errors, self._kept = {}, frozenset()
 
     def send(self, message_id, recipient, content):
-        party, at = self._machine.judge(message_id, recipient)
+        party, at, campaign = self._machine.judge(message_id, recipient)
         try:
             return super().send(message_id, recipient, content)
         finally:
             if message_id in self.delivered:  # she has it, whatever was heard of it
-                self._machine.sent.append((party, at))
+                self._machine.sent.append((party, at, campaign))
 
 
 class GateLaw(RuleBasedStateMachine):
@@ -79,7 +79,7 @@ class GateLaw(RuleBasedStateMachine):
         self.party = {one: self.shop.party(one) for one in PEOPLE}
         self.clock = FrozenClock(datetime(DAY.year, DAY.month, DAY.day, 4, tzinfo=UTC))
         self.history: list[Step] = []
-        self.sent: list[tuple[str, datetime]] = []  # party, when
+        self.sent: list[tuple[str, datetime, str]] = []  # party, when, campaign
         self.channel = Watched(self)
         self.plans = 0
         for one in PEOPLE:
@@ -194,12 +194,20 @@ class GateLaw(RuleBasedStateMachine):
         at = self.clock.now()
         hour = at.astimezone(ZoneInfo(HERS)).hour
         person = reachable(self.party[who], merges_in_force(self.history))
-        lately = [t for p, t in self.sent if p in person and t > at - timedelta(days=CAP_DAYS)]
+        hers = [(t, campaign) for p, t, campaign in self.sent if p in person]
+        lately = [t for t, _ in hers if t > at - timedelta(days=CAP_DAYS)]
+        campaign = self.campaign_of(message_id)
         assert may_write(self.party[who], self.history), "she refused"
         assert QUIET_TO <= hour < QUIET_FROM, "it is night where she is"
         assert len(lately) < CAP, "more than the cap"
         assert message_id not in self.channel.delivered, "twice"
-        return self.party[who], at
+        assert campaign not in [one for _, one in hers], "one campaign twice"
+        return self.party[who], at, campaign
+
+    def campaign_of(self, message_id) -> str:
+        query = sa.select(messages.c.campaign_id).where(messages.c.message_id == message_id)
+        with self.store.begin() as connection:
+            return connection.scalar(query)
 
     @invariant()
     def nothing_is_lost(self):

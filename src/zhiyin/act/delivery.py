@@ -18,11 +18,12 @@ import sqlalchemy as sa
 
 from zhiyin.act import ledger
 from zhiyin.act.campaigns.content import Letters
-from zhiyin.act.confirmation import EXPIRES_AT
-from zhiyin.act.costs import price_content, price_of
+from zhiyin.act.confirmation import CONFIRMATIONS, EXPIRES_AT
+from zhiyin.act.costs import CHARGED, price_content, price_of
 from zhiyin.act.create.content import is_personal, places
 from zhiyin.act.create.text_message import TextMessage
-from zhiyin.act.gate import address_of, check_people
+from zhiyin.act.gate import ALREADY_PLANNED, address_of, check_people
+from zhiyin.act.journeys.ledger import PREFIX
 from zhiyin.act.ledger import Outcome
 from zhiyin.act.letters import render_letter, write_letter, write_message
 from zhiyin.act.reasons import BOUNCED, GAVE_UP, TOO_LONG
@@ -190,6 +191,7 @@ def claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
             personal=places(is_personal(one.content or {}) for one in letters),
             prices=_prices(desk, letters),
         )  # fmt: skip
+        verdicts = _once_each(connection, desk, letters, verdicts)
         judged = list(zip(letters, verdicts, strict=True))
         stopped = [
             _stopped(desk, letter, reason, at)
@@ -203,6 +205,30 @@ def claim(desk: Desk, letters: Sequence[Letter]) -> list[Letter]:
             mine = [one for one in letters if one.row.message_id in claimed]
             claimed -= spend_for(connection, desk, mine, at=at)
     return [letter for letter in letters if letter.row.message_id in claimed]
+
+
+def _once_each(
+    connection: sa.Connection, desk: Desk, letters: Sequence[Letter], verdicts: Sequence[Verdict]
+) -> list[Verdict]:
+    """The verdicts, with a no to who has the campaign's message under another of her records, or
+    gets it in this batch: records may be joined after their messages were planned.
+    """
+    campaign = desk.terms.campaign_id
+    joined = sorted({
+        party for one in letters if len(one.person.parties) > 1 for party in one.person.parties
+    })  # fmt: skip
+    if not joined or campaign == CONFIRMATIONS or campaign.startswith(PREFIX):
+        return list(verdicts)
+    others = ledger.other_messages(connection, campaign, joined, states=CHARGED)
+    made: list[Verdict] = []
+    for one, verdict in zip(letters, verdicts, strict=True):
+        message_id = one.row.message_id
+        if verdict.possible and ledger.has_another(others, one.person.parties, message_id):
+            verdict = Verdict(False, ALREADY_PLANNED)
+        elif verdict.allowed:
+            others.setdefault(one.row.party_id, []).append(message_id)
+        made.append(verdict)
+    return made
 
 
 def _stopped(desk: Desk, letter: Letter, reason: str, at: datetime) -> Outcome:

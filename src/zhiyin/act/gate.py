@@ -18,12 +18,13 @@ from zhiyin.core.protocols import Vault
 from zhiyin.govern import gate
 from zhiyin.govern.authorisations import read_reserved
 from zhiyin.govern.facts import Terms, read_facts
-from zhiyin.govern.gate import Verdict
+from zhiyin.govern.gate import MARKETING, Contact, Verdict
 from zhiyin.govern.people import Person
 from zhiyin.govern.suppression import Tokens, address_token
 
+ALREADY_PLANNED = "already_planned"
 REASONS = gate.REASONS | {
-    "already_planned": ("has a message of this campaign already", "已有本次活动的消息"),
+    ALREADY_PLANNED: ("has a message of this campaign already", "已有本次活动的消息"),
     "superseded": ("not chosen any more by a newer plan", "新的计划中不再选中"),
     "cancelled": ("its campaign was cancelled", "活动已取消"),
     "erased": ("erased in the meantime", "个人数据已被删除"),
@@ -56,7 +57,7 @@ def check_people(
     """The verdict on one contact with each person at `at`, over all parties of hers.
 
     They are judged one after the other: each that is allowed uses the campaign's budget, its
-    address and an authorisation for those after it.
+    address and an authorisation for those after it, and counts for the caps of the same person.
 
     Parameters
     ----------
@@ -91,6 +92,9 @@ def check_people(
             connection, [one for one in tokens if one], template=terms.template,
             campaign_id=terms.campaign_id, turn_id=turn_id,
         ))  # fmt: skip
+    persons = Counter(one.parties[0] for one in people)
+    again = {one for one, n in persons.items() if n > 1 and terms.purpose == MARKETING}
+    contacted: dict[str, list[Contact]] = {}  # of those who come again
     verdicts: list[Verdict] = []
     for place, (fact, person, token) in enumerate(zip(facts, people, tokens, strict=True)):
         left = purse.left(place)
@@ -99,11 +103,17 @@ def check_people(
             fact = replace(fact, address_taken=taken, budget_left=left)
         if fact.authorised is not None and taken_of[token]:
             fact = replace(fact, authorised=fact.authorised - taken_of[token])
+        chief = person.parties[0]
+        if chief in contacted:
+            fact = replace(fact, contacts=[*fact.contacts, *contacted[chief]])
         made = gate.check(fact, terms.limits)
         if made.possible and place not in unused:
             purse.pay(place)
             holders.setdefault(token, set()).add(person.party_id)
             taken_of[token] += 1
+            if chief in again:
+                one = Contact(at, terms.channel, terms.campaign_id)
+                contacted.setdefault(chief, []).append(one)
         verdicts.append(made)
     return verdicts
 

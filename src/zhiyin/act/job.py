@@ -32,7 +32,7 @@ from zhiyin.act.create.content import (
 )
 from zhiyin.act.create.email import LANGUAGES
 from zhiyin.act.delivery import Desk
-from zhiyin.act.gate import address_of, check_people
+from zhiyin.act.gate import ALREADY_PLANNED, address_of, check_people
 from zhiyin.act.journeys.ledger import PREFIX
 from zhiyin.act.letters import require_sender
 from zhiyin.act.letters_job import journey_letters
@@ -253,9 +253,11 @@ def _plan_chunk(
             row["template"] = terms.template or None
             reason = None if verdict.possible else verdict.reason
             if ledger.has_another(others, person.parties, row[c.MESSAGE_ID]):
-                reason = "already_planned"
+                reason = ALREADY_PLANNED
             row["state"] = ledger.PLANNED if reason is None else ledger.SKIPPED
             row |= {"reason": reason, "content": content, "not_before": None}
+            if reason is None:
+                others.setdefault(row[c.PARTY_ID], []).append(row[c.MESSAGE_ID])
             if reason is None and not verdict.allowed:
                 awake = awake_from(ctx.clock.now(), person.zone, terms)
                 row["not_before"] = naive_utc(awake)

@@ -128,14 +128,18 @@ def supersede_messages(connection: sa.Connection, campaign_id: str, *, turn_id: 
 
 
 def other_messages(
-    connection: sa.Connection, campaign_id: str, parties: Sequence[str]
+    connection: sa.Connection,
+    campaign_id: str,
+    parties: Sequence[str],
+    *,
+    states: Sequence[str] = (PLANNED, SENDING, SENT, UNKNOWN, FAILED),
 ) -> dict[str, list[str]]:
-    """Party → ids of the campaign's messages to it that are not skipped."""
+    """Party → ids of the campaign's messages to it in the states; as a rule all but skipped."""
     found: dict[str, list[str]] = {}
     for start in range(0, len(parties), _CHUNK):
         query = sa.select(messages.c.party_id, messages.c.message_id).where(
             messages.c.campaign_id == campaign_id,
-            messages.c.state != SKIPPED,
+            messages.c.state.in_(states),
             messages.c.party_id.in_(parties[start : start + _CHUNK]),
         )
         for row in connection.execute(query.order_by(messages.c.message_id)):

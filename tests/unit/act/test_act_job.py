@@ -8,9 +8,12 @@ import sqlalchemy as sa
 from tests.unit.act.shop import CAMPAIGN, DAY, ZONE, opened
 from zhiyin.act import job, ledger
 from zhiyin.act.channels.sink import SinkChannel, remove_kept
+from zhiyin.act.gate import check_people
 from zhiyin.core.clock import FrozenClock, run_moment
 from zhiyin.core.errors import ChannelUnavailable, ConfigError, DeliveryError, NotFound
 from zhiyin.core.ledger import data_keys, messages
+from zhiyin.govern.facts import gate_terms
+from zhiyin.govern.live import read_directory
 from zhiyin.testing.channel import RecordingChannel
 
 
@@ -136,6 +139,33 @@ def test_one_party_speaks_for_all_parties_of_a_person(shop):
     shop.decide("ana", "bob", "eve")
     counts = run(shop, RecordingChannel())
     assert counts["skipped"] == {"consent_refused": 1, "suppressed": 2}
+
+
+def test_people_merged_between_planning_and_sending_get_one_message_of_a_batch(shop):
+    shop.add("ana", "bob", "cy")
+    shop.decide("ana", "bob", "cy")
+    run(shop)
+    shop.merge("bob", "ana")
+    shop.merge("bob", "cy")
+    channel = RecordingChannel()
+    counts = deliver(shop, channel, clock=later(days=1))
+    assert (counts["sent"], counts["skipped"]) == (1, {"already_planned": 2})
+    assert len(channel.attempts) == 1
+
+
+def test_records_of_one_person_count_together_for_the_cap_within_a_batch(shop):
+    shop.add("ana", "bob")
+    shop.merge("bob", "ana")
+    hers = [shop.party("ana"), shop.party("bob")]
+    directory = read_directory(shop.store, hers, as_of=None, channel="email", sealed=True)
+    people = directory.opened(hers, vault=shop.vault)
+    settings = shop.settings.act.model_copy(update={"cap_messages": 1})
+    with shop.store.begin() as connection:
+        verdicts = check_people(
+            connection, people, terms=gate_terms(settings, zone=ZONE), vault=shop.vault,
+            at=run_moment(DAY, ZONE) + timedelta(days=1),
+        )  # fmt: skip
+    assert [one.reason for one in verdicts] == ["allowed", "frequency_cap"]
 
 
 def test_people_merged_after_planning_get_one_message(shop):

@@ -17,7 +17,7 @@ from zhiyin.act.campaigns.handed import HANDED
 from zhiyin.act.campaigns.ledger import HELD_OUT, Campaign, read_customers
 from zhiyin.act.campaigns.schedule import due_at, variant_of
 from zhiyin.act.costs import MICROS, Price, price_content
-from zhiyin.act.gate import address_of
+from zhiyin.act.gate import ALREADY_PLANNED, address_of
 from zhiyin.act.lists.check_job import Listed, check_listed, read_listed
 from zhiyin.act.reasons import TOO_LONG
 from zhiyin.core import columns as c
@@ -169,7 +169,7 @@ def _plan_chunk(
         for one, blob in zip(judged, sealed, strict=True):
             row = _message(ctx, campaign, plan, one, sealed=blob)
             if ledger.has_another(others, one.person.parties, row[c.MESSAGE_ID]):
-                row |= {"state": ledger.SKIPPED, "reason": "already_planned"}
+                row |= {"state": ledger.SKIPPED, "reason": ALREADY_PLANNED}
                 row |= {"variant": None, "content": None}
             rows.append(row)
         return ledger.insert_messages(connection, rows)
