@@ -69,21 +69,26 @@ class Signals:
         return np.column_stack(columns)
 
 
-def measure_signals(history: History, *, categories: np.ndarray | None = None) -> Signals:
+def measure_signals(
+    history: History, *, of_products: History | None = None, categories: np.ndarray | None = None
+) -> Signals:
     """All signals of a history.
 
     Parameters
     ----------
+    of_products
+        Where products' own signals come from; None: from `history` too.
     categories
         (I,) category of each product (any labels), None where unknown.
     """
     affinity, category = _affinity(history, categories)
-    of_product = _of_product(history)
+    market = of_products or history
+    of_product = _of_product(market)
     recent = np.expm1(of_product["buyers_28d"])
     return Signals(
         of_product=of_product,
         of_pair={name: history.matrix(values) for name, values in _of_pair(history).items()},
-        trend=np.sqrt((recent + 1) / (history.buyers + 1)).astype(np.float32),
+        trend=np.sqrt((recent + 1) / (market.buyers + 1)).astype(np.float32),
         affinity=affinity,
         category=category,
     )
