@@ -196,11 +196,11 @@ class _Examples:
     """Signals and labels gathered block by block."""
 
     def __init__(self, width: int) -> None:
-        self._signals = [np.zeros((0, width))]
+        self._signals = [np.zeros((0, width), dtype=np.float32)]
         self._labels = [np.zeros(0)]
 
     def add(self, signals: np.ndarray, labels: np.ndarray) -> None:
-        self._signals.append(signals)
+        self._signals.append(signals.astype(np.float32))
         self._labels.append(labels.astype(np.float64))
 
     def stacked(self) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,7 @@ class Ease(Scorer):
     ridge: float = 4.0
     scale_days: float = 365.0
     fade: float | None = None
-    max_side: int = 12_500
+    max_side: int = 6000
     name: str = "ease"
     reading: ClassVar = frozenset({"fade"})
     rows_: sparse.csr_array = field(init=False, repr=False)

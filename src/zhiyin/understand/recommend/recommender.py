@@ -33,7 +33,7 @@ MODELS: dict[str, Callable[[int], Scorer]] = {
     "item_knn": lambda seed: ItemItem(),
     "user_knn": lambda seed: UserUser(),
     "als": lambda seed: Als(seed=seed),
-    "ease": lambda seed: Ease(fade=0.0),
+    "ease": lambda seed: Ease(fade=0.0, max_side=12_500),
     "walks": lambda seed: Walks(target=0.35),
     "spectral": lambda seed: Spectral(seed=seed),
     "transitions": lambda seed: Transitions(),
