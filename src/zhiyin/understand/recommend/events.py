@@ -24,6 +24,8 @@ from zhiyin.understand.recommend.history import (
 
 USER_ID, ITEM_ID, WEIGHT = "user_id", "item_id", "weight"
 _DAY_US = 86_400_000_000
+# microseconds of a unit, told by how large numbers since 1970 are in it
+_UNITS = ((1e6, _DAY_US), (1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (np.inf, 1e-3))
 _FEW_STEPS = 20  # fewer say nothing of an order
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC, as everywhere in a history)
 
@@ -46,9 +48,9 @@ def read_events(
     ----------
     interactions
         Arrow, pandas or Ibis table: `user_id`, `item_id`, and optionally `at` (a moment, or a
-        number that grows with time: days), `weight` (how much the interaction counts, > 0; 1
-        without) and `rating`. Rows without a user or an item, or of weight 0 and below, are left
-        out.
+        number: days, or seconds, milliseconds … since 1970, told by size), `weight` (how much the
+        interaction counts, > 0; 1 without) and `rating`. Rows without a user or an item, or of
+        weight 0 and below, are left out.
     items
         Sorted ids (strings) of a catalogue; items outside of it are left out. None: all that
         occur.
@@ -130,8 +132,10 @@ def _microseconds(column: pa.ChunkedArray) -> np.ndarray:
         zone = getattr(column.type, "tz", None)
         return column.cast(pa.timestamp("us", zone)).cast(pa.int64()).to_numpy()
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        days = column.cast(pa.float64()).to_numpy()
-        return np.round((days - days.min(initial=0)) * _DAY_US).astype(np.int64)
+        numbers = column.to_numpy().astype(np.float64)
+        largest = float(np.abs(numbers).max(initial=0))
+        unit = next(size for below, size in _UNITS if largest < below)
+        return np.round((numbers - numbers.min(initial=largest)) * unit).astype(np.int64)
     raise InvalidParameter(f"column 'at' is of type {column.type}: it must be a moment or a number")
 
 

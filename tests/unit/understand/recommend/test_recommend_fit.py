@@ -137,6 +137,14 @@ def test_times_weights_and_missing_ids_are_read():
     assert read_events(table(rows, "at", "weight").to_pandas()).history.amounts.tolist() == [3]
 
 
+@pytest.mark.parametrize("unit", [1, 86_400, 86_400_000, 86_400 * 10**6, 86_400 * 10**9])
+def test_moments_as_numbers_are_days_or_parts_of_seconds_since_1970(unit):
+    days = [20_000, 20_003, 20_010]
+    rows = [("a", f"i{place}", day * unit) for place, day in enumerate(days)]
+    history = read_events(table(rows, "at")).history
+    np.testing.assert_allclose(history.age_days, [10, 7, 0], atol=1e-3)
+
+
 def test_wrong_calls_are_named(tastes):
     with pytest.raises(InvalidParameter, match="item_id"):
         fit(pa.table({"user_id": ["a"]}))
