@@ -16,11 +16,11 @@ NEW = (
     "ease", "buyers_7d", "buyers_28d", "buyers_112d", "buyers", "first_buys_28d",
     "first_buys_56d", "category",
 )  # fmt: skip
-_PLAIN = (
+_PLAIN: tuple[str, ...] = (
     "times", "share_of_visits", "decayed_20d", "decayed_60d", "decayed_180d", "last", "first",
     "gap", "due", "due_squared", "ease", "repeats_per_buyer", "buyers_7d", "buyers_28d", "buyers",
 )  # fmt: skip
-_CURVED = (
+_CURVED: tuple[str, ...] = (
     "share_of_visits", "decayed_20d", "decayed_180d", "last", "gap", "due", "buyers_28d",
     "repeats_per_buyer", "ease", "buyers",
 )  # fmt: skip
