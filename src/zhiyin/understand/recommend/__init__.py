@@ -1,3 +1,24 @@
-"""The right product for each customer: models, explanations, evaluation."""
+"""The right item for each person: `fit` interactions, `recommend`, `explain`, `evaluate`.
 
-__all__ = ["batch", "evaluate"]
+What a turn does with it stands in `job`.
+"""
+
+from zhiyin.understand.recommend.als import Als
+from zhiyin.understand.recommend.baselines import Frequency, Popularity
+from zhiyin.understand.recommend.blend import Blend
+from zhiyin.understand.recommend.content import Content, read_attributes
+from zhiyin.understand.recommend.ease import Ease
+from zhiyin.understand.recommend.evaluation import evaluate
+from zhiyin.understand.recommend.explain import Reason
+from zhiyin.understand.recommend.graph import Spectral, Walks
+from zhiyin.understand.recommend.metrics import Metrics
+from zhiyin.understand.recommend.mixture import Mixture
+from zhiyin.understand.recommend.neighbours import ItemItem, UserUser
+from zhiyin.understand.recommend.recommender import MODELS, Recommender, fit
+from zhiyin.understand.recommend.transitions import Transitions
+
+__all__ = [
+    "MODELS", "Als", "Blend", "Content", "Ease", "Frequency", "ItemItem", "Metrics", "Mixture",
+    "Popularity", "Reason", "Recommender", "Spectral", "Transitions", "UserUser", "Walks",
+    "evaluate", "fit", "read_attributes",
+]  # fmt: skip

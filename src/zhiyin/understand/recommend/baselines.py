@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 from scipy import sparse
 
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.recommender import Recommender
+from zhiyin.understand.recommend.scorer import Scorer
 
 
 @dataclass
-class Popularity(Recommender):
+class Popularity(Scorer):
     """Everyone gets what most customers have bought.
 
     Parameters
@@ -25,23 +24,16 @@ class Popularity(Recommender):
     window_days: float | None = None
     name: str = "popularity"
     buyers_: np.ndarray = field(init=False, repr=False)
-    history_: History = field(init=False, repr=False)
 
-    def fit(self, history: History) -> Self:
-        self.history_ = history
+    def _learn(self, history: History) -> None:
         self.buyers_ = recent_buyers(history, window_days=self.window_days).astype(np.float32)
-        return self
-
-    @property
-    def history(self) -> History:
-        return self.history_
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         return np.repeat(self.buyers_[None, :], len(codes), axis=0)
 
 
 @dataclass
-class Frequency(Recommender):
+class Frequency(Scorer):
     """A customer gets what she herself has bought most often (repeat purchases).
 
     Parameters
@@ -53,20 +45,16 @@ class Frequency(Recommender):
     scale_days: float | None = None
     name: str = "frequency"
     counts_: sparse.csr_array = field(init=False, repr=False)
-    history_: History = field(init=False, repr=False)
 
-    def fit(self, history: History) -> Self:
-        self.history_ = history
+    def _learn(self, history: History) -> None:
+        """Nothing: what counts is what she did herself."""
+
+    def _read(self, history: History) -> None:
         if self.scale_days is None:
-            counts = history.pairs.times.astype(np.float32)
+            counts = history.amounts
         else:
             counts = history.pairs.decayed(history.age_days, scale_days=self.scale_days)
         self.counts_ = history.matrix(counts)
-        return self
-
-    @property
-    def history(self) -> History:
-        return self.history_
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         return self.counts_[codes].toarray()

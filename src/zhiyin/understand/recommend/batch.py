@@ -18,7 +18,7 @@ from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.explain import REPEAT, explain_ranking
 from zhiyin.understand.recommend.history import History, Interactions, read_history
-from zhiyin.understand.recommend.recommender import FILL, Ranking
+from zhiyin.understand.recommend.scorer import FILL, Ranking
 
 _CHUNK_CUSTOMERS = 2000
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -20,7 +20,7 @@ from zhiyin.understand.recommend.ease import Ease
 from zhiyin.understand.recommend.history import History, split_history
 from zhiyin.understand.recommend.logit import Logit, fit_logit, prior_logit
 from zhiyin.understand.recommend.metrics import drop_seen, find_hits
-from zhiyin.understand.recommend.recommender import Recommender, blocks, top_k
+from zhiyin.understand.recommend.scorer import Scorer, blocks, top_k
 from zhiyin.understand.recommend.signals import NEW, REPEAT, Signals, measure_signals
 
 RIDGE = 4.0
@@ -36,7 +36,7 @@ _TUNING_CUSTOMERS = 800
 
 
 @dataclass
-class Blend(Recommender):
+class Blend(Scorer):
     """Repeat purchases and new products weighed on what customers did last month.
 
     Parameters
@@ -74,20 +74,19 @@ class Blend(Recommender):
     repeat_: Logit = field(init=False, repr=False)
     status_: str = field(init=False, default="ok")
     ndcg_by_ridge_: dict[float, float] = field(init=False)
-    history_: History = field(init=False, repr=False)
 
-    def fit(self, history: History) -> Self:
+    def _learn(self, history: History) -> None:
         past, later = split_history(history, days=self.horizon_days, min_buyers=self.min_buyers)
         self._choose_ease(past, later)
         self._weigh(past, later)
-        self.history_ = history
-        self.signals_ = measure_signals(history, categories=self._categories(history))
         self.ease_ = Ease(self.ease_.ridge).fit(history)
-        return self
 
-    @property
-    def history(self) -> History:
-        return self.history_
+    def _read(self, history: History) -> None:
+        self.signals_ = measure_signals(
+            history, of_products=self.learned_, categories=self._categories(history)
+        )
+        if history is not self.learned_:
+            self.ease_ = self.ease_.look_at(history)
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         """(n, I) probability of buying within the horizon; 0 for what is no candidate."""
@@ -100,6 +99,9 @@ class Blend(Recommender):
         new = self.signals_.new(codes[rows], products, ease[rows, products])
         scores[rows, products] = self.new_.probability(new)
         return scores
+
+    def contributions(self, code: int, product: int) -> np.ndarray:
+        return self.ease_.contributions(code, product)
 
     def describe(self) -> dict[str, Any]:
         """What was learned, as JSON values: penalty, weights on scaled signals, status."""
@@ -194,11 +196,11 @@ class _Examples:
     """Signals and labels gathered block by block."""
 
     def __init__(self, width: int) -> None:
-        self._signals = [np.zeros((0, width))]
+        self._signals = [np.zeros((0, width), dtype=np.float32)]
         self._labels = [np.zeros(0)]
 
     def add(self, signals: np.ndarray, labels: np.ndarray) -> None:
-        self._signals.append(signals)
+        self._signals.append(signals.astype(np.float32))
         self._labels.append(labels.astype(np.float64))
 
     def stacked(self) -> tuple[np.ndarray, np.ndarray]:

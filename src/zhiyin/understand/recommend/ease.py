@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar
 
 import numpy as np
 from scipy import linalg, sparse
 
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.recommender import Recommender, blocks
+from zhiyin.understand.recommend.scorer import Scorer, blocks
 
 _KEEP_CELLS = 64_000_000  # A X is kept where it takes at most 256 MB
 _DENSE_FROM = 0.04  # density from which a dense product beats the sparse one, on one thread
@@ -21,7 +21,7 @@ _MIRROR_ROWS = 256
 
 
 @dataclass
-class Ease(Recommender):
+class Ease(Scorer):
     """Every product is predicted from a customer's other products by ridge regression.
 
     Parameters
@@ -30,9 +30,12 @@ class Ease(Recommender):
         Ridge penalty as a multiple of the mean squared norm of a customer's row, > 0.
     scale_days
         A bought product has the weight exp(-days since its last purchase / scale).
+    fade
+        Where given, products weigh 1 in learning, and (1 + s) ** -fade in scoring, s = 0 for the
+        customer's latest product, 1 for the one before …; `scale_days` is not used.
     max_side
-        Largest matrix that is inverted. Where customers and products are both more, an even
-        sample of `max_side` customers is what the model learns from; all can be scored.
+        Largest matrix that is inverted. Where customers and products are both more, the model is
+        exact for the `max_side` products with the most buyers and says nothing of the others.
 
     Notes
     -----
@@ -44,41 +47,53 @@ class Ease(Recommender):
 
     ridge: float = 4.0
     scale_days: float = 365.0
+    fade: float | None = None
     max_side: int = 6000
     name: str = "ease"
-    weights_: sparse.csr_array = field(init=False, repr=False)
+    reading: ClassVar = frozenset({"fade"})
+    rows_: sparse.csr_array = field(init=False, repr=False)
     basis_: sparse.csr_array = field(init=False, repr=False)
     by_customers_: bool = field(init=False)
     inverse_: np.ndarray = field(init=False, repr=False)
     solved_: np.ndarray | None = field(init=False, repr=False, default=None)
     scale_: np.ndarray = field(init=False, repr=False)
+    head_: np.ndarray | None = field(init=False, repr=False, default=None)
+    filled_: np.ndarray = field(init=False, repr=False)
     place_: np.ndarray = field(init=False, repr=False)
     penalty_: np.float32 = field(init=False)
-    history_: History = field(init=False, repr=False)
 
-    def fit(self, history: History) -> Self:
-        self._read(history)
+    def _learn(self, history: History) -> None:
+        self._set_basis(history)
         self._solve(_gram(self.basis_, by_rows=self.by_customers_))
-        return self
+
+    def _read(self, history: History) -> None:
+        self.rows_ = history.matrix(self._weigh(history, learning=False))
+        self.place_ = np.full(self.rows_.shape[0], -1, dtype=np.int64)
+        if history is self.learned_ and not self.fade:  # she weighs as she did in learning
+            self.place_[self.filled_] = np.arange(len(self.filled_))
 
     def fit_path(self, history: History, ridges: Sequence[float]) -> Iterator[Ease]:
         """The same model once for each penalty; what they share is computed once."""
-        self._read(history)
+        self._set_basis(history)
         gram = _gram(self.basis_, by_rows=self.by_customers_)
         for ridge in ridges:
             model = replace(self, ridge=ridge)
-            model.history_, model.weights_ = history, self.weights_
+            model.learned_ = model.history_ = history
             model.basis_, model.by_customers_ = self.basis_, self.by_customers_
-            model.place_ = self.place_
+            model.filled_, model.head_ = self.filled_, self.head_
             model._solve(gram.copy())
+            model._read(history)
             yield model
 
-    @property
-    def history(self) -> History:
-        return self.history_
-
     def score(self, codes: np.ndarray) -> np.ndarray:
-        rows = self.weights_[codes]
+        rows = self.rows_[codes]
+        if self.head_ is not None:
+            scores = np.zeros(rows.shape, dtype=np.float32)
+            scores[:, self.head_] = self._score(codes, rows[:, self.head_])
+            return scores
+        return self._score(codes, rows)
+
+    def _score(self, codes: np.ndarray, rows: sparse.csr_array) -> np.ndarray:
         own = rows.toarray()
         if not self.by_customers_:
             return own - (rows @ self.inverse_) / self.scale_
@@ -100,6 +115,16 @@ class Ease(Recommender):
 
     def evidence(self, targets: np.ndarray) -> np.ndarray:
         """(I, len(targets)) float32 weights B: how much each product speaks for each target."""
+        if self.head_ is None:
+            return self._evidence(targets)
+        place = np.searchsorted(self.head_, targets)
+        place = np.minimum(place, len(self.head_) - 1)
+        known = np.flatnonzero(self.head_[place] == targets)
+        weights = np.zeros((self.learned_.shape[1], len(targets)), dtype=np.float32)
+        weights[self.head_[:, None], known] = self._evidence(place[known])
+        return weights
+
+    def _evidence(self, targets: np.ndarray) -> np.ndarray:
         if not self.by_customers_:
             weights = -self.inverse_[:, targets] / self.scale_[targets]
         elif self.solved_ is not None:
@@ -112,18 +137,27 @@ class Ease(Recommender):
 
     def own_weights(self, code: int) -> tuple[np.ndarray, np.ndarray]:
         """Products that a customer has bought, and the weight each has for her."""
-        start, end = self.weights_.indptr[code], self.weights_.indptr[code + 1]
-        return self.weights_.indices[start:end], self.weights_.data[start:end]
+        start, end = self.rows_.indptr[code], self.rows_.indptr[code + 1]
+        return self.rows_.indices[start:end], self.rows_.data[start:end]
 
-    def _read(self, history: History) -> None:
-        self.history_ = history
-        last = history.pairs.last_days.astype(np.float64)
-        self.weights_ = history.matrix(np.exp(-last / self.scale_days))
-        chosen = _sample_rows(self.weights_, history.shape, self.max_side)
-        self.basis_ = self.weights_[chosen]
-        self.place_ = np.full(self.weights_.shape[0], -1, dtype=np.int64)
-        self.place_[chosen] = np.arange(len(chosen))
-        self.by_customers_ = self.basis_.shape[0] < history.shape[1]
+    def _weigh(self, history: History, *, learning: bool) -> np.ndarray:
+        if self.fade is None:
+            return np.exp(-history.pairs.last_days.astype(np.float64) / self.scale_days)
+        if learning:
+            return np.ones(len(history.pairs.customer))
+        return history.faded(self.fade)
+
+    def _set_basis(self, history: History) -> None:
+        weights = history.matrix(self._weigh(history, learning=True))
+        filled = np.flatnonzero(np.diff(weights.indptr))
+        items = history.shape[1]
+        self.head_ = None
+        if len(filled) > self.max_side and items > self.max_side:
+            order = np.argsort(-history.buyers, kind="stable")[: self.max_side]
+            self.head_ = np.sort(order)
+            weights = weights[:, self.head_]
+        self.basis_, self.filled_ = weights[filled], filled
+        self.by_customers_ = self.basis_.shape[0] < self.basis_.shape[1]
 
     def _solve(self, gram: np.ndarray) -> None:
         side, items = self.basis_.shape
@@ -145,14 +179,6 @@ class Ease(Recommender):
             if self.solved_ is not None:
                 self.solved_[:, part] = solved
         self.scale_ = np.maximum(1 - drawn, 1e-6).astype(np.float32)  # lambda x diag P
-
-
-def _sample_rows(weights: sparse.csr_array, shape: tuple[int, int], max_side: int) -> np.ndarray:
-    """Rows with an entry; an even sample of them where both sides are longer than allowed."""
-    filled = np.flatnonzero(np.diff(weights.indptr))
-    if len(filled) > max_side and shape[1] > max_side:
-        filled = filled[np.linspace(0, len(filled) - 1, max_side).astype(np.int64)]
-    return filled
 
 
 def _gram(rows: sparse.csr_array, *, by_rows: bool) -> np.ndarray:

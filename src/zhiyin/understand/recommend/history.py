@@ -52,6 +52,12 @@ class History:
         (n,) int32 codes of each purchase of an eligible product, sorted by customer, product, age.
     age_days
         (n,) float32, days from the purchase to `until`.
+    amount, rating
+        (n,) float32, how much each purchase counts, and how the customer rated it; None where
+        that is not known.
+    clock
+        What ages are: `days`; `steps` (purchases that came after, where only their order is
+        known); `none` (not even the order).
     """
 
     until: datetime
@@ -62,6 +68,9 @@ class History:
     customer: np.ndarray
     product: np.ndarray
     age_days: np.ndarray
+    amount: np.ndarray | None = None
+    rating: np.ndarray | None = None
+    clock: str = "days"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -99,13 +108,50 @@ class History:
         """(U + 1, I) ones where the customer has bought the product."""
         return self.matrix(np.ones(len(self.pairs.customer), dtype=np.float32))
 
+    @cached_property
+    def memo(self) -> dict[tuple[str, float, float, int], tuple[np.ndarray, np.ndarray]]:
+        """What models derived from this history and may need again, by a key of theirs."""
+        return {}
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """(m,) int64 of each pair: 0 for a customer's latest, 1 before it …; ties are equal."""
+        pairs = self.pairs
+        if self.clock == "none" or not len(pairs.customer):
+            return np.zeros(len(pairs.customer), dtype=np.int64)
+        order = np.lexsort((pairs.last_days, pairs.customer))
+        who, age = pairs.customer[order], pairs.last_days[order]
+        first = np.r_[True, who[1:] != who[:-1]]
+        rank = np.cumsum(first | np.r_[True, age[1:] != age[:-1]])
+        steps = np.empty(len(order), dtype=np.int64)
+        steps[order] = rank - np.maximum.accumulate(np.where(first, rank, 0))
+        return steps
+
+    @property
+    def amounts(self) -> np.ndarray:
+        """(m,) how much the purchases of each pair count: the sum of their weights."""
+        if self.amount is None or not len(self.pairs.start):
+            return self.pairs.times.astype(np.float64)
+        return np.add.reduceat(self.amount.astype(np.float64), self.pairs.start)
+
+    @property
+    def ratings(self) -> np.ndarray:
+        """(m,) latest rating of each pair; 0 where there is none."""
+        if self.rating is None or not len(self.pairs.start):
+            return np.zeros(len(self.pairs.customer))
+        return np.nan_to_num(self.rating[self.pairs.start].astype(np.float64))
+
+    def faded(self, power: float) -> np.ndarray:
+        """(m,) weight of each pair: (1 + steps) ** -power."""
+        return (1.0 + self.steps) ** -power
+
     def codes(self, customer_ids: Sequence[str] | np.ndarray) -> np.ndarray:
         """Row of each customer in `matrix`; U (the empty row) for those who are not known."""
-        return _lookup(self.customers, np.asarray(customer_ids, dtype=object), len(self.customers))
+        return lookup(self.customers, np.asarray(customer_ids, dtype=object), len(self.customers))
 
     def product_codes(self, product_ids: Sequence[str] | np.ndarray) -> np.ndarray:
         """Column of each product; -1 for those that are not eligible."""
-        return _lookup(self.products, np.asarray(product_ids, dtype=object), -1)
+        return lookup(self.products, np.asarray(product_ids, dtype=object), -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +196,13 @@ def read_history(interactions: Interactions, *, until: datetime, min_buyers: int
         raise InvalidParameter(f"min_buyers is {min_buyers}, it must be at least 1")
     moment = naive_utc(until)
     rows = _purchases(interactions, before=moment)
-    customers, customer = _encode(rows[c.CUSTOMER_ID])
-    products, product = _encode(rows[c.PRODUCT_ID])
+    customers, customer = encode(rows[c.CUSTOMER_ID])
+    products, product = encode(rows[c.PRODUCT_ID])
     sold = rows[c.SOLD_AT].to_numpy().astype("datetime64[us]").astype(np.int64)
     order = np.lexsort((-sold, product, customer))
     customer, product, sold = customer[order], product[order], sold[order]
     age = ((np.datetime64(moment, "us").astype(np.int64) - sold) / _DAY_US).astype(np.float32)
-    came = _visits(customer, sold)
+    came = count_visits(customer, sold)
     everything = History(
         moment, customers, products, customer[came], age[came], customer, product, age
     )
@@ -173,7 +219,24 @@ def keep_products(history: History, keep: np.ndarray) -> History:
         customer=history.customer[kept],
         product=code[history.product[kept]].astype(np.int32),
         age_days=history.age_days[kept],
+        **{name: values[kept] for name, values in _of_rows(history).items()},
     )
+
+
+def keep_rows(history: History, keep: np.ndarray) -> History:
+    """The same history with only the purchases where the (n,) mask `keep` is true."""
+    return replace(
+        history,
+        customer=history.customer[keep],
+        product=history.product[keep],
+        age_days=history.age_days[keep],
+        **{name: values[keep] for name, values in _of_rows(history).items()},
+    )
+
+
+def _of_rows(history: History) -> dict[str, np.ndarray]:
+    named = {"amount": history.amount, "rating": history.rating}
+    return {name: values for name, values in named.items() if values is not None}
 
 
 def split_history(
@@ -199,6 +262,7 @@ def split_history(
         customer=history.customer[old],
         product=history.product[old],
         age_days=history.age_days[old] - np.float32(days),
+        **{name: values[old] for name, values in _of_rows(history).items()},
     )
     keep = before.buyers >= min_buyers
     past = keep_products(before, keep)
@@ -206,7 +270,7 @@ def split_history(
     kept = ~old & keep[history.product] if len(old) else old
     rows, columns = history.customer[kept], code[history.product[kept]]
     shape = (history.shape[0] + 1, past.shape[1])
-    return past, _indicator(rows, columns, shape)
+    return past, indicator(rows, columns, shape)
 
 
 def truth_matrix(
@@ -227,15 +291,15 @@ def truth_matrix(
     are left out.
     """
     rows = _purchases(interactions, before=before and naive_utc(before), since=history.until)
-    customers, customer = _encode(rows[c.CUSTOMER_ID])
-    products, product = _encode(rows[c.PRODUCT_ID])
+    customers, customer = encode(rows[c.CUSTOMER_ID])
+    products, product = encode(rows[c.PRODUCT_ID])
     row = history.codes(customers)[customer] if len(customer) else np.zeros(0, dtype=np.int64)
     column = history.product_codes(products)[product] if len(product) else row
     known = (row < len(history.customers)) & (column >= 0)
-    return _indicator(row[known], column[known], (history.shape[0] + 1, history.shape[1]))
+    return indicator(row[known], column[known], (history.shape[0] + 1, history.shape[1]))
 
 
-def _indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+def indicator(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
     """1 at each distinct (row, column)."""
     unique = np.unique(rows.astype(np.int64) * max(shape[1], 1) + columns)
     place = (unique // max(shape[1], 1), unique % max(shape[1], 1))
@@ -306,7 +370,7 @@ def _to_arrow(
     return table.cast(pa.schema(fields))
 
 
-def _encode(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def encode(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Sorted distinct values, and the (n,) int32 place of each row's value among them."""
     coded = column.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
@@ -319,14 +383,14 @@ def _encode(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     return values[order], place[codes] if len(codes) else np.zeros(0, dtype=np.int32)
 
 
-def _lookup(sorted_ids: np.ndarray, wanted: np.ndarray, missing: int) -> np.ndarray:
+def lookup(sorted_ids: np.ndarray, wanted: np.ndarray, missing: int) -> np.ndarray:
     if not len(sorted_ids) or not len(wanted):
         return np.full(len(wanted), missing, dtype=np.int64)
     place = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
     return np.where(sorted_ids[place] == wanted, place, missing)
 
 
-def _visits(customer: np.ndarray, sold: np.ndarray) -> np.ndarray:
+def count_visits(customer: np.ndarray, sold: np.ndarray) -> np.ndarray:
     """Indices of one purchase for each distinct customer and moment."""
     if not len(customer):
         return np.zeros(0, dtype=np.int64)

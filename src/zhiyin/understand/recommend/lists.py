@@ -14,7 +14,7 @@ from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
 from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.history import History, Interactions, read_history
-from zhiyin.understand.recommend.recommender import Ranking, Recommender
+from zhiyin.understand.recommend.scorer import Ranking, Scorer
 
 EVERYTHING, NEW = "check.all", "check.new"
 
@@ -48,7 +48,7 @@ def rank_all(
     return pa.concat_tables(part.cast(schema) for part in parts)
 
 
-def _lists_of(model: Recommender, history: History, *, as_of: date, k: int) -> list[pa.Table]:
+def _lists_of(model: Scorer, history: History, *, as_of: date, k: int) -> list[pa.Table]:
     codes = np.arange(history.shape[0])
     everything, new = model.fit(history).recommend_both(codes, k=k)
     return [

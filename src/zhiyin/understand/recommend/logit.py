@@ -40,7 +40,7 @@ def fit_logit(signals: np.ndarray, labels: np.ndarray, *, ridge: float = 1.0) ->
     Parameters
     ----------
     signals
-        (n, d) float64; n >= 1.
+        (n, d) float32 or float64; n >= 1.
     labels
         (n,) 0 or 1, with both values.
     ridge
@@ -52,7 +52,11 @@ def fit_logit(signals: np.ndarray, labels: np.ndarray, *, ridge: float = 1.0) ->
     first steps are taken on an even sample of the rows, the last ones on all of them: the optimum
     is that of all rows. Rows are read in blocks that stay in the processor's cache.
     """
-    center, spread = signals.mean(axis=0), signals.std(axis=0)
+    center = signals.mean(axis=0, dtype=np.float64)
+    squares = np.zeros(signals.shape[1])
+    for start in range(0, len(signals), _BLOCK_ROWS):
+        squares += ((signals[start : start + _BLOCK_ROWS] - center) ** 2).sum(axis=0)
+    spread = np.sqrt(squares / len(signals))
     spread = np.where(spread > 1e-9, spread, 1.0)
     penalty = np.r_[1e-9, np.full(signals.shape[1], ridge)]
     rate = float(labels.mean())

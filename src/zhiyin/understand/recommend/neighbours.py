@@ -1,19 +1,26 @@
-"""Item-item collaborative filtering: cosine neighbours of what the customer bought."""
+# pyright: standard, reportOptionalSubscript=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false
+# (scipy types the shape of a sparse array as maybe None)
+"""Neighbourhood models: items like hers, people like her."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 
+from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.recommender import Recommender, blocks, top_k
+from zhiyin.understand.recommend.scorer import Scorer, blocks, top_k
+
+Similarity = Literal["cosine", "pearson", "adjusted_cosine"]
+SIMILARITIES = ("cosine", "pearson", "adjusted_cosine")
 
 
 @dataclass
-class ItemItem(Recommender):
+class ItemItem(Scorer):
     """Products bought by the same customers as hers.
 
     Parameters
@@ -22,46 +29,38 @@ class ItemItem(Recommender):
         How many most similar products are kept for each product.
     shrinkage
         Added to the product of norms: similarities that rest on few buyers are drawn to 0.
+    similarity
+        `cosine`, `pearson` (values less their mean for the product) or `adjusted_cosine` (less
+        their mean for the person). Values are ratings where there are some, otherwise 1 for a
+        product that was bought; for these the mean counts all that were not, too.
 
     Notes
     -----
-    sim(i, j) = |buyers of both| / (sqrt(|buyers i| |buyers j|) + shrinkage), sim(i, i) = 0;
-    score(u, j) = sum of sim(i, j) over the products i that u bought. Source: Deshpande and
-    Karypis (2004), *Item-based top-N recommendation algorithms*.
+    sim(i, j) = v_i . v_j / (|v_i| |v_j| + shrinkage), sim(i, i) = 0; for bought or not and the
+    cosine that is |buyers of both| / (sqrt(|buyers i| |buyers j|) + shrinkage). score(u, j) = sum
+    of sim(i, j) r_ui over the products i that u bought, r_ui = 1 or her rating less her mean.
+    Sources: Sarwar et al. (2001), *Item-based collaborative filtering*; Deshpande and Karypis
+    (2004), *Item-based top-N recommendation algorithms*.
     """
 
     neighbours: int = 200
     shrinkage: float = 10.0
+    similarity: Similarity = "cosine"
     name: str = "item_item"
     weights_: sparse.csr_array = field(init=False, repr=False)
-    history_: History = field(init=False, repr=False)
+    rows_: sparse.csr_array = field(init=False, repr=False)
 
-    def fit(self, history: History) -> Self:
-        self.history_ = history
-        items = history.shape[1]
-        seen = history.seen
-        by_item = seen.T.tocsr()
-        norms = np.sqrt(np.maximum(history.buyers, 1)).astype(np.float32)
-        keep = min(self.neighbours, items)
-        rows, columns, values = [], [], []
-        for part in blocks(items, items):
-            common = (by_item[part] @ seen).toarray()
-            similar = common / (norms[part, None] * norms[None, :] + np.float32(self.shrinkage))
-            here = np.arange(part.start, part.stop)
-            similar[np.arange(len(here)), here] = 0
-            best, value = top_k(similar, keep)
-            rows.append(np.repeat(here, keep))
-            columns.append(best.ravel())
-            values.append(value.ravel())
-        self.weights_ = _assemble(rows, columns, values, items)
-        return self
+    def _learn(self, history: History) -> None:
+        values, offset = centre(history, self.similarity, by_person=False)
+        self.weights_ = _nearest(
+            sparse.csr_array(values.T), offset, self.neighbours, self.shrinkage
+        )
 
-    @property
-    def history(self) -> History:
-        return self.history_
+    def _read(self, history: History) -> None:
+        self.rows_ = told(history)
 
     def score(self, codes: np.ndarray) -> np.ndarray:
-        return (self.history_.seen[codes] @ self.weights_.T).toarray()
+        return (self.rows_[codes] @ self.weights_.T).toarray()
 
     def similar(self, product: int, *, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Codes and similarities of the `k` products most like `product`, best first."""
@@ -69,16 +68,148 @@ class ItemItem(Recommender):
         best, value = top_k(row, min(k, row.shape[1]))
         return best[0][value[0] > 0], value[0][value[0] > 0]
 
-    def evidence(self, bought: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(len(bought), len(targets)) similarity of each bought product to each target."""
-        return self.weights_[targets][:, bought].toarray().T
+    def evidence(self, targets: np.ndarray) -> np.ndarray:
+        """(I, len(targets)) how much each product speaks for each target."""
+        return self.weights_[targets].toarray().T
 
 
-def _assemble(
-    rows: list[np.ndarray], columns: list[np.ndarray], values: list[np.ndarray], items: int
+@dataclass
+class UserUser(Scorer):
+    """Products bought by the people most like her.
+
+    Parameters
+    ----------
+    neighbours
+        How many people; each counts by how like her she is.
+    shrinkage, similarity
+        As in `ItemItem`, with people and products changing places: `pearson` takes values less
+        their mean for the person, `adjusted_cosine` less their mean for the product.
+
+    Notes
+    -----
+    score(u, j) = sum of sim(u, v) r_vj over the nearest people v. Source: Resnick et al. (1994),
+    *GroupLens*.
+    """
+
+    neighbours: int = 100
+    shrinkage: float = 10.0
+    similarity: Similarity = "cosine"
+    name: str = "user_user"
+    values_: sparse.csr_array = field(init=False, repr=False)
+    told_: sparse.csr_array = field(init=False, repr=False)
+    norms_: np.ndarray = field(init=False, repr=False)
+    asked_: sparse.csr_array = field(init=False, repr=False)
+
+    def _learn(self, history: History) -> None:
+        values, _ = centre(history, self.similarity, by_person=True)
+        self.values_, self.told_ = values[:-1], told(history)[:-1]
+        self.norms_ = _norms(self.values_)
+
+    def _read(self, history: History) -> None:
+        self.asked_ = centre(history, self.similarity, by_person=True)[0]
+
+    def score(self, codes: np.ndarray) -> np.ndarray:
+        people, items = self.values_.shape
+        scores = np.zeros((len(codes), items), dtype=np.float32)
+        keep = min(self.neighbours, people)
+        for part in blocks(len(codes), max(people, items)):
+            rows = sparse.csr_array(self.asked_[codes[part]])
+            near = (rows @ self.values_.T).toarray()
+            near /= _norms(rows)[:, None] * self.norms_[None, :] + np.float32(self.shrinkage)
+            if self.history_ is self.learned_:  # she is not her own neighbour
+                known = np.flatnonzero(codes[part] < people)
+                near[known, codes[part][known]] = 0
+            if keep:
+                best, value = top_k(near, keep)
+                there = value.ravel() > 0
+                row = np.repeat(np.arange(len(near)), keep)[there]
+                place = (row, best.ravel()[there])
+                weights = sparse.csr_array((value.ravel()[there], place), shape=near.shape)
+                scores[part] = (weights @ self.told_).toarray()
+        return scores
+
+
+def told(history: History) -> sparse.csr_array:
+    """(U + 1, I) what each person said: her rating less her mean, or 1 where there is none.
+
+    One rating, or equal ones, say only that she took the product: 1 too.
+    """
+    if history.rating is None:
+        return history.seen
+    values = history.ratings
+    mean = _mean(values, history.pairs.customer, history.shape[0])
+    spread = np.abs(values - mean[history.pairs.customer])
+    said = np.bincount(history.pairs.customer, spread, minlength=history.shape[0]) > 1e-6
+    return history.matrix(
+        np.where(said[history.pairs.customer], values - mean[history.pairs.customer], 1.0)
+    )
+
+
+def centre(
+    history: History, similarity: Similarity, *, by_person: bool
+) -> tuple[sparse.csr_array, np.ndarray | None]:
+    """(U + 1, I) values whose cosines are the similarity; (I,) mean of implicit columns or None."""
+    if similarity not in SIMILARITIES:
+        raise InvalidParameter(
+            f"there is no similarity {similarity!r}", hint=f"one of {', '.join(SIMILARITIES)}"
+        )
+    people, items = history.shape
+    pairs = history.pairs
+    if history.rating is None:
+        if similarity == "cosine":
+            return history.seen, None
+        if similarity == "pearson" and not by_person:
+            return history.seen, history.buyers / max(people, 1)
+        owned = np.bincount(pairs.customer, minlength=people)  # 1 less the share she has
+        side = 1 - owned / max(items, 1)
+        if by_person and similarity == "adjusted_cosine":
+            side = 1 - history.buyers / max(people, 1)
+            return history.matrix(np.maximum(side[pairs.product], 1e-3)), None
+        return history.matrix(np.maximum(side[pairs.customer], 1e-3)), None
+    values = history.ratings
+    if similarity == "cosine":
+        return history.matrix(values), None
+    per_person = (similarity == "adjusted_cosine") != by_person
+    key, size = (pairs.customer, people) if per_person else (pairs.product, items)
+    return history.matrix(values - _mean(values, key, size)[key]), None
+
+
+def _mean(values: np.ndarray, key: np.ndarray, size: int) -> np.ndarray:
+    count = np.bincount(key, minlength=size)
+    return np.bincount(key, values, minlength=size) / np.maximum(count, 1)
+
+
+def _norms(rows: sparse.csr_array) -> np.ndarray:
+    squares = np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+    return np.sqrt(squares).astype(np.float32)
+
+
+def _nearest(
+    rows: sparse.csr_array, mean: np.ndarray | None, neighbours: int, shrinkage: float
 ) -> sparse.csr_array:
-    if not rows:
+    """(I, I) the largest positive similarities of each row of (I, U) values, less `mean`."""
+    items, people = rows.shape[0], max(rows.shape[1] - 1, 1)
+    squares = np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+    if mean is not None:
+        squares = squares - people * mean**2
+    norms = np.sqrt(np.maximum(squares, 1e-6)).astype(np.float32)
+    columns = sparse.csr_array(rows.T)
+    keep = min(neighbours, items)
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for part in blocks(items, items):
+        common = (rows[part] @ columns).toarray()
+        if mean is not None:
+            common -= people * mean[part, None] * mean[None, :]
+        similar = common / (norms[part, None] * norms[None, :] + np.float32(shrinkage))
+        here = np.arange(part.start, part.stop)
+        similar[np.arange(len(here)), here] = 0
+        best, value = top_k(similar, keep)
+        parts.append((np.repeat(here, keep), best.ravel(), value.ravel()))
+    if not parts:
         return sparse.csr_array((items, items), dtype=np.float32)
-    row, column, value = (np.concatenate(part) for part in (rows, columns, values))
+    row, column, value = (np.concatenate(part) for part in zip(*parts, strict=True))
     kept = value > 0
-    return sparse.csr_array((value[kept], (row[kept], column[kept])), shape=(items, items))
+    shape = (items, items)
+    return sparse.csr_array(
+        (value[kept].astype(np.float32), (row[kept], column[kept])), shape=shape
+    )

@@ -1,146 +1,211 @@
-"""What every recommender can do: score customers, rank products for them."""
+"""`fit`: from a table of interactions to a recommender."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
+from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.understand.recommend.history import History
+from zhiyin.understand.recommend.als import Als
+from zhiyin.understand.recommend.baselines import Frequency, Popularity
+from zhiyin.understand.recommend.blend import Blend
+from zhiyin.understand.recommend.content import Content, read_attributes
+from zhiyin.understand.recommend.ease import Ease
+from zhiyin.understand.recommend.events import ITEM_ID, USER_ID, read_events
+from zhiyin.understand.recommend.explain import Reason, give_reason
+from zhiyin.understand.recommend.graph import Spectral, Walks
+from zhiyin.understand.recommend.history import History, Interactions
+from zhiyin.understand.recommend.mixture import Mixture
+from zhiyin.understand.recommend.neighbours import ItemItem, UserUser
+from zhiyin.understand.recommend.scorer import Scorer, top_k
+from zhiyin.understand.recommend.transitions import Transitions
 
-_BLOCK_CELLS = 12_000_000  # customers x products scored at once: 48 MB of float32
-FILL = np.float32(1e-12)
-"""Largest score of a place that was filled by popularity: below every model's own."""
+MODELS: dict[str, Callable[[int], Scorer]] = {
+    "auto": lambda seed: Mixture(seed=seed),
+    "popularity": lambda seed: Popularity(),
+    "frequency": lambda seed: Frequency(),
+    "item_knn": lambda seed: ItemItem(),
+    "user_knn": lambda seed: UserUser(),
+    "als": lambda seed: Als(seed=seed),
+    "ease": lambda seed: Ease(fade=0.0, max_side=12_500),
+    "walks": lambda seed: Walks(target=0.35),
+    "spectral": lambda seed: Spectral(seed=seed),
+    "transitions": lambda seed: Transitions(),
+    "content": lambda seed: Content(),
+    "blend": lambda seed: Blend(),
+}
+"""Models by name; `seed` is of those that draw."""
+
+_REPEATS = 0.2  # share of purchases that are repeats, from which repeat purchases get a model
+_DAYS = 90.0
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
-    """The best products of each customer.
+class Recommender:
+    """A fitted model that speaks in the ids of its table.
 
     Attributes
     ----------
-    products
-        (n, k) int64 product codes, best first; -1 where there is none left.
-    scores
-        (n, k) float32; 0 where there is no product, and at most 1e-12 where the place was
-        filled by popularity.
+    scorer
+        The model on coded arrays.
+    card
+        What `auto` or `blend` chose, as JSON values; empty for others.
     """
 
-    products: np.ndarray
-    scores: np.ndarray
-
-    @classmethod
-    def empty(cls, n: int, k: int) -> Self:
-        """`n` lists of length `k` without a product."""
-        return cls(np.full((n, k), -1, dtype=np.int64), np.zeros((n, k), dtype=np.float32))
-
-
-class Recommender(ABC):
-    """A model fitted on a `History` that scores every product for a customer.
-
-    Scores at or below zero mean *nothing speaks for it*: such places are filled by popularity,
-    so a customer without a history gets the most bought products. Ties go to the smaller id.
-    """
-
-    name: str
-
-    @abstractmethod
-    def fit(self, history: History) -> Self:
-        """Learn from `history`; returns itself."""
-
-    @abstractmethod
-    def score(self, codes: np.ndarray) -> np.ndarray:
-        """(n, I) float32 scores for customers by their code in the history."""
-
-    @property
-    @abstractmethod
-    def history(self) -> History:
-        """What the model was fitted on."""
+    scorer: Scorer
+    user_type: pa.DataType
+    item_type: pa.DataType
+    card: dict[str, Any] = field(default_factory=dict)
 
     def recommend(
-        self, customer_ids: Sequence[str] | np.ndarray, *, k: int = 10, exclude_seen: bool = False
-    ) -> Ranking:
-        """The `k` best products for each customer.
+        self,
+        user_ids: Sequence[object],
+        k: int = 10,
+        exclude_seen: bool = True,
+    ) -> pa.Table:
+        """The `k` best items for each user: `user_id`, `rank` (from 1), `item_id`, `score`.
 
-        Parameters
-        ----------
-        customer_ids
-            Ids; unknown ones get the most bought products.
-        k
-            Length of the lists, >= 1.
-        exclude_seen
-            Leave out what the customer has bought before.
-
-        Raises
-        ------
-        InvalidParameter
-            If `k` is below 1.
+        Unknown users, and known ones without an item of the catalogue, get the most taken items.
+        Lists are shorter where the catalogue has no more. Scores order the list of one user; a
+        score of 1e-12 or less says that the place was filled by what is most taken.
         """
-        return self.recommend_codes(
-            self.history.codes(customer_ids), k=k, exclude_seen=exclude_seen
+        history = self.scorer.history
+        asked = [str(user) for user in user_ids]
+        codes = history.codes(np.asarray(asked, dtype=object))
+        found = self.scorer.recommend_codes(codes, k=k, exclude_seen=exclude_seen)
+        rows, places = np.nonzero(found.products >= 0)
+        items = history.products[found.products[rows, places]]
+        users = np.asarray(asked, dtype=object)[rows]
+        return pa.table(
+            {
+                USER_ID: pa.array(users, pa.string()).cast(self.user_type),
+                c.RANK: pa.array(places + 1, pa.int64()),
+                ITEM_ID: pa.array(items, pa.string()).cast(self.item_type),
+                c.SCORE: pa.array(found.scores[rows, places].astype(np.float64)),
+            }
         )
 
-    def recommend_codes(self, codes: np.ndarray, *, k: int, exclude_seen: bool) -> Ranking:
-        """As `recommend`, for customers by code."""
-        return self._rank(codes, k=k, exclude=(exclude_seen,))[0]
+    def similar(self, item_id: object, k: int = 10) -> pa.Table:
+        """The `k` items with the most buyers in common: `rank`, `item_id`, `score`.
 
-    def recommend_both(self, codes: np.ndarray, *, k: int) -> tuple[Ranking, Ranking]:
-        """The best of all products and the best of those not bought before, scored once."""
-        everything, new = self._rank(codes, k=k, exclude=(False, True))
-        return everything, new
+        The score is the cosine of buyers, drawn to 0 by 10 where they are few. Where attributes
+        were given, an item that nobody has is compared by them. Empty for an unknown item.
+        """
+        history = self.scorer.learned_
+        code = int(history.product_codes([str(item_id)])[0])
+        scores = np.zeros((1, history.shape[1]))
+        if code >= 0:
+            scores[0] = _likeness(self.scorer, history, code)
+        best, value = top_k(scores, min(k, scores.shape[1]))
+        kept = best[0][value[0] > 0]
+        return pa.table(
+            {
+                c.RANK: pa.array(np.arange(1, len(kept) + 1)),
+                ITEM_ID: pa.array(history.products[kept], pa.string()).cast(self.item_type),
+                c.SCORE: pa.array(value[0][value[0] > 0]),
+            }
+        )
 
-    def _rank(self, codes: np.ndarray, *, k: int, exclude: tuple[bool, ...]) -> list[Ranking]:
-        if k < 1:
-            raise InvalidParameter(f"k is {k}, it must be at least 1")
-        items = self.history.shape[1]
-        made = [Ranking.empty(len(codes), k) for _ in exclude]
-        if not items:
-            return made
-        buyers = self.history.buyers
-        fill = FILL * (buyers / max(int(buyers.max()), 1)).astype(np.float32)
-        depth = min(k, items)
-        for part in blocks(len(codes), items):
-            block = self.score(codes[part])
-            block = np.where(block > 0, block, fill)
-            for ranking, exclude_seen in zip(made, exclude, strict=True):
-                if exclude_seen:
-                    mask_seen(block, self.history, codes[part])
-                best, value = top_k(block, depth)
-                gone = np.isneginf(value)
-                ranking.products[part, :depth] = np.where(gone, -1, best)
-                ranking.scores[part, :depth] = np.where(gone, 0, value)
-        return made
+    def explain(self, user_id: object, item_id: object) -> Reason:
+        """Why the item would be recommended to the user, in words and numbers."""
+        history = self.scorer.history
+        code = int(history.codes([str(user_id)])[0])
+        return give_reason(self.scorer, code, str(item_id))
 
-
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of `rows` small enough that rows x columns stays within bounded memory."""
-    step = max(1, _BLOCK_CELLS // max(columns, 1))
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))
+    def look_at(self, history: Interactions) -> Recommender:
+        """The same fitted model, for what people did up to now (columns as in `fit`)."""
+        learned = self.scorer.learned_
+        clock = "none" if learned.clock == "none" else "steps"
+        events = read_events(history, items=learned.products, clock=clock)
+        return replace(self, scorer=self.scorer.look_at(events.history), user_type=events.user_type)
 
 
-def mask_seen(scores: np.ndarray, history: History, codes: np.ndarray) -> None:
-    """Set the scores of what each customer has bought to minus infinity, in place."""
-    seen = history.seen[codes]
-    rows = np.repeat(np.arange(len(codes)), np.diff(seen.indptr))
-    scores[rows, seen.indices] = -np.inf
-
-
-def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and values of the `k` largest of each row, best first; ties to the smaller column.
+def fit(
+    interactions: Interactions,
+    model: str | Scorer = "auto",
+    seed: int = 0,
+    *,
+    attributes: Interactions | None = None,
+) -> Recommender:
+    """Learn what to recommend.
 
     Parameters
     ----------
-    scores
-        (n, m) float, without NaN; k <= m.
+    interactions
+        `user_id`, `item_id` and optionally `at`, `weight`, `rating`; see `events.read_events`.
+    model
+        A name of `MODELS`, or a model with parameters of your own (`Ease(ridge=20.0)`).
+    seed
+        Seed of all chance.
+    attributes
+        `item_id` and any columns that describe items; makes `content` possible, adds it to what
+        `auto` tries, and brings items into the catalogue that nobody has taken yet.
+
+    Notes
+    -----
+    `auto` is `blend` where at least a fifth of the purchases are repeats over 90 days and more,
+    and the last month is enough to learn from; otherwise `mixture.Mixture`. Both choose on a part
+    of the interactions that they hold out themselves.
+
+    Raises
+    ------
+    InvalidParameter
+        If a column is missing, or the model's name is unknown.
     """
-    kth = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k]
-    columns = np.empty((len(scores), k), dtype=np.int64)
-    for row, (values, least) in enumerate(zip(scores, kth, strict=True)):
-        above = np.flatnonzero(values >= least)  # includes every tie at the edge
-        columns[row] = above[np.argsort(-values[above], kind="stable")[:k]]
-    return columns, np.take_along_axis(scores, columns, axis=1)
+    described = None if attributes is None else read_attributes(attributes)
+    events = read_events(interactions)
+    if described is not None:
+        items = np.union1d(events.history.products.astype(str), described.ids.astype(str))
+        events = read_events(interactions, items=items.astype(object))
+    chosen = _choose(model, seed) if isinstance(model, str) else model
+    if described is not None and isinstance(chosen, Mixture | Content):
+        chosen = replace(chosen, described=described)
+    with threadpool_limits(1):  # the same digits however many cores there are
+        scorer = _fit_repeats(events.history) if model == "auto" else None
+        scorer = scorer or chosen.fit(events.history)
+    card = scorer.describe() if isinstance(scorer, Blend | Mixture) else {}
+    return Recommender(scorer, events.user_type, events.item_type, card)
+
+
+def _fit_repeats(history: History) -> Blend | None:
+    """The blend, where there are repeats to learn from."""
+    if not _repeats(history):
+        return None
+    blend = Blend().fit(history)
+    return blend if blend.status_ == "ok" else None
+
+
+def _choose(name: str, seed: int) -> Scorer:
+    if name not in MODELS:
+        raise InvalidParameter(f"there is no model {name!r}; models are {', '.join(MODELS)}")
+    return MODELS[name](seed)
+
+
+def _repeats(history: History) -> bool:
+    """Whether people take the same again often enough, over time, to learn when."""
+    if history.clock != "days" or not len(history.customer):
+        return False
+    again = 1 - len(history.pairs.customer) / len(history.customer)
+    return again >= _REPEATS and float(np.ptp(history.age_days)) >= _DAYS
+
+
+def _likeness(scorer: Scorer, history: History, code: int) -> np.ndarray:
+    """(I,) how alike each product is to one; 0 for itself."""
+    buyers = history.buyers
+    if not buyers[code]:
+        described = getattr(scorer, "described", None)
+        found = np.zeros(history.shape[1])
+        if described is not None:
+            found = Content(described).fit(history).evidence(np.array([code]))[:, 0]
+        return found.astype(np.float64)
+    column = history.seen.T.tocsr()[[code]]
+    common = (column @ history.seen).toarray()[0].astype(np.float64)
+    found = common / (np.sqrt(buyers[code] * np.maximum(buyers, 1.0)) + 10.0)
+    found[code] = 0
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from scipy import sparse
 
 from tests.unit.understand.recommend.conftest import UNTIL, purchases
@@ -58,7 +59,9 @@ def test_coverage_and_novelty_count_every_list():
     table = purchases([(u, p, UNTIL - timedelta(days=d)) for u, p, d in rows])
     history = read_history(table, until=UNTIL, min_buyers=1)
     truth = sparse.csr_array(np.array([[0.0, 1, 0]] * 4))
-    metrics = measure_lists(np.array([[1], [1], [0], [-1]]), truth, history)
-    np.testing.assert_allclose(metrics.coverage, 2 / 3)
-    np.testing.assert_allclose(metrics.novelty, (2 + 2 - np.log2(3 / 4)) / 3)
-    np.testing.assert_allclose(metrics.ndcg.value, 0.5)
+    metrics = measure_lists(np.array([[1], [1], [0], [-1]]), truth, history, k=(1,))
+    np.testing.assert_allclose(metrics.coverage_at_1, 2 / 3)
+    np.testing.assert_allclose(metrics.novelty_at_1, (2 + 2 - np.log2(3 / 4)) / 3)
+    np.testing.assert_allclose(metrics.ndcg_at_1, 0.5)
+    with pytest.raises(AttributeError, match="ndcg_at_2"):
+        _ = metrics.ndcg_at_2

@@ -15,7 +15,7 @@ from zhiyin.understand.recommend.blend import Blend
 from zhiyin.understand.recommend.ease import Ease
 from zhiyin.understand.recommend.history import read_history
 from zhiyin.understand.recommend.neighbours import ItemItem
-from zhiyin.understand.recommend.recommender import top_k
+from zhiyin.understand.recommend.scorer import top_k
 
 DAY = timedelta(days=1)
 MODELS = (Popularity, Frequency, ItemItem, Ease, Blend)
@@ -118,7 +118,7 @@ def test_ease_equals_the_published_formula_on_either_side(monkeypatch, keep, cus
     history = read_history(purchases(rows), until=UNTIL, min_buyers=1)
     model = Ease(ridge=2.0).fit(history)
     assert model.by_customers_ is (customers < 30)
-    weights = model.weights_.toarray()[:-1].astype(np.float64)
+    weights = model.rows_.toarray()[:-1].astype(np.float64)
     published = steck(weights, 2.0 * (weights**2).sum() / len(weights))
     codes = np.arange(customers)
     np.testing.assert_allclose(model.score(codes), weights @ published, atol=2e-5)
@@ -126,13 +126,16 @@ def test_ease_equals_the_published_formula_on_either_side(monkeypatch, keep, cus
     assert not model.score(np.array([customers])).any()
 
 
-def test_ease_learns_from_a_sample_where_both_sides_are_long(history):
+def test_ease_is_exact_for_the_most_bought_where_both_sides_are_long(history):
     model = Ease(max_side=10).fit(history)
-    assert model.basis_.shape[0] == 10
-    basis = model.basis_.toarray().astype(np.float64)
-    published = steck(basis, model.ridge * (basis**2).sum() / 10)
-    expected = model.weights_.toarray()[:-1] @ published
-    np.testing.assert_allclose(model.score(np.arange(len(expected))), expected, atol=2e-5)
+    head = np.sort(np.argsort(-history.buyers, kind="stable")[:10])
+    basis = model.rows_.toarray()[:-1, head].astype(np.float64)
+    filled = (basis != 0).any(axis=1) | (history.seen.toarray()[:-1] > 0).any(axis=1)
+    published = steck(basis[filled], model.ridge * (basis**2).sum() / filled.sum())
+    scores = model.score(np.arange(len(basis)))
+    np.testing.assert_allclose(scores[:, head], basis @ published, atol=2e-5)
+    assert not np.delete(scores, head, axis=1).any()
+    np.testing.assert_allclose(model.evidence(head)[head], published, atol=2e-5)
 
 
 def test_ease_path_gives_each_penalty_its_own_model(history):

@@ -1,0 +1,164 @@
+# pyright: standard, reportOptionalSubscript=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false
+# (scipy types the shape of a sparse array as maybe None)
+"""Items by what is known of them: the way to what nobody has taken yet."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from zhiyin.core.errors import InvalidParameter
+from zhiyin.understand.recommend.events import ITEM_ID
+from zhiyin.understand.recommend.history import History, Interactions, lookup
+from zhiyin.understand.recommend.scorer import Scorer
+
+_WORD = re.compile(r"[^\W_]+")
+_LEVEL = re.compile(r"\s*[/>|]\s*")
+_TEXT_WORDS = 4  # words from which a value is a text and not a name
+_BINS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """Items (sorted ids) and their features, (items, features) 0/1."""
+
+    ids: np.ndarray
+    features: sparse.csr_array
+    names: tuple[str, ...]
+
+
+@dataclass
+class Content(Scorer):
+    """Items that resemble hers in what is known of them.
+
+    Parameters
+    ----------
+    described
+        The items' features, from `read_attributes`.
+    fade
+        (1 + s) ** -fade is the weight of her item with s later ones.
+
+    Notes
+    -----
+    score(u, j) = sum_i w_ui cos(f_i, f_j), with features weighed by log(items / items that have
+    it): the rare ones say more.
+    """
+
+    described: Described | None = field(default=None, repr=False)
+    fade: float = 0.0
+    name: str = "content"
+    features_: sparse.csr_array = field(init=False, repr=False)
+    rows_: sparse.csr_array = field(init=False, repr=False)
+
+    def _learn(self, history: History) -> None:
+        if self.described is None:
+            raise InvalidParameter(
+                "a model of content needs attributes of items", hint="pass fit(attributes=…)"
+            )
+        known = self.described
+        count = np.asarray(known.features.sum(axis=0)).ravel()
+        rarity = np.log((len(known.ids) + 1.0) / np.maximum(count, 1))
+        weighed = sparse.csr_array(known.features @ sparse.diags_array(rarity))
+        norm = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
+        scaled = sparse.diags_array(1 / np.where(norm > 0, norm, 1.0)) @ weighed
+        empty = sparse.csr_array((1, scaled.shape[1]), dtype=np.float64)
+        padded = sparse.csr_array(sparse.vstack([scaled, empty]))
+        place = lookup(known.ids, history.products, len(known.ids))
+        self.features_ = sparse.csr_array(padded[place]).astype(np.float32)
+
+    def _read(self, history: History) -> None:
+        self.rows_ = history.matrix(history.faded(self.fade))
+
+    def score(self, codes: np.ndarray) -> np.ndarray:
+        return ((self.rows_[codes] @ self.features_) @ self.features_.T).toarray()
+
+    def evidence(self, targets: np.ndarray) -> np.ndarray:
+        """(I, len(targets)) cosine of each item with each target; 0 for itself."""
+        weights = (self.features_ @ self.features_[targets].T).toarray()
+        weights[targets, np.arange(len(targets))] = 0
+        return weights
+
+
+def read_attributes(attributes: Interactions) -> Described:
+    """Features of items.
+
+    Parameters
+    ----------
+    attributes
+        `item_id` and any other columns. A word or two is one value; `a / b / c` (or `>`, `|`) is a
+        path, whose every level counts; longer texts count by their words (Chinese by pairs of
+        characters); lists by their members; numbers by fifths of the items.
+
+    Raises
+    ------
+    InvalidParameter
+        If there is no `item_id`.
+    """
+    table = _to_arrow(attributes)
+    if ITEM_ID not in table.column_names:
+        raise InvalidParameter(f"attributes have no column {ITEM_ID!r}")
+    ids = table[ITEM_ID].cast(pa.string()).to_pylist()
+    items = np.unique(np.array([one for one in ids if one is not None], dtype=object))
+    place = {one: row for row, one in enumerate(items)}
+    found: Counter[tuple[int, str]] = Counter()
+    for name in table.column_names:
+        if name == ITEM_ID:
+            continue
+        for item, value in zip(ids, _values(table[name]), strict=True):
+            if item is not None:
+                found.update((place[item], f"{name}={one}") for one in value)
+    names = sorted({name for _, name in found})
+    column = {name: number for number, name in enumerate(names)}
+    rows = np.array([row for row, _ in found], dtype=np.int64)
+    columns = np.array([column[name] for _, name in found], dtype=np.int64)
+    features = sparse.csr_array(
+        (np.ones(len(rows)), (rows, columns)), shape=(len(items), max(len(names), 1))
+    )
+    return Described(items, features, tuple(names))
+
+
+def _to_arrow(attributes: Interactions) -> pa.Table:
+    if isinstance(attributes, pa.Table):
+        return attributes
+    if isinstance(attributes, ir.Table):
+        return attributes.to_pyarrow()
+    return pa.Table.from_pandas(attributes, preserve_index=False)
+
+
+def _values(column: pa.ChunkedArray) -> Iterator[list[str]]:
+    kind = column.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        numbers = column.cast(pa.float64()).to_numpy()
+        edges = np.nanquantile(numbers, np.arange(1, _BINS) / _BINS) if len(numbers) else []
+        for number in numbers:
+            yield [] if np.isnan(number) else [str(int(np.searchsorted(edges, number)))]
+        return
+    for value in column.to_pylist():
+        if value is None:
+            yield []
+        elif isinstance(value, list):
+            yield [str(one) for one in value if one is not None]
+        else:
+            yield _split(str(value))
+
+
+def _split(text: str) -> list[str]:
+    levels = [part for part in _LEVEL.split(text) if part]
+    if len(levels) > 1:
+        return [" / ".join(levels[: depth + 1]) for depth in range(len(levels))]
+    words = [part for word in _WORD.findall(text.lower()) for part in _parts(word)]
+    return [text.strip()] if len(words) < _TEXT_WORDS else words
+
+
+def _parts(word: str) -> list[str]:
+    if word.isascii() or len(word) < 3:
+        return [word]
+    return [word[at : at + 2] for at in range(len(word) - 1)]
