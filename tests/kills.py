@@ -50,7 +50,7 @@ SMTP, SINK, WEBHOOK = "smtp", "sink", "webhook"
 """Channels that can tell nothing, look up what arrived, and are known to recognise repeats."""
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 SOON_S = 0.5  # a worker that dies without regard to messages dies so soon
-PATIENCE_S, ROUNDS = 120.0, 40
+PATIENCE_S, ROUNDS = 300.0, 40
 MOST = 0.75  # of the messages: who is held out gets none
 _TO = re.compile(rb"^To: (\S+?)\r?$", re.MULTILINE)
 SPRING = """
