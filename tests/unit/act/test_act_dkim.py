@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from tests.unit.act.shop import opened
-from zhiyin.act.channels.dkim import open_dkim, relaxed_body, relaxed_header
+from zhiyin.act.channels.dkim import open_dkim, relaxed_body, relaxed_headers
 from zhiyin.act.channels.sink import HOST, SinkServer
 from zhiyin.act.channels.smtp import open_smtp
 from zhiyin.core.config import ActSettings
@@ -87,8 +87,7 @@ def test_space_that_servers_change_does_not_break_a_signature(signer):
 
 def test_the_examples_of_the_standard():
     """RFC 6376, 3.4.5."""
-    assert relaxed_header(b"a", b" X ") == b"a:X\r\n"
-    assert relaxed_header(b"b", b" Y\t\r\n\tZ  ") == b"b:Y Z\r\n"
+    assert relaxed_headers(b"A: X\r\nB : Y\t\r\n\tZ  ") == {b"a": b"X", b"b": b"Y Z"}
     assert relaxed_body(b" C \r\nD \t E\r\n\r\n\r\n") == b" C\r\nD E\r\n"
 
 

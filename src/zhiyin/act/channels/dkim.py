@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -36,7 +37,6 @@ ONCE_MORE = (b"from", b"subject")
 MIN_BITS = 1024  # RFC 8301: verifiers take no shorter key
 _WIDTH = 72
 _RUNS = re.compile(rb"  +")
-_FOLDS = re.compile(rb"\r\n(?=[ \t])")
 
 Key = RSAPrivateKey | Ed25519PrivateKey
 
@@ -54,15 +54,23 @@ class DkimSigner:
         head, _, body = content.partition(b"\r\n\r\n")
         digest = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest())
         names, headers = _chosen(head)
-        algorithm, sign = _algorithm(self._key)
+        algorithm, sign = self._algorithm
         value = b"v=1; a=%s; c=relaxed/relaxed; d=%s; s=%s;\r\n h=%s;\r\n bh=%s;\r\n b=" % (
             algorithm, self.domain.encode(), self.selector.encode(),
             b":\r\n ".join(b":".join(names[at : at + 6]) for at in range(0, len(names), 6)), digest,
         )  # fmt: skip
-        signed = headers + relaxed_header(b"dkim-signature", value).removesuffix(b"\r\n")
+        signed = b"%sdkim-signature:%s" % (headers, value.replace(b"\r\n", b""))  # relaxed
         signature = base64.b64encode(sign(signed))
         lines = [signature[at : at + _WIDTH] for at in range(0, len(signature), _WIDTH)]
         return b"DKIM-Signature: %s%s\r\n%s" % (value, b"\r\n ".join(lines), content)
+
+    @cached_property
+    def _algorithm(self) -> tuple[bytes, Callable[[bytes], bytes]]:
+        key = self._key
+        if isinstance(key, RSAPrivateKey):
+            padding, algorithm = PKCS1v15(), SHA256()
+            return b"rsa-sha256", lambda text: key.sign(text, padding, algorithm)
+        return b"ed25519-sha256", lambda text: key.sign(hashlib.sha256(text).digest())
 
     def dns_record(self) -> tuple[str, str]:
         """Name and text of the TXT record that the domain has to publish."""
@@ -97,9 +105,14 @@ def open_dkim(settings: ActSettings, folder: Path) -> DkimSigner | None:
     return DkimSigner(domain, settings.dkim_selector, _read_key(folder / settings.dkim_key_file))
 
 
-def relaxed_header(name: bytes, value: bytes) -> bytes:
-    """One header in the relaxed form of RFC 6376, 3.4.2; `name` in lower case."""
-    return b"%s:%s\r\n" % (name, _one_space(_FOLDS.sub(b"", value)).strip())
+def relaxed_headers(head: bytes) -> dict[bytes, bytes]:
+    """Header → value in the relaxed form of RFC 6376, 3.4.2, of a repeated one the last."""
+    found: dict[bytes, bytes] = {}
+    unfolded = head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t")
+    for line in _one_space(unfolded).split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        found[name.strip().lower()] = value.strip()
+    return found
 
 
 def relaxed_body(body: bytes) -> bytes:
@@ -118,19 +131,10 @@ def _one_space(text: bytes) -> bytes:
 
 def _chosen(head: bytes) -> tuple[list[bytes], bytes]:
     """Names for `h=`, and the relaxed headers that they stand for, of a repeated one the last."""
-    found: dict[bytes, bytes] = {}
-    for line in _one_space(_FOLDS.sub(b"", head)).split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        found[name.strip().lower()] = value.strip()
+    found = relaxed_headers(head)
     names = [name for name in SIGNED if name in found]
     headers = b"".join([b"%s:%s\r\n" % (name, found[name]) for name in names])
     return [*names, *ONCE_MORE], headers
-
-
-def _algorithm(key: Key) -> tuple[bytes, Callable[[bytes], bytes]]:
-    if isinstance(key, RSAPrivateKey):
-        return b"rsa-sha256", lambda text: key.sign(text, PKCS1v15(), SHA256())
-    return b"ed25519-sha256", lambda text: key.sign(hashlib.sha256(text).digest())
 
 
 def _read_key(path: Path) -> Key:
