@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# by the pip that is there, which has to know --python (22.3 and later); otherwise by one in the venv
+INSTALL_UV := install --quiet --disable-pip-version-check uv
 DEMO ?= demo
 SHARED ?= ../shared
 export ZHIYIN_SHARED := $(abspath $(SHARED))
@@ -23,8 +25,8 @@ help: ## list the targets
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
-	test -x $(UV) || $(PYTHON) -m pip --python $(BIN)/python install --quiet \
-		--disable-pip-version-check uv
+	test -x $(UV) || $(PYTHON) -m pip --python $(BIN)/python $(INSTALL_UV) 2>/dev/null || \
+		{ $(BIN)/python -m ensurepip --default-pip >/dev/null && $(BIN)/python -m pip $(INSTALL_UV); }
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo]'
 	mkdir -p $(VENV)/lib/gomp
 	$(BIN)/python -c "import ctypes; ctypes.CDLL('libgomp.so.1')" 2>/dev/null || \
