@@ -67,9 +67,14 @@ def last_day(store: WorkspaceStore) -> date | None:
 
 
 def read_ledger(store: WorkspaceStore, table: sa.Table, person: Person) -> list[Row]:
-    """Rows of a ledger table that name a party of the person."""
-    names = [table.c[name] for name in (c.PARTY_ID, c.CUSTOMER_ID) if name in table.c]
-    wanted = reduce(or_, [name.in_(person.parties) for name in names])
+    """Rows of a ledger table that name a party of the person, or an entry of hers."""
+    if table is ledger.journey_places:
+        people = ledger.journey_people.c
+        entries = sa.select(people.entry_id).where(people.party_id.in_(person.parties))
+        wanted = table.c.entry_id.in_(entries)
+    else:
+        names = [table.c[name] for name in (c.PARTY_ID, c.CUSTOMER_ID) if name in table.c]
+        wanted = reduce(or_, [name.in_(person.parties) for name in names])
     query = sa.select(table).where(wanted).order_by(*table.primary_key.columns)
     with reading(store.ledger) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]

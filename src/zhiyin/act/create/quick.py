@@ -204,15 +204,21 @@ def _remembered(body: Part, name: str) -> Part:
         one = scope[name]
         if type(one) is not dict or not all(type(value) is str for value in one.values()):
             return body(scope)
-        key = tuple(one.items())
-        made = known.get(key)
-        if made is None:
-            if len(known) >= _ITEMS:
-                known.clear()
-            made = known[key] = body(scope)
-        return made
+        return _recall(known, tuple(one.items()), body, scope, most=_ITEMS)
 
     return turn
+
+
+def _recall(
+    known: dict[tuple[Any, ...], str], key: tuple[Any, ...], part: Part, scope: Scope, *, most: int
+) -> str:
+    """What the part was filled with for the key; it is filled where that is not known."""
+    made = known.get(key)
+    if made is None:
+        if len(known) >= most:
+            known.clear()
+        made = known[key] = part(scope)
+    return made
 
 
 def _condition(expression: Expression) -> tuple[Callable[[Scope], bool], frozenset[str]]:
@@ -326,11 +332,6 @@ def _kept(parts: Sequence[_Read]) -> list[Part]:
         key = tuple([scope[name] for name in names])
         if not all(one is None or type(one) in (str, bool) for one in key):
             return whole(scope)
-        made = known.get(key)
-        if made is None:
-            if len(known) >= _KEPT:
-                known.clear()
-            made = known[key] = whole(scope)
-        return made
+        return _recall(known, key, whole, scope, most=_KEPT)
 
     return [fill]

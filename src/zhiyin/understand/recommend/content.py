@@ -18,7 +18,7 @@ from scipy import sparse
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.events import ITEM_ID
 from zhiyin.understand.recommend.history import History, Interactions, lookup
-from zhiyin.understand.recommend.scorer import Scorer
+from zhiyin.understand.recommend.scorer import Faded
 
 _WORD = re.compile(r"[^\W_]+")
 _LEVEL = re.compile(r"\s*[/>|]\s*")
@@ -36,7 +36,7 @@ class Described:
 
 
 @dataclass
-class Content(Scorer):
+class Content(Faded):
     """Items that resemble hers in what is known of them.
 
     Parameters
@@ -56,7 +56,6 @@ class Content(Scorer):
     fade: float = 0.0
     name: str = "content"
     features_: sparse.csr_array = field(init=False, repr=False)
-    rows_: sparse.csr_array = field(init=False, repr=False)
 
     def _learn(self, history: History) -> None:
         if self.described is None:
@@ -73,9 +72,6 @@ class Content(Scorer):
         padded = sparse.csr_array(sparse.vstack([scaled, empty]))
         place = lookup(known.ids, history.products, len(known.ids))
         self.features_ = sparse.csr_array(padded[place]).astype(np.float32)
-
-    def _read(self, history: History) -> None:
-        self.rows_ = history.matrix(history.faded(self.fade))
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         return ((self.rows_[codes] @ self.features_) @ self.features_.T).toarray()

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.scorer import Scorer, blocks
+from zhiyin.understand.recommend.scorer import Additive, blocks
 
 _KEEP_CELLS = 64_000_000  # A X is kept where it takes at most 256 MB
 _DENSE_FROM = 0.04  # density from which a dense product beats the sparse one, on one thread
@@ -21,7 +21,7 @@ _MIRROR_ROWS = 256
 
 
 @dataclass
-class Ease(Scorer):
+class Ease(Additive):
     """Every product is predicted from a customer's other products by ridge regression.
 
     Parameters
@@ -51,7 +51,6 @@ class Ease(Scorer):
     max_side: int = 6000
     name: str = "ease"
     reading: ClassVar = frozenset({"fade"})
-    rows_: sparse.csr_array = field(init=False, repr=False)
     basis_: sparse.csr_array = field(init=False, repr=False)
     by_customers_: bool = field(init=False)
     inverse_: np.ndarray = field(init=False, repr=False)

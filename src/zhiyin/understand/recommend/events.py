@@ -104,7 +104,10 @@ def _select(interactions: Interactions) -> pa.Table:
     )
     missing = [name for name in (USER_ID, ITEM_ID) if name not in names]
     if missing:
-        raise InvalidParameter(f"interactions have no column {missing[0]!r}")
+        raise InvalidParameter(
+            f"interactions have no column {missing[0]!r}",
+            hint="a row is a user_id and an item_id, where there are some with at, weight, rating",
+        )
     wanted = [USER_ID, ITEM_ID, *(n for n in (c.AT, WEIGHT, c.RATING) if n in names)]
     if isinstance(interactions, pa.Table):
         table = interactions.select(wanted)

@@ -13,11 +13,11 @@ from scipy import linalg, sparse
 
 from zhiyin.core.rng import Streams
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.scorer import Scorer, blocks
+from zhiyin.understand.recommend.scorer import Faded, blocks
 
 
 @dataclass
-class Walks(Scorer):
+class Walks(Faded):
     """Products that people who share hers have bought: a normalised walk of three steps.
 
     Parameters
@@ -45,7 +45,6 @@ class Walks(Scorer):
     reading: ClassVar = frozenset({"fade"})
     forth_: sparse.csr_array = field(init=False, repr=False)
     back_: sparse.csr_array = field(init=False, repr=False)
-    rows_: sparse.csr_array = field(init=False, repr=False)
 
     def _learn(self, history: History) -> None:
         seen = history.seen
@@ -56,9 +55,6 @@ class Walks(Scorer):
         self.forth_ = self.forth_.astype(np.float32)
         onto = seen @ sparse.diags_array(products**-self.target)
         self.back_ = sparse.csr_array(onto).astype(np.float32)
-
-    def _read(self, history: History) -> None:
-        self.rows_ = history.matrix(history.faded(self.fade))
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         scores = np.empty((len(codes), self.back_.shape[1]), dtype=np.float32)
@@ -74,7 +70,7 @@ class Walks(Scorer):
 
 
 @dataclass
-class Spectral(Scorer):
+class Spectral(Faded):
     """What is left of a customer's products in the main directions of all purchases.
 
     Parameters
@@ -110,7 +106,6 @@ class Spectral(Scorer):
     reading: ClassVar = frozenset({"fade", "slope", "target"})
     basis_: np.ndarray = field(init=False, repr=False)
     values_: np.ndarray = field(init=False, repr=False)
-    rows_: sparse.csr_array = field(init=False, repr=False)
 
     def _learn(self, history: History) -> None:
         key = ("directions", self.directions, self.damping, self.seed)
@@ -126,9 +121,6 @@ class Spectral(Scorer):
         damped = sparse.csr_array(damped @ sparse.diags_array(products**-self.damping))
         width = min(self.directions, min(seen.shape) // 4)
         return find_directions(damped.astype(np.float32), max(width, 1), seed=self.seed)
-
-    def _read(self, history: History) -> None:
-        self.rows_ = history.matrix(history.faded(self.fade))
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         into, onto = self._ends()

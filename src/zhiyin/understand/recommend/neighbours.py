@@ -13,14 +13,14 @@ from scipy import sparse
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.scorer import Scorer, blocks, top_k
+from zhiyin.understand.recommend.scorer import Additive, Scorer, blocks, top_k
 
 Similarity = Literal["cosine", "pearson", "adjusted_cosine"]
 SIMILARITIES = ("cosine", "pearson", "adjusted_cosine")
 
 
 @dataclass
-class ItemItem(Scorer):
+class ItemItem(Additive):
     """Products bought by the same customers as hers.
 
     Parameters
@@ -48,7 +48,6 @@ class ItemItem(Scorer):
     similarity: Similarity = "cosine"
     name: str = "item_item"
     weights_: sparse.csr_array = field(init=False, repr=False)
-    rows_: sparse.csr_array = field(init=False, repr=False)
 
     def _learn(self, history: History) -> None:
         values, offset = centre(history, self.similarity, by_person=False)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import History
@@ -98,15 +99,10 @@ class Scorer(ABC):
         """(n, I) float32 scores for customers by their code in the history."""
 
     def contributions(self, code: int, product: int) -> np.ndarray:
-        """How much each product of hers, in the order of `history.seen`, adds to one score."""
-        rows = getattr(self, "rows_", None)
-        evidence = getattr(self, "evidence", None)
-        owned = self.history_.seen[[code]].indices
-        if rows is None or evidence is None or not len(owned):
-            return np.zeros(len(owned))
-        start = rows.indptr[code]
-        amounts = rows.data[start : start + len(owned)]
-        return amounts * evidence(np.array([product]))[owned, 0]
+        """How much each product of hers, in the order of `history.seen`, adds to one score; 0 where
+        the model does not go by single products.
+        """
+        return np.zeros(len(self.history_.seen[[code]].indices))
 
     @property
     def history(self) -> History:
@@ -166,6 +162,39 @@ class Scorer(ABC):
                 ranking.products[part, :depth] = np.where(gone, -1, best)
                 ranking.scores[part, :depth] = np.where(gone, 0, value)
         return made
+
+
+class Additive(Scorer):
+    """A model whose score is a sum over what she has: weight in her row times evidence.
+
+    Attributes
+    ----------
+    rows_
+        (people, I) the weights.
+    """
+
+    rows_: sparse.csr_array
+
+    @abstractmethod
+    def evidence(self, targets: np.ndarray) -> np.ndarray:
+        """(I, len(targets)) how much each product speaks for each target; 0 for itself."""
+
+    def contributions(self, code: int, product: int) -> np.ndarray:
+        owned = self.history_.seen[[code]].indices
+        if not len(owned):
+            return np.zeros(0)
+        start = self.rows_.indptr[code]
+        amounts = self.rows_.data[start : start + len(owned)]
+        return amounts * self.evidence(np.array([product]))[owned, 0]
+
+
+class Faded(Additive):
+    """One in which her product with s later ones weighs (1 + s) ** -fade."""
+
+    fade: float
+
+    def _read(self, history: History) -> None:
+        self.rows_ = history.matrix(history.faded(self.fade))
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:

@@ -12,13 +12,13 @@ import numpy as np
 from scipy import sparse
 
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.scorer import Scorer
+from zhiyin.understand.recommend.scorer import Faded
 
 _MOST_ENTRIES = 24_000_000
 
 
 @dataclass
-class Transitions(Scorer):
+class Transitions(Faded):
     """Products that others took after the latest of hers.
 
     Parameters
@@ -51,7 +51,6 @@ class Transitions(Scorer):
     name: str = "transitions"
     reading: ClassVar = frozenset({"fade"})
     follows_: sparse.csr_array = field(init=False, repr=False)
-    rows_: sparse.csr_array = field(init=False, repr=False)
 
     def _learn(self, history: History) -> None:
         products = np.maximum(history.buyers, 1).astype(np.float64)
@@ -59,9 +58,6 @@ class Transitions(Scorer):
         follows = sparse.diags_array(products**-self.source) @ follows
         follows = sparse.csr_array(follows @ sparse.diags_array(products**-self.target))
         self.follows_ = follows.astype(np.float32)
-
-    def _read(self, history: History) -> None:
-        self.rows_ = history.matrix(history.faded(self.fade))
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         return (self.rows_[codes] @ self.follows_).toarray()
