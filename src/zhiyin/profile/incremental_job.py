@@ -23,7 +23,7 @@ from zhiyin.profile import browsing, features, incremental, leaving
 from zhiyin.profile.facts import Keep
 from zhiyin.profile.visible import COLUMNS, Days
 
-FORMAT = 2  # raised when features are computed otherwise: states made before are not trusted
+FORMAT = 3  # raised when features are computed otherwise: states made before are not trusted
 MOST_DAYS = 7  # between a state and the day made from it
 MOST_TOUCHED = 0.3  # of the customers; with more, computing everyone anew takes hardly longer
 _MERGES = "merges"
