@@ -231,8 +231,14 @@ def _bought(
 
     Returns
     -------
-    `who`, `what` (see `hash_of`), `since`, `amount`, of several days `lines`, and of `products`,
-    null for none, `described` and the numbers.
+    `who`, `since`, `amount`, of one day `first` (one line of each of her products), of several
+    `what` (see `hash_of`) and `lines`, and of `products`, null for none, `described` and the
+    numbers.
+
+    Notes
+    -----
+    The rows of one day come from a window by customer, and so lie by customer: the groups
+    by customer that follow find hers near each other.
     """
     bought = items.filter(items[c.PRODUCT_ID].notnull())
     bought = _numbered(bought, customers).mutate(what=_[c.PRODUCT_ID].hash())
@@ -241,13 +247,17 @@ def _bought(
         bought = bought.group_by("who", "what", "since").agg(
             amount=_.amount.sum().cast("int64"), lines=_.count()
         )
-    numbers = (f"{name}_no" for name in GROUPS)
+    numbers = [f"{name}_no" for name in GROUPS]
     known = products.select("described", *numbers, what_of=products.what)
     made = bought.left_join(known, bought.what == known.what_of).drop("what_of")
     if not days.single:
         return keep(made)
+    # where it differs from the row before: cheaper than a group for each
+    before = made.what.lag().over(group_by="who", order_by="what")
+    first = before.isnull() | (before != made.what)
     zero = ibis.literal(0, "int8")
-    return keep(made.drop("since", "described")).mutate(since=zero, described=zero)
+    made = keep(made.select("who", "amount", *numbers, first=first))
+    return made.mutate(since=zero, described=zero)
 
 
 def lines_of(days: Days) -> ibis.Deferred:
@@ -262,12 +272,8 @@ def _with_who(touches: ibis.Table, customers: ibis.Table) -> ibis.Table:
 def _variety(bought: ibis.Table, days: Days) -> ibis.Table:
     """Products by the day from which they count, and lines by the day that first sees them."""
     if days.single:  # every product counts from the one day
-        # where it differs from the row before: cheaper than a group for each
-        before = bought.what.lag().over(group_by="who", order_by="what")
-        rows = bought.select("who", "since", first=before.isnull() | (before != bought.what))
-        return rows.group_by("who", "since").agg(
-            products=_.count(where=_["first"]), lines=_.count()
-        )
+        rows = bought.group_by("who", "since")
+        return rows.agg(products=_.count(where=_["first"]), lines=_.count())
     first = bought.group_by("who", "what").agg(since=_.since.min())
     firsts = first.group_by("who", "since").agg(products=_.count())
     lines = bought.group_by("who", "since").agg(lines=_.lines.sum().cast("int64"))

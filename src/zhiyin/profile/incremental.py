@@ -25,7 +25,7 @@ from zhiyin.profile.features import DECIMALS, build_days
 from zhiyin.profile.leaving import BROWSING_DAYS, rows_leaving, take_away
 from zhiyin.profile.purchases import recencies
 from zhiyin.profile.response import rate_of
-from zhiyin.profile.visible import BACK_DAYS, COLUMNS, Days, days_since
+from zhiyin.profile.visible import COLUMNS, Days, days_since
 
 PLACES = 3  # departments of the shop that features name
 _ROWS = ("order_lines", "touches", "events", "item_events", "customers")
@@ -48,6 +48,9 @@ def touched(
     added: Mapping[str, ibis.Table],
     before: ibis.Table,
     days: Days,
+    *,
+    new: ibis.Table,
+    gone: ibis.Table,
 ) -> ibis.Table:
     """Customers whose features may change otherwise than by the passing of days.
 
@@ -62,6 +65,9 @@ def touched(
         Features and moments of the first day.
     days
         The day whose features are known, and the one to compute.
+    new, gone
+        Order lines that are newly seen, and those that leave a window: what `newly_seen` and
+        `leaving.lines_leaving` give.
 
     Returns
     -------
@@ -74,15 +80,14 @@ def touched(
         if name not in tables:
             continue
         rows = tables[name]
-        found += [newly_seen(rows, name, days), added[name]]
+        seen = new if name == "order_lines" else newly_seen(rows, name, days)
+        found += [seen, added[name]]
         if name in TABLES:
             found.append(rows_leaving(rows, name, days, windows=BROWSING_DAYS))
-    lines = tables["order_lines"]
     scattered = before.filter(before.scattered > 0)
-    gone = rows_leaving(lines, "order_lines", days, windows=BACK_DAYS)
     found.append(scattered.semi_join(gone, c.CUSTOMER_ID))
     described = newly_described(tables, added, days)
-    found.append(lines.semi_join(described, c.PRODUCT_ID))
+    found.append(tables["order_lines"].semi_join(described, c.PRODUCT_ID))
     ids = ibis.union(*(rows.select(c.CUSTOMER_ID) for rows in found), distinct=True)
     return ids.filter(ids[c.CUSTOMER_ID].notnull())
 
@@ -96,15 +101,21 @@ def newly_described(
 
 
 def new_revenue(
-    tables: Mapping[str, ibis.Table], added: Mapping[str, ibis.Table], days: Days
+    tables: Mapping[str, ibis.Table],
+    added: Mapping[str, ibis.Table],
+    days: Days,
+    *,
+    new: ibis.Table,
 ) -> ibis.Table:
-    """Revenue by `department` of items that the first day's features did not see: `size`."""
+    """Revenue by `department` of items that the first day's features did not see: `size`.
+
+    `new` are the order lines that `newly_seen` gives.
+    """
     name = "order_lines"
     late = added[name]
     late = late.filter(*(late[time] < days.start(0) for time in _times(late, name)))
     wanted = (c.CUSTOMER_ID, c.PRODUCT_ID, c.KIND, c.AMOUNT_BASE_MINOR)
-    new = newly_seen(tables[name], name, days).select(*wanted)
-    return department_revenue(new.union(late.select(*wanted)), tables["products"])
+    return department_revenue(new.select(*wanted).union(late.select(*wanted)), tables["products"])
 
 
 def department_revenue(lines: ibis.Table, products: ibis.Table) -> ibis.Table:

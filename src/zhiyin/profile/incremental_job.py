@@ -21,9 +21,9 @@ from zhiyin.core.context import Context
 from zhiyin.core.features import FEATURES, MOMENTS
 from zhiyin.profile import browsing, features, incremental, leaving
 from zhiyin.profile.facts import Keep
-from zhiyin.profile.visible import Days
+from zhiyin.profile.visible import COLUMNS, Days
 
-FORMAT = 2  # raised when features are computed otherwise: states made before are not trusted
+FORMAT = 3  # raised when features are computed otherwise: states made before are not trusted
 MOST_DAYS = 7  # between a state and the day made from it
 MOST_TOUCHED = 0.3  # of the customers; with more, computing everyone anew takes hardly longer
 _MERGES = "merges"
@@ -150,14 +150,17 @@ def _compute(
     keep: Keep,
 ) -> tuple[pa.Table | None, Rolled]:
     known, day = days.as_of
-    sizes = _departments(tables, added, days, body["departments"])
+    new = incremental.newly_seen(tables["order_lines"], "order_lines", days)
+    new = keep(new.select(*COLUMNS["order_lines"]))
+    sizes = _departments(tables, added, days, body["departments"], new=new)
     first = incremental.first_departments(sizes)
     if first != incremental.first_departments(body["departments"]):
         return None, Rolled("the shop's first departments changed")
     before = _known(ctx, known)
     if any(_number(rows) != body["rows"] for rows in _stored(ctx, known)):
         return None, Rolled(f"the features of {known} are not those remembered")
-    people = keep(incremental.touched(tables, added, before, days))
+    leave = keep(leaving.lines_leaving(tables, days))
+    people = keep(incremental.touched(tables, added, before, days, new=new, gone=leave))
     touched = _number(people)
     if touched > MOST_TOUCHED * max(int(body["rows"]), 1):
         return None, Rolled(f"{touched} of {body['rows']} customers are touched")
@@ -171,7 +174,7 @@ def _compute(
         keep=keep,
     )
     gone = (
-        keep(leaving.purchases_leaving(tables, days)),
+        keep(leaving.purchases_leaving(leave, days)),
         keep(leaving.redemptions_leaving(tables, days)),
     )
     made = keep(made)
@@ -189,13 +192,15 @@ def _departments(
     added: Mapping[str, ibis.Table],
     days: Days,
     known: Mapping[str, int],
+    *,
+    new: ibis.Table,
 ) -> dict[str, int]:
     """Revenue by department on the second day; anew where products were described."""
     if _number(incremental.newly_described(tables, added, days)):
         anew = incremental.department_revenue(tables["order_lines"], tables["products"])
         return sums_of(anew.to_pyarrow())
-    new = sums_of(incremental.new_revenue(tables, added, days).to_pyarrow())
-    return {name: known.get(name, 0) + new.get(name, 0) for name in known | new}
+    more = sums_of(incremental.new_revenue(tables, added, days, new=new).to_pyarrow())
+    return {name: known.get(name, 0) + more.get(name, 0) for name in known | more}
 
 
 def sums_of(rows: pa.Table) -> dict[str, int]:

@@ -19,7 +19,7 @@ from zhiyin.core.tables import table as table_of
 from zhiyin.profile.facts import receipts
 from zhiyin.profile.features import DECIMALS
 from zhiyin.profile.purchases import on_clocks, shares_of_windows, window_totals
-from zhiyin.profile.visible import BACK_DAYS, Days
+from zhiyin.profile.visible import BACK_DAYS, COLUMNS, Days
 
 _REDEMPTION_DAYS = (90,)
 BROWSING_DAYS = (7, 30, 90)  # windows of what is made from events
@@ -43,12 +43,19 @@ def rows_leaving(
     return ibis.union(*parts)
 
 
-def purchases_leaving(tables: Mapping[str, ibis.Table], days: Days) -> ibis.Table:
-    """Sums of the receipts that leave a window, by customer, as `window_totals` names them."""
+def lines_leaving(tables: Mapping[str, ibis.Table], days: Days) -> ibis.Table:
+    """Order lines of known customers that leave a window, of what the second day sees."""
+    lines = tables["order_lines"]
+    gone = rows_leaving(lines, "order_lines", days, windows=BACK_DAYS)
+    return gone.filter(gone[c.CUSTOMER_ID].notnull()).select(*COLUMNS["order_lines"])
+
+
+def purchases_leaving(gone: ibis.Table, days: Days) -> ibis.Table:
+    """Sums of the receipts that leave a window, by customer, as `window_totals` names them, of
+    what `lines_leaving` gives.
+    """
     one = Days(days.as_of[1:], days.zone)
-    known = one.visible(tables, "order_lines")
-    known = known.filter(known[c.CUSTOMER_ID].notnull())
-    gone = rows_leaving(known, "order_lines", days, windows=BACK_DAYS)
+    gone = gone.mutate(since=ibis.literal(0, "int8"))
     made = receipts(gone, c.CUSTOMER_ID, days=one)
     made = on_clocks(made.filter(made.returned | (made.lines > 0)), c.CUSTOMER_ID)
     sums = window_totals(lambda n: _between(_["at"], days, n))

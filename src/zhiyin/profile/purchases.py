@@ -131,21 +131,27 @@ def _timing_totals() -> dict[str, ibis.Deferred]:
 
 
 def _money_totals() -> dict[str, ibis.Deferred]:
+    """Sums of all orders; what a return has none of (see `receipts`) needs no look at its kind."""
     sold = _.sold
     return {
         "revenue_minor": _.amount.sum(),
-        "sold_minor": _.amount.sum(where=sold),
-        "squares": (_.amount.cast("float64") * _.amount).sum(where=sold),
+        "sold_minor": _sum_of(_.amount, sold),
+        "squares": _sum_of(_.amount.cast("float64") * _.amount, sold),
         "order_value_max_minor": _.amount.max(where=sold),
-        "lines": _.lines.sum(where=sold),
-        "units": _.units.sum(where=sold),
-        "gross": _.gross.sum(where=sold),
-        "discount": _.discount.sum(where=sold),
+        "lines": _.lines.sum(),
+        "units": _.units.sum(),
+        "gross": _.gross.sum(),
+        "discount": _.discount.sum(),
         "coupon_minor": _.coupon.sum(),
         "coupon_orders_count": _.count(where=sold & (_.coupon > 0)),
         "returns_count": _.count(where=_.returned),
-        "returned_minor": _.amount.sum(where=_.returned),
+        "returned_minor": _sum_of(_.amount, _.returned),
     }
+
+
+def _sum_of(value: ibis.Deferred, where: ibis.Deferred) -> ibis.Deferred:
+    """The sum of what a condition holds for, 0 for none: half of what a filter of the sum takes."""
+    return ibis.ifelse(where, value, 0).sum()
 
 
 def window_totals(inside: Callable[[int], ibis.Deferred]) -> dict[str, ibis.Deferred]:
@@ -154,13 +160,13 @@ def window_totals(inside: Callable[[int], ibis.Deferred]) -> dict[str, ibis.Defe
     made = {}
     for days in WINDOWS:
         made[f"orders_{days}d"] = _.count(where=sold & inside(days))
-        made[f"revenue_{days}d_minor"] = _.amount.sum(where=inside(days))
+        made[f"revenue_{days}d_minor"] = _sum_of(_.amount, inside(days))
     return made | {
         "orders_60d": _.count(where=sold & inside(60)),
-        "revenue_60d": _.amount.sum(where=inside(60)),
-        "gross_90d": _.gross.sum(where=sold & recent),
-        "discount_90d": _.discount.sum(where=sold & recent),
-        "coupon_90d_minor": _.coupon.sum(where=recent),
+        "revenue_60d": _sum_of(_.amount, inside(60)),
+        "gross_90d": _sum_of(_.gross, recent),
+        "discount_90d": _sum_of(_.discount, recent),
+        "coupon_90d_minor": _sum_of(_.coupon, recent),
         "coupon_orders_90d": _.count(where=sold & recent & (_.coupon > 0)),
         "mornings": _.count(where=year & (_.hour >= 5) & (_.hour < 11)),
         "afternoons": _.count(where=year & (_.hour >= 11) & (_.hour < 17)),

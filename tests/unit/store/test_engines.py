@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+import pyarrow as pa
 import pytest
 
 from zhiyin.app import Workspace
@@ -65,6 +66,17 @@ def test_an_engine_that_nobody_knows_is_refused_when_a_workspace_is_opened(tmp_p
 def test_duckdb_is_the_engine_of_a_workspace_that_names_none():
     assert open_engine(Settings(name="shop")) is process_engine()
     assert ENGINES.names() == ["duckdb", "spark"]
+
+
+def test_rows_chosen_twice_from_one_table_are_read_by_their_own_filters():
+    """Named, they would be computed once and as a whole: every file of years for two days."""
+    engine = process_engine()
+    sales = engine.from_arrow(pa.table({"day": [1, 2, 3], "amount": [5, 7, 9]}))
+    chosen = sales.filter(sales.amount > 0).select("day")
+    days = chosen.filter(chosen.day == 1).union(chosen.filter(chosen.day == 3))
+    plan = engine.backend.con.execute(f"EXPLAIN {engine.backend.compile(days)}").fetchall()
+    assert "CTE" not in plan[0][1]
+    assert sorted(days.to_pyarrow()["day"].to_pylist()) == [1, 3]
 
 
 def test_a_part_that_is_not_installed_is_named_with_what_installs_it():

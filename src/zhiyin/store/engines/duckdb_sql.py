@@ -145,7 +145,22 @@ def _used_twice(graph: Graph) -> set[ops.Node]:
     for node, children in graph.items():
         if not isinstance(node, _NOT_COUNTED):
             uses.update(one for one in children if _is_named(one))
-    return {node for node, times in uses.items() if times > 1}
+    return {node for node, times in uses.items() if times > 1 and not _is_choice(node)}
+
+
+def _is_choice(node: ops.Node) -> bool:
+    """Whether it only chooses rows and columns of a stored table.
+
+    DuckDB computes what has a name once and as a whole; of what is repeated it reads no file that
+    the filter of its one use leaves out.
+    """
+    while isinstance(node, ops.Filter | ops.Project):
+        chosen = node.values.values() if isinstance(node, ops.Project) else node.predicates
+        fields = isinstance(node, ops.Filter) or all(type(one) is ops.Field for one in chosen)
+        if not fields or any(one.find(ops.WindowFunction, filter=ops.Value) for one in chosen):
+            return False
+        node = node.parent
+    return isinstance(node, ops.DatabaseTable)
 
 
 def _is_named(node: ops.Node) -> bool:
