@@ -35,6 +35,7 @@ JOBS = Registry(
         "collect.quality": "zhiyin.collect.quality_job:run",
         "profile.features": "zhiyin.profile.job:run",
         "understand.models": "zhiyin.understand.job:run",
+        "understand.online": "zhiyin.understand.recommend.online_job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
         "audience": "zhiyin.audience.job:run",
         "decide": "zhiyin.decide.job:run",
