@@ -69,7 +69,7 @@ class Collector:
     def __init__(self, folder: Path, ledger: sa.Engine, keys: SegmentKeys, *, clock: Clock) -> None:
         self._clock = SteadyClock(clock)
         self._ledger = ledger
-        self._journal = GroupCommit(folder / "journal", keys, clock=clock)
+        self.journal = GroupCommit(folder / "journal", keys, clock=clock)
         self._sources = Sources(ledger, clock=clock)
         self._rates = Rates(clock)
 
@@ -84,7 +84,7 @@ class Collector:
 
     async def close(self) -> None:
         """Flush what waits, and give the last segment to the compactor."""
-        await self._journal.close()
+        await self.journal.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -147,7 +147,7 @@ class Collector:
             agent[:_MAX_AGENT].decode("latin-1") if people else "",
             call.refused,
         )
-        await self._journal.append(EVENT, pack(received))
+        await self.journal.append(EVENT, pack(received))
         return received
 
     async def _source(self, of_header: str, of_body: str) -> WriteKey:

@@ -22,6 +22,8 @@ LINGER_S = 0.002
 """What a group waits for more to come: a flush costs as much for one frame as for many."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 RETRY_S = 2
+_Waiting = tuple[tuple[str, bytes], asyncio.Future[None] | None]
+"""A frame, and who waits for it."""
 
 
 class GroupCommit:
@@ -51,7 +53,7 @@ class GroupCommit:
         self._seal_after_s = seal_after_s
         self._segment_bytes = segment_bytes
         self._max_waiting = max_waiting_bytes
-        self._waiting: list[tuple[tuple[str, bytes], asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -72,11 +74,17 @@ class GroupCommit:
         if self._bytes + len(payload) > self._max_waiting:
             raise Busy("too many events wait for the disk", hint="send them again later")
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append(((kind, payload), done))
-        self._bytes += len(payload)
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._flush())
+        self._wait(kind, payload, done)
         await done
+
+    def post(self, kind: str, payload: bytes) -> None:
+        """Leave a payload without waiting: it is on the disk a few milliseconds later, or, where
+        too much waits or the disk fails, it is lost with a line in the log.
+        """
+        if self._bytes + len(payload) > self._max_waiting:
+            get_logger().error("too much waits for the disk: a %s is lost", kind)
+            return
+        self._wait(kind, payload, None)
 
     async def close(self) -> None:
         """Flush what waits and give the segment to the compactor."""
@@ -86,6 +94,12 @@ class GroupCommit:
             self._timer.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._seal)
         self._thread.shutdown()
+
+    def _wait(self, kind: str, payload: bytes, done: asyncio.Future[None] | None) -> None:
+        self._waiting.append(((kind, payload), done))
+        self._bytes += len(payload)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._flush())
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
@@ -107,7 +121,7 @@ class GroupCommit:
 
     def _settle(
         self,
-        group: Sequence[tuple[tuple[str, bytes], asyncio.Future[None]]],
+        group: Sequence[_Waiting],
         error: JournalError | None,
     ) -> None:
         if error is not None and not self._failing:
@@ -115,7 +129,7 @@ class GroupCommit:
         self._failing = error is not None
         for (_, payload), done in group:
             self._bytes -= len(payload)
-            if done.done():  # its client has gone
+            if done is None or done.done():  # nobody waits, or its client has gone
                 continue
             if error is None:
                 done.set_result(None)

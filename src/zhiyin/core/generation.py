@@ -55,7 +55,7 @@ class Generation:
         }
 
     def parties_of(self, row: int) -> list[str]:
-        """All parties of a person."""
+        """All parties of a person, the one that stands for her first."""
         places = self.arrays[f"{PARTIES}.place"][self.span(PARTIES, row)]
         return [one.decode() for one in self.arrays[PARTY][places].tolist()]
 
@@ -67,14 +67,16 @@ def starts_of(codes: np.ndarray, rows: int) -> np.ndarray:
 
 
 def pack_people(parties: Iterable[tuple[str, int]], rows: int) -> dict[str, np.ndarray]:
-    """The arrays that lead from (party, row) pairs to people and back."""
-    pairs = sorted(parties)
+    """The arrays that lead from (party, row) pairs, sorted by row, to people and back."""
+    pairs = list(parties)
     ids = np.array([party.encode() for party, _ in pairs], dtype=PARTY_TYPE)
     row = np.array([number for _, number in pairs], dtype=np.int32)
-    order = np.argsort(row, kind="stable").astype(np.int32)
+    order = np.argsort(ids, kind="stable")
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order))
     return {
-        PARTY: ids, PARTY_ROW: row,
-        f"{PARTIES}.starts": starts_of(row, rows), f"{PARTIES}.place": order,
+        PARTY: ids[order], PARTY_ROW: row[order],
+        f"{PARTIES}.starts": starts_of(row, rows), f"{PARTIES}.place": place,
     }  # fmt: skip
 
 

@@ -30,11 +30,9 @@ from zhiyin.govern.live import read_kinship
 from zhiyin.govern.people import Kinship
 from zhiyin.understand.recommend.catalogue import pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
+from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, KINDS, NAMESPACES
 
 JOB = "understand.online"
-CANDIDATES, BOUGHT, JOINS = "candidates", "bought", "joins"
-KINDS = ("", "repeat", "because", "popular")
-"""Why, as the number that `candidates.kind` holds."""
 NEIGHBOURS, SHRINKAGE = 50, 10.0
 POPULAR_DAYS = 90
 _BECAUSE = r'"product_id": "(?P<said>(?:[^"\\]|\\.)*)"'
@@ -72,11 +70,17 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         arrays |= _pack_neighbours(arrays, config.recommend_min_buyers)
     about = {
         c.AS_OF_ON: ctx.as_of.isoformat(), c.TURN_ID: ctx.turn_id,
-        PEOPLE: [CANDIDATES, BOUGHT, JOINS],
+        NAMESPACES: _namespaces(ctx), PEOPLE: [CANDIDATES, BOUGHT, JOINS],
     }  # fmt: skip
     number = ctx.online.publish(arrays, about)
     sizes = {"customers": len(customers), "products": len(ids), "candidates": lists.num_rows}
     return JobReport(JOB, figures={"status": "ok", "generation": number, **sizes})
+
+
+def _namespaces(ctx: Context) -> list[str]:
+    """Id spaces that a request may name a customer in."""
+    spaces = ctx.store.read("identities").select(c.NAMESPACE).distinct().to_pyarrow()
+    return sorted(spaces[c.NAMESPACE].to_pylist())
 
 
 def _purchases(ctx: Context) -> pa.Table:
