@@ -8,6 +8,7 @@ import pytest
 
 from zhiyin.api.keys import make_key, revoke_keys
 from zhiyin.api.server import create_app
+from zhiyin.collect.write_keys import make_write_key
 from zhiyin.consents import Consents
 from zhiyin.core import columns as c
 from zhiyin.govern.gate import ANY_CHANNEL, PERSONALISATION
@@ -187,3 +188,23 @@ def test_a_refusal_holds_from_the_next_request_on(tmp_path):
             refused = ask(client, key, f"customer={people.ANA}").json()
             assert (refused["personalised"], refused["source"]) == (False, "popular")
             assert ask(client, key, f"customer={people.BEA}").json()["personalised"]
+
+
+def test_a_visitor_gets_what_stands_beside_what_she_just_looked_at(tmp_path):
+    with people.make_shop(tmp_path) as shop:
+        people.add_online(shop)
+        key = make_key(shop.store, "s", "service", clock=shop.clock)
+        with shop.store.begin() as connection:
+            now = shop.clock.now().replace(tzinfo=None)
+            source = make_write_key(connection, "laden", kind="browser", now=now)
+        app = create_app(shop.folder)
+        with TestClient(app) as client:
+            assert ask(client, key, "session=v1").json()["source"] == "popular"
+            event = {"event": "Product Viewed", "anonymousId": "v1", "writeKey": source.write_key,
+                     "properties": {"product_id": "p1"}}  # fmt: skip
+            assert client.post("/v1/track", json=event).status_code == 200
+            client.portal.call(app.watcher.settled)
+            found = ask(client, key, "session=v1").json()
+            assert (found["source"], found["personalised"]) == ("session", True)
+            assert found["items"][0]["reason"]["en"] == "because you looked at Tea"
+            assert ask(client, key, "session=v2").json()["source"] == "popular"

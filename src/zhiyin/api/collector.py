@@ -11,6 +11,7 @@ and never after another 4xx, so a passing fault is never answered with one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -64,9 +65,20 @@ class Collector:
         The workspace.
     ledger
         Where its write keys are.
+    tell
+        Called with what was acknowledged.
     """
 
-    def __init__(self, folder: Path, ledger: sa.Engine, keys: SegmentKeys, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ledger: sa.Engine,
+        keys: SegmentKeys,
+        *,
+        clock: Clock,
+        tell: Callable[[Received], None] | None = None,
+    ) -> None:
+        self._tell = tell
         self._clock = SteadyClock(clock)
         self._ledger = ledger
         self.journal = GroupCommit(folder / "journal", keys, clock=clock)
@@ -148,6 +160,8 @@ class Collector:
             call.refused,
         )
         await self.journal.append(EVENT, pack(received))
+        if self._tell is not None:
+            self._tell(received)
         return received
 
     async def _source(self, of_header: str, of_body: str) -> WriteKey:

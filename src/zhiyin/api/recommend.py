@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 from collections.abc import Sequence
 from http import HTTPStatus
 from itertools import count
@@ -26,7 +27,6 @@ from zhiyin.collect.received import DECISION
 from zhiyin.core.errors import (
     InvalidParameter,
     NotAuthenticated,
-    NotEnoughData,
     ZhiyinError,
 )
 from zhiyin.core.log import get_logger
@@ -61,12 +61,9 @@ class Recommendations:
         self._journal = journal
         self._callers: dict[bytes, tuple[Caller, float]] = {}
         self._start, self._numbers = os.urandom(16), count()
-        online = shop.store.online
-        if online is None:
-            raise NotEnoughData("this store keeps nothing for requests")
         self._door = Door(
-            online, shop.settings.recommend, clock=shop.clock, consents=self._consents,
-            recent=lambda parties, since: Recent(),
+            shop.store.online, shop.settings.recommend, clock=shop.clock,
+            consents=self._consents, recent=self._recent,
         )  # fmt: skip
 
     @staticmethod
@@ -163,6 +160,15 @@ class Recommendations:
         with reading(self._shop.store.ledger) as connection:
             found = read_consents(connection, parties, purpose=None)
         return [line for lines in found.values() for line in lines]
+
+    def _recent(self, parties: Sequence[str]) -> Recent:
+        try:
+            rows = self._shop.store.online.recent.read(parties)
+        except sqlite3.Error as error:  # a list without it is better than none
+            get_logger().error("what was tracked cannot be read: %s", type(error).__name__)
+            return Recent()
+        seen = [(one.product_id, one.at) for one in rows if not one.bought]
+        return Recent(seen, [(one.product_id, one.at) for one in rows if one.bought])
 
     def _decision_id(self) -> str:
         number = next(self._numbers).to_bytes(8, "big")

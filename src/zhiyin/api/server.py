@@ -53,6 +53,7 @@ from zhiyin.api.recommend import Recommendations
 from zhiyin.api.recommend_openapi import describe_recommend
 from zhiyin.api.shell import Shell
 from zhiyin.api.tracking_openapi import describe_tracking
+from zhiyin.api.watcher import Watcher
 from zhiyin.app import Workspace
 from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.errors import ConfigError
@@ -82,12 +83,16 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     """
     shop = Workspace.open(folder, clock=clock)
     keys = open_segment_keys(folder / "keys")
-    collector = Collector(folder, shop.store.ledger, keys, clock=clock or SystemClock())
+    watcher = Watcher(shop.store.online, shop.vault, clock=shop.clock)
+    collector = Collector(
+        folder, shop.store.ledger, keys, clock=clock or SystemClock(), tell=watcher.tell
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await collector.close()
+        await watcher.close()
         shop.close()
 
     app = FastAPI(
@@ -104,16 +109,21 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     add_routes(app, ROUTES)
     describe_tracking(app)
     describe_recommend(app)
-    return Front(app, collector, Recommendations(shop, collector.journal))
+    return Front(app, collector, Recommendations(shop, collector.journal), watcher)
 
 
 class Front:
     """The whole app: what is called most goes straight to its own app, the rest to FastAPI."""
 
     def __init__(
-        self, app: FastAPI, collector: Collector, recommendations: Recommendations
+        self,
+        app: FastAPI,
+        collector: Collector,
+        recommendations: Recommendations,
+        watcher: Watcher,
     ) -> None:
         self.app = app
+        self.watcher = watcher
         self._straight = (collector, recommendations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

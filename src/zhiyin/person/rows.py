@@ -82,11 +82,15 @@ def read_ledger(store: WorkspaceStore, table: sa.Table, person: Person) -> list[
 
 
 def read_online(store: WorkspaceStore, person: Person) -> list[Row]:
-    """What the current generation of the online store has of the person, entry by entry."""
-    held = store.online.generation() if store.online is not None else None
+    """What the online store has of the person, entry by entry."""
+    recent = store.online.recent.read(person.parties)
+    made: list[Row] = [
+        {"group": "recent", c.PRODUCT_ID: one.product_id, "bought": one.bought, "at": one.at}
+        for one in recent
+    ]
+    held = store.online.generation()
     if held is None:
-        return []
-    made: list[Row] = []
+        return made
     ids = Texts(held, "item.id")
     for row in sorted({held.row_of(one) for one in person.parties} - {-1}):
         for group in held.about[PEOPLE]:

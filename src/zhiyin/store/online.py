@@ -3,6 +3,7 @@
     online/current            the number of the generation that readers take
     online/00000007/          its arrays (`.npy`) and `about.json`
     online/making-…/          one that is being made, or whose maker was killed
+    online/recent.db          what people did since (`store.recent`)
 
 A generation is complete and on the disk before `current` names it, and `current` is swapped by a
 rename: a reader sees the old one or the new one, and a maker that is killed leaves the old one.
@@ -26,6 +27,7 @@ import numpy as np
 from zhiyin.core.errors import SchemaTooNew
 from zhiyin.core.generation import FORMAT, PARTIES, PARTY, PARTY_ROW, PEOPLE, Generation
 from zhiyin.store.durable import sync_file, sync_folder
+from zhiyin.store.recent import RecentItems
 
 ONLINE = "online"
 """The folder of a workspace in which it is."""
@@ -38,6 +40,7 @@ class OnlineStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.recent = RecentItems(folder)
         self._pointer = folder / CURRENT
         self._stamp: tuple[int, int] | None = None
         self._held: Generation | None = None
@@ -65,6 +68,13 @@ class OnlineStore:
         self._clear(keep=made)
         return number
 
+    def number(self) -> int | None:
+        """The number of the current generation; None where there is none."""
+        try:
+            return int(self._pointer.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
     def generation(self) -> Generation | None:
         """The current generation, mapped and not read; None where there is none.
 
@@ -80,7 +90,7 @@ class OnlineStore:
                 seen = os.stat(self._pointer)
                 stamp = (seen.st_mtime_ns, seen.st_ino)
                 if stamp != self._stamp:
-                    self._held = _open(self.folder / f"{int(self._pointer.read_text()):08d}", "r")
+                    self._held = _open(self.folder / f"{self.number() or 0:08d}", "r")
                     self._stamp = stamp
             except FileNotFoundError:
                 self._stamp = self._held = None
@@ -91,12 +101,13 @@ class OnlineStore:
         return None
 
     def erase(self, party_ids: Sequence[str]) -> int:
-        """Overwrite what every generation holds of the person with these parties; how many
-        entries that was. Readers see it at once.
+        """Overwrite what every generation holds of the person with these parties, and remove what
+        was tracked of her lately; how many entries that was. Readers see it at once.
         """
         self._clear(keep=None)
+        removed = self.recent.erase(party_ids)
         wanted = sorted({one.encode() for one in party_ids})
-        return sum(_erase(_open(path, "r+"), wanted) for path in self._generations())
+        return removed + sum(_erase(_open(path, "r+"), wanted) for path in self._generations())
 
     def _generations(self) -> list[Path]:
         if not self.folder.is_dir():

@@ -49,7 +49,7 @@ class WorkspaceStore:
     write
         Without it, `append` and `replace` refuse.
     online
-        What requests look up; None: nothing.
+        What requests look up; None: in the folder beside the lake's.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class WorkspaceStore:
         online: OnlineStore | None = None,
     ) -> None:
         self.lake = lake
-        self.online = online
+        self.online = online or OnlineStore(lake.folder.parent / ONLINE)
         self.ledger = ledger
         self.zone = zone
         self.engine = engine or process_engine()
@@ -180,6 +180,7 @@ class WorkspaceStore:
     def close(self) -> None:
         """Give back the ledger's connections."""
         self.ledger.dispose()
+        self.online.recent.close()
 
     def _require_write(self) -> None:
         if not self.write:
@@ -278,5 +279,4 @@ def open_store(
     """
     state = open_ledger(ledger_url(folder, ledger))
     lake = Lake(folder / "lake", tables=TABLES)
-    online = OnlineStore(folder / ONLINE)
-    return WorkspaceStore(lake, state, zone=zone, engine=engine, write=write, online=online)
+    return WorkspaceStore(lake, state, zone=zone, engine=engine, write=write)

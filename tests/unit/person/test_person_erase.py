@@ -104,6 +104,8 @@ def test_requests_find_nothing_of_her_and_a_similar_customer_as_before(erased):
     bea = held.row_of(people.party_of(shop, people.BEA))
     assert len(held.people("candidates", bea)["item"]) == 1
     assert len(held.people("bought", bea)["item"]) == 2
+    parties = [people.party_of(shop, one) for one in (people.ANA, people.BEA)]
+    assert [len(shop.store.online.recent.read([one])) for one in parties] == [0, 1]
 
 
 def test_totals_are_equal_and_the_proof_says_so_in_both_languages(erased):

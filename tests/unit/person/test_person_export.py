@@ -47,6 +47,8 @@ def test_what_requests_look_up_of_her_is_there(exported):
     rows = json.loads(exported[0].read_text(encoding="utf-8"))["tables"]["online"]["rows"]
     listed = [row for row in rows if row["group"] == "candidates"]
     assert [row["product_id"] for row in listed] == ["laden:p1"]
+    recent = [(row["product_id"], row["bought"]) for row in rows if row["group"] == "recent"]
+    assert recent == [("laden:p2", False)]
     assert {row["product_id"] for row in rows if row["group"] == "bought"} == {
         "laden:p1", "laden:p2"
     }  # fmt: skip

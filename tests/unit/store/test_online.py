@@ -9,6 +9,7 @@ from zhiyin.core.errors import SchemaTooNew
 from zhiyin.core.generation import FORMAT, PEOPLE, Texts, pack_people, pack_texts
 from zhiyin.store import online
 from zhiyin.store.online import OnlineStore
+from zhiyin.store.recent import KEEP_S, Touched
 from zhiyin.store.traces import find_traces
 
 ANA, BEA, PHONE = "p_ana22222222222222222222222", "p_bea22222222222222222222222", "p_aaa222"
@@ -121,6 +122,44 @@ def test_a_person_that_the_last_maker_left_behind_is_erased_too(store):
     shutil.copytree(store.folder / "00000001", store.folder / "00000002")
     store.erase([ANA, PHONE])
     assert find_traces(store.folder, [ANA, PHONE]) == []
+
+
+def test_what_was_done_lately_is_read_newest_first_once_a_product(store):
+    recent = store.recent
+    assert recent.read([ANA]) == []
+    recent.put([Touched(ANA, "s:1", False, 5.0), Touched(ANA, "s:2", False, 6.0)], now=9.0)
+    recent.put([Touched(ANA, "s:1", False, 8.0), Touched(ANA, "s:2", False, 2.0)], now=9.0)
+    recent.put([Touched(PHONE, "s:2", True, 7.0), Touched(BEA, "s:3", False, 1.0)], now=9.0)
+    other = OnlineStore(store.folder).recent
+    assert [(one.product_id, one.bought, one.at) for one in other.read([ANA, PHONE])] == [
+        ("s:1", False, 8.0), ("s:2", True, 7.0), ("s:2", False, 6.0)
+    ]  # fmt: skip
+
+
+def test_what_is_old_goes_when_something_new_comes(store):
+    store.recent.put([Touched(ANA, "s:1", False, 5.0)], now=9.0)
+    store.recent.put([Touched(BEA, "s:1", False, KEEP_S + 6)], now=KEEP_S + 6)
+    assert store.recent.read([ANA]) == []
+    assert len(store.recent.read([BEA])) == 1
+
+
+def test_an_erasure_takes_what_was_done_lately_from_the_file_and_its_log(store):
+    reader = OnlineStore(store.folder).recent
+    rows = [Touched(one, f"s:{n}", False, 5.0) for one in (ANA, BEA) for n in range(50)]
+    store.recent.put(rows, now=9.0)
+    assert len(reader.read([ANA])) == 50
+    store.erase([ANA, PHONE])
+    assert find_traces(store.folder, [ANA]) == []
+    assert reader.read([ANA]) == []
+    assert len(reader.read([BEA])) == 50
+
+
+def test_nothing_is_kept_where_nothing_was_published(tmp_path):
+    empty = OnlineStore(tmp_path / "online")
+    empty.recent.put([Touched(ANA, "s:1", False, 5.0)], now=9.0)
+    assert empty.recent.read([ANA]) == []
+    assert empty.erase([ANA]) == 0
+    assert not empty.folder.exists()
 
 
 def test_a_newer_format_is_an_error_with_a_hint(store, monkeypatch):

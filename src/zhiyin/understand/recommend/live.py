@@ -41,8 +41,8 @@ class Recent:
 
 ReadConsents = Callable[[Sequence[str]], Iterable[Consent]]
 """The consent lines of parties, of every purpose."""
-ReadRecent = Callable[[Sequence[str], float], Recent]
-"""What was tracked of parties since a moment."""
+ReadRecent = Callable[[Sequence[str]], Recent]
+"""What was tracked of parties in the last days."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,9 @@ class Door:
         return rule
 
     def _tracked(self, parties: Sequence[str], now: datetime) -> Recent:
-        hours = self._settings.session_hours
-        return self._recent(parties, now.timestamp() - hours * 3600) if hours else Recent()
+        found = self._recent(parties)
+        since = now.timestamp() - self._settings.session_hours * 3600
+        return Recent([one for one in found.seen if one[1] > since], found.bought)
 
     def _may_use(self, held: Generation, row: int, parties: Sequence[str], now: datetime) -> bool:
         """Whether the list may be made of what is known of her: the strictest of her records wins,

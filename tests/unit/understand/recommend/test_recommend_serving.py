@@ -73,7 +73,7 @@ def make_generation(number=1):
     return Generation(number, about, arrays)
 
 
-NOTHING = Recent()
+NOTHING, JUST = Recent(), NOW.timestamp() - 1
 
 
 class Online:
@@ -90,7 +90,7 @@ def door(rules=None, *, lines=(), recent=NOTHING, **settings):
     return Door(
         Online(make_generation()), settings, clock=FrozenClock(NOW),
         consents=lambda parties: [one for one in lines if one.party_id in parties],
-        recent=lambda parties, since: recent,
+        recent=lambda parties: recent,
     )  # fmt: skip
 
 
@@ -153,7 +153,10 @@ def test_where_one_link_of_the_chain_knows_nothing_the_next_one_answers(request_
 
 
 def test_a_visitor_gets_what_stands_beside_what_she_looked_at_last():
-    made = door({"k": 3}, recent=Recent(seen=[("e", 2.0), ("a", 1.0), ("unknown", 0.5)]))
+    made = door(
+        {"k": 3},
+        recent=Recent(seen=[("e", JUST), ("a", JUST - 9), ("unknown", JUST), ("f", JUST - 90_000)]),
+    )
     answer = ask(made, session="p_visitor")
     assert ids(answer)[:2] == "bf", "b speaks twice: .3 + .85 x .5"
     assert answer["items"][0]["score"] == pytest.approx(0.3 + 0.85 * 0.5)
@@ -209,7 +212,7 @@ def consent(party, purpose, *, granted, days=0):
 @pytest.mark.parametrize("purpose", ["personalisation", "profiling"])
 @pytest.mark.parametrize("party", [ANA, PHONE])
 def test_who_refused_with_any_of_her_records_gets_what_everybody_gets(purpose, party):
-    seen = Recent(seen=[("e", 1.0)], bought=[("f", NOW.timestamp())])
+    seen = Recent(seen=[("e", JUST)], bought=[("f", NOW.timestamp())])
     made = door({"exclude_bought_days": 30}, lines=[consent(party, purpose, granted=False)],
                 recent=seen)  # fmt: skip
     answer = ask(made, **ANA_ASKS)
