@@ -20,6 +20,8 @@ from zhiyin.store.vault import SegmentKeys
 SEAL_AFTER_S = 2.0
 LINGER_S = 0.002
 """What a group waits for more to come: a flush costs as much for one frame as for many."""
+POST_S = 0.05
+"""What a payload that nobody waits for waits for a group to go with."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 RETRY_S = 2
 _Waiting = tuple[tuple[str, bytes], asyncio.Future[None] | None]
@@ -54,6 +56,8 @@ class GroupCommit:
         self._segment_bytes = segment_bytes
         self._max_waiting = max_waiting_bytes
         self._waiting: list[_Waiting] = []
+        self._posted: list[_Waiting] = []
+        self._post_timer: asyncio.TimerHandle | None = None
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -74,20 +78,26 @@ class GroupCommit:
         if self._bytes + len(payload) > self._max_waiting:
             raise Busy("too many events wait for the disk", hint="send them again later")
         done = asyncio.get_running_loop().create_future()
-        self._wait(kind, payload, done)
+        self._waiting.append(((kind, payload), done))
+        self._bytes += len(payload)
+        self._begin()
         await done
 
     def post(self, kind: str, payload: bytes) -> None:
-        """Leave a payload without waiting: it is on the disk a few milliseconds later, or, where
-        too much waits or the disk fails, it is lost with a line in the log.
+        """Leave a payload without waiting: it is on the disk within `POST_S` and a flush, or,
+        where too much waits or the disk fails, it is lost with a line in the log.
         """
         if self._bytes + len(payload) > self._max_waiting:
             get_logger().error("too much waits for the disk: a %s is lost", kind)
             return
-        self._wait(kind, payload, None)
+        self._posted.append(((kind, payload), None))
+        self._bytes += len(payload)
+        if self._post_timer is None:
+            self._post_timer = asyncio.get_running_loop().call_later(POST_S, self._post_now)
 
     async def close(self) -> None:
         """Flush what waits and give the segment to the compactor."""
+        self._post_now()
         while self._task is not None:
             await asyncio.wait([self._task])
         if self._timer is not None:
@@ -95,9 +105,7 @@ class GroupCommit:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._seal)
         self._thread.shutdown()
 
-    def _wait(self, kind: str, payload: bytes, done: asyncio.Future[None] | None) -> None:
-        self._waiting.append(((kind, payload), done))
-        self._bytes += len(payload)
+    def _begin(self) -> None:
         if self._task is None:
             self._task = asyncio.ensure_future(self._flush())
 
@@ -106,9 +114,10 @@ class GroupCommit:
         if self._timer is None:  # also under a load that never pauses
             self._timer = loop.call_later(self._seal_after_s, self._seal_later)
         try:
-            while self._waiting:
+            while self._waiting or (self._posted and self._post_timer is None):
                 await asyncio.sleep(LINGER_S)
-                group, self._waiting = self._waiting, []
+                group = [*self._waiting, *self._take_posted()]
+                self._waiting = []
                 error: JournalError | None = None
                 try:
                     frames = [frame for frame, _ in group]
@@ -118,6 +127,22 @@ class GroupCommit:
                 self._settle(group, error)
         finally:
             self._task = None
+
+    def _post_now(self) -> None:
+        """Let go what was posted: with the group that is under way, or one of its own."""
+        if self._post_timer is not None:
+            self._post_timer.cancel()
+            self._post_timer = None
+        if self._posted:
+            self._begin()
+
+    def _take_posted(self) -> list[_Waiting]:
+        """What nobody waits for goes with the next group, and makes none of its own so soon."""
+        if self._post_timer is not None:
+            self._post_timer.cancel()
+            self._post_timer = None
+        taken, self._posted = self._posted, []
+        return taken
 
     def _settle(
         self,

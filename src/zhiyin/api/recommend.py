@@ -1,7 +1,7 @@
 """`GET /v1/recommend`: a raw ASGI app like the collector, because a page waits for it.
 
-What was decided goes to the journal without waiting for the disk: a crash of the machine may lose
-the decisions of the last milliseconds, never an event that was acknowledged.
+What was decided goes to the journal without waiting for the disk: a crash may lose the decisions of
+the last twentieth of a second, never an event that was acknowledged.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
+from datetime import UTC
 from http import HTTPStatus
 from itertools import count
 from urllib.parse import parse_qsl
@@ -32,10 +33,10 @@ from zhiyin.core.errors import (
 from zhiyin.core.log import get_logger
 from zhiyin.core.placements import DEFAULT
 from zhiyin.govern.gate import Consent
-from zhiyin.govern.ledger import read_consents
+from zhiyin.govern.ledger import consents_of_one
 from zhiyin.govern.roles import require
 from zhiyin.person.find import find_direct_parties
-from zhiyin.store.ledger import reading
+from zhiyin.store.quick import QuickRead
 from zhiyin.understand.recommend.live import Door, Recent, Request
 from zhiyin.understand.recommend.shelf import NAMESPACES
 
@@ -60,6 +61,7 @@ class Recommendations:
         self._shop = shop
         self._journal = journal
         self._callers: dict[bytes, tuple[Caller, float]] = {}
+        self._lines_of = QuickRead(shop.store.ledger, consents_of_one(), "party_id")
         self._start, self._numbers = os.urandom(16), count()
         self._door = Door(
             shop.store.online, shop.settings.recommend, clock=shop.clock,
@@ -70,6 +72,10 @@ class Recommendations:
     def takes(path: str) -> bool:
         """Whether a request to `path` is for this app."""
         return path == PATH
+
+    def close(self) -> None:
+        """Give back its connection."""
+        self._lines_of.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -157,9 +163,11 @@ class Recommendations:
         return tuple(found)
 
     def _consents(self, parties: Sequence[str]) -> list[Consent]:
-        with reading(self._shop.store.ledger) as connection:
-            found = read_consents(connection, parties, purpose=None)
-        return [line for lines in found.values() for line in lines]
+        return [
+            Consent(party, purpose, channel, granted, at.replace(tzinfo=UTC), source)
+            for one in parties
+            for party, purpose, channel, granted, at, source in self._lines_of(one)
+        ]
 
     def _recent(self, parties: Sequence[str]) -> Recent:
         try:

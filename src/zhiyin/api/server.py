@@ -88,11 +88,14 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
         folder, shop.store.ledger, keys, clock=clock or SystemClock(), tell=watcher.tell
     )
 
+    recommendations = Recommendations(shop, collector.journal)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await collector.close()
         await watcher.close()
+        recommendations.close()
         shop.close()
 
     app = FastAPI(
@@ -109,7 +112,7 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     add_routes(app, ROUTES)
     describe_tracking(app)
     describe_recommend(app)
-    return Front(app, collector, Recommendations(shop, collector.journal), watcher)
+    return Front(app, collector, recommendations, watcher)
 
 
 class Front:

@@ -92,7 +92,7 @@ class Texts:
 
     def __init__(self, generation: Generation, name: str) -> None:
         self._bytes = generation.arrays[f"{name}.bytes"].data
-        self._ends = generation.arrays[f"{name}.ends"]
+        self._ends: list[int] = generation.arrays[f"{name}.ends"].tolist()
 
     def __len__(self) -> int:
         return len(self._ends) - 1

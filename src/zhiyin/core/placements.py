@@ -51,6 +51,9 @@ class PlacementSettings(Section):
     )
 
 
+_PLAIN = PlacementSettings()
+
+
 class RecommendSettings(Section):
     """What `GET /v1/recommend` answers. Each placement is a table [recommend.placements.NAME]."""
 
@@ -68,4 +71,4 @@ class RecommendSettings(Section):
     def rules_of(self, placement: str) -> PlacementSettings | None:
         """The rules of a placement; None: there is none of this name."""
         found = self.placements.get(placement)
-        return PlacementSettings() if found is None and placement == DEFAULT else found
+        return _PLAIN if found is None and placement == DEFAULT else found

@@ -32,6 +32,8 @@ def pack_catalogue(
 ) -> dict[str, np.ndarray]:
     """Arrays `item.…` and `category.name` for the products `ids`, in their order.
 
+    Names are as they stand within the quotes of a JSON text.
+
     Parameters
     ----------
     rows
@@ -48,9 +50,9 @@ def pack_catalogue(
     prices = [UNKNOWN_PRICE if (p := row.get(c.PRICE_BASE_MINOR)) is None else p for row in held]
     return {
         **pack_texts("item.id", (one.encode() for one in ids)),
-        **pack_texts("item.name", (_name(row).encode() for row in held)),
+        **pack_texts("item.name", (_within(_name(row)) for row in held)),
         **pack_texts("item.json", (_shown(row, currency) for row in held)),
-        **pack_texts("category.name", (name.encode() for name in names)),
+        **pack_texts("category.name", (_within(name) for name in names)),
         "item.category": np.array([code.get(row.get(c.CATEGORY), -1) for row in held], np.int32),
         "item.price": np.array(prices, np.int64),
         "item.margin": np.array(
@@ -65,6 +67,10 @@ def pack_catalogue(
             bool,
         ),
     }  # fmt: skip
+
+
+def _within(text: str) -> bytes:
+    return msgspec.json.encode(text)[1:-1]
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from zhiyin.core.parties import Join
 from zhiyin.core.placements import DEFAULT, PlacementSettings, RecommendSettings
 from zhiyin.core.protocols import Online
 from zhiyin.govern.gate import PERSONALISATION, Consent, use_state
-from zhiyin.understand.recommend.serving import PERSONAL, Ask, Place, fill
+from zhiyin.understand.recommend.serving import PERSONAL, Ask, Place, fill, say_why
 from zhiyin.understand.recommend.shelf import JOINS, Shelf
 
 PROFILING = "profiling"
@@ -146,7 +146,7 @@ class Door:
             return Answer(body, None)
         shown = Shown(
             decision_id, int(now.timestamp() * 1_000_000), party, parties[0], request.placement,
-            tuple(rule.chain), source, tuple(shelf.id_of(one.code) for one in places),
+            tuple(rule.chain), source, tuple(shelf.ids[one.code].decode() for one in places),
             shelf.generation.number, personal,
         )  # fmt: skip
         return Answer(body, shown)
@@ -211,7 +211,7 @@ def _say(
     *,
     personal: bool,
 ) -> bytes:
-    """The answer as JSON; what a product is was encoded when the generation was made."""
+    """The answer as JSON; products and names were encoded when the generation was made."""
     about: dict[str, Any] = {
         "recommendation_id": decision_id, "placement": request.placement, "source": source,
         "personalised": personal, "generation": shelf.generation.number,
@@ -219,10 +219,10 @@ def _say(
     }  # fmt: skip
     items: list[bytes] = []
     for rank, one in enumerate(places, start=1):
-        english, chinese = one.words()
-        why = {
-            c.RANK: rank, c.SCORE: round(one.score, 6), "source": one.source,
-            c.REASON: {c.KIND: one.kind, "en": english, "zh": chinese},
-        }  # fmt: skip
-        items.append(b"{" + shelf.json[one.code] + b"," + _encode(why)[1:])
+        kind, english, chinese = say_why(shelf, one)
+        why = (
+            f',"rank":{rank},"score":{one.score:.6f},"source":"{one.source}",'
+            f'"reason":{{"kind":"{kind}","en":"{english}","zh":"{chinese}"}}}}'
+        )
+        items.append(b"{" + shelf.json[one.code] + why.encode())
     return _encode(about)[:-1] + b',"items":[' + b",".join(items) + b"]}"

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heapreplace
 from itertools import islice
+from typing import NamedTuple
 
 from zhiyin.core.placements import PlacementSettings
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, FADE, KINDS, Shelf
@@ -52,20 +54,42 @@ class Ask:
     at: float = 0.0  # seconds since 1970
 
 
-@dataclass(frozen=True)
-class Place:
-    """One product of a list, which link gave it, and why: a key of `WORDS` and its values."""
+class Place(NamedTuple):
+    """One product of a list and the link that gave it. `said`: what speaks for it, by the link:
+    an entry of `candidates`, a product, a category, a number of buyers.
+    """
 
     code: int
     score: float
     source: str
-    kind: str
-    said: Mapping[str, object]
+    said: int = 0
 
-    def words(self) -> tuple[str, str]:
-        """The reason in English and in Chinese."""
-        english, chinese = WORDS[self.kind]
-        return english.format(**self.said), chinese.format(**self.said)
+
+def say_why(shelf: Shelf, one: Place) -> tuple[str, str, str]:
+    """Why a product is shown: a key of `WORDS`, and the words in English and in Chinese."""
+    kind, said = one.source, dict[str, object]()
+    if kind == "customer":
+        kind, said = _of_list(shelf, one.said)
+    elif kind == "category":
+        said["name"] = shelf.categories[one.said].decode()
+    elif kind == "popular":
+        said["count"] = one.said
+    elif kind != PIN:
+        said["name"] = shelf.names[one.said].decode()
+    english, chinese = WORDS[kind]
+    return kind, english.format(**said), chinese.format(**said)
+
+
+def _of_list(shelf: Shelf, entry: int) -> tuple[str, dict[str, object]]:
+    arrays = shelf.generation.arrays
+    kind = KINDS[arrays[f"{CANDIDATES}.kind"][entry]]
+    by, count = int(arrays[f"{CANDIDATES}.said"][entry]), int(arrays[f"{CANDIDATES}.count"][entry])
+    if kind == "because" and by >= 0:
+        return kind, {"name": shelf.names[by].decode()}
+    if kind == "repeat":
+        days = int(arrays[f"{CANDIDATES}.every_days"][entry])
+        return "rhythm" if days > 0 else kind, {"count": count, "every_days": days}
+    return (kind, {"count": count}) if kind == "popular" else ("chosen", {})
 
 
 def fill(shelf: Shelf, ask: Ask, rule: PlacementSettings) -> list[Place]:
@@ -113,7 +137,7 @@ def _bought(shelf: Shelf, ask: Ask, rule: PlacementSettings) -> Iterator[int]:
 def _offers(shelf: Shelf, ask: Ask, rule: PlacementSettings, link: str) -> Iterator[Place]:
     """What one link has to offer, best first."""
     if link == PIN:
-        return (Place(code, 0.0, PIN, PIN, {}) for code in shelf.codes_of(rule.pins))
+        return (Place(code, 0.0, PIN) for code in shelf.codes_of(rule.pins))
     if link == "customer":
         return _listed(shelf, ask.row)
     if link == "popular":
@@ -123,34 +147,24 @@ def _offers(shelf: Shelf, ask: Ask, rule: PlacementSettings, link: str) -> Itera
     seeds = {"session": ask.seen, "basket": ask.basket}.get(link)
     if seeds is None:
         seeds = () if ask.item is None else (ask.item,)
-    return (
-        Place(code, score, link, link, {"name": shelf.names[by].decode()})
-        for code, score, by in shelf.beside(seeds, fade=FADE if link == "session" else 1.0)
-    )
+    found = shelf.beside(seeds, fade=FADE if link == "session" else 1.0)
+    return (Place(code, score, link, by) for code, score, by in found)
 
 
 def _listed(shelf: Shelf, row: int) -> Iterator[Place]:
     if row < 0:
         return
-    mine = shelf.generation.people(CANDIDATES, row)
-    columns = [mine[name].tolist() for name in ("item", "score", "kind", "said", "count")]
-    every = mine["every_days"].tolist()
-    for code, score, kind, said, count, days in zip(*columns, every, strict=True):
-        if KINDS[kind] == "because" and said >= 0:
-            yield Place(code, score, "customer", "because", {"name": shelf.names[said].decode()})
-        elif KINDS[kind] == "repeat":
-            why = "rhythm" if days > 0 else "repeat"
-            yield Place(code, score, "customer", why, {"count": count, "every_days": days})
-        elif KINDS[kind] == "popular":
-            yield Place(code, score, "customer", "popular", {"count": count})
-        else:
-            yield Place(code, score, "customer", "chosen", {})
+    arrays, mine = shelf.generation.arrays, shelf.generation.span(CANDIDATES, row)
+    items = arrays[f"{CANDIDATES}.item"][mine].tolist()
+    scores = arrays[f"{CANDIDATES}.score"][mine].tolist()
+    for entry, (code, score) in enumerate(zip(items, scores, strict=True), start=mine.start):
+        yield Place(code, score, "customer", entry)
 
 
 def _popular(shelf: Shelf, codes: Iterable[int]) -> Iterator[Place]:
     for code in codes:
         count = int(shelf.buyers[code])
-        yield Place(code, float(count), "popular", "popular", {"count": count})
+        yield Place(code, float(count), "popular", count)
 
 
 def _of_category(shelf: Shelf, ask: Ask) -> Iterator[Place]:
@@ -160,10 +174,8 @@ def _of_category(shelf: Shelf, ask: Ask) -> Iterator[Place]:
     groups = dict.fromkeys(shelf.category[code] for code in (*asked, *ask.basket, *seen))
     for group in groups:
         if group >= 0:
-            name = shelf.categories[group].decode()
             for code in shelf.popular_in(group):
-                score = float(shelf.buyers[code])
-                yield Place(code, score, "category", "category", {"name": name})
+                yield Place(code, float(shelf.buyers[code]), "category", group)
 
 
 def _spread(
@@ -176,13 +188,19 @@ def _spread(
 
     score(i) (1 - diversity)^n, n products of the category of i before it; ties keep their order.
     """
-    left, before = list(islice(offered, _LOOKED_THROUGH)), Counter(counts)
-    keep = 1 - rule.diversity
-    while left:
-        best = max(
-            range(len(left)),
-            key=lambda at: (left[at].score * keep ** before[category[left[at].code]], -at),
-        )
-        one = left.pop(best)
-        before[category[one.code]] += 1
+    before, keep = Counter(counts), 1 - rule.diversity
+    heap = [
+        (-one.score * keep ** before[category[one.code]], place, before[category[one.code]], one)
+        for place, one in enumerate(islice(offered, _LOOKED_THROUGH))
+    ]
+    heapify(heap)
+    while heap:
+        _, place, known, one = heap[0]
+        group = category[one.code]
+        if known < before[group]:  # scores only fall: what is at the top when it is right is best
+            lower = -one.score * keep ** before[group]
+            heapreplace(heap, (lower, place, before[group], one))
+            continue
+        heappop(heap)
+        before[group] += 1
         yield one

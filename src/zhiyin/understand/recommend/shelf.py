@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 
 from zhiyin.core.generation import Generation, Texts
@@ -29,8 +30,8 @@ class Shelf:
         self.names = Texts(generation, "item.name")
         self.json = Texts(generation, "item.json")
         self.categories = Texts(generation, "category.name")
-        ids = Texts(generation, "item.id")
-        self.codes = {ids[code].decode(): code for code in range(len(ids))}
+        self.ids = Texts(generation, "item.id")
+        self.codes = {self.ids[code].decode(): code for code in range(len(self.ids))}
         arrays = generation.arrays
         self.category: list[int] = arrays["item.category"].tolist()
         self.buyers = arrays["item.buyers"]
@@ -42,10 +43,6 @@ class Shelf:
     def codes_of(self, ids: Sequence[str]) -> list[int]:
         """Codes of the products that are known, in the order of `ids`."""
         return [code for one in ids if (code := self.codes.get(one)) is not None]
-
-    def id_of(self, code: int) -> str:
-        """The id of a product."""
-        return Texts(self.generation, "item.id")[code].decode()
 
     def allowed(self, rule: PlacementSettings) -> bytes:
         """For each product 1 where the rules let it be shown to anybody, otherwise 0."""
@@ -80,16 +77,19 @@ class Shelf:
             found = zip(items[spans[0]].tolist(), scores[spans[0]].tolist(), strict=True)
             yield from ((code, score, said[0]) for code, score in found)
             return
-        sums: dict[int, tuple[float, float, int]] = {}
-        weight = 1.0
-        for seed, span in zip(said, spans, strict=True):
-            for code, near in zip(items[span].tolist(), scores[span].tolist(), strict=True):
-                part = near * weight
-                total, most, by = sums.get(code, (0.0, 0.0, seed))
-                sums[code] = (total + part, part, seed) if part > most else (total + part, most, by)
-            weight *= fade
-        ranked = sorted(sums.items(), key=lambda one: (-one[1][0], one[0]))
-        yield from ((code, total, by) for code, (total, _, by) in ranked)
+        if not said:
+            return
+        codes = np.concatenate([items[span] for span in spans])
+        sizes = [span.stop - span.start for span in spans]
+        parts = np.concatenate([scores[span] for span in spans])
+        parts *= np.repeat(np.array([fade**place for place in range(len(said))], np.float32), sizes)
+        found, inverse = np.unique(codes, return_inverse=True)
+        sums = np.bincount(inverse, parts, minlength=len(found))
+        order = np.argsort(-sums, kind="stable")
+        seeds_of = np.repeat(np.array(said), sizes)
+        for code, total in zip(found[order].tolist(), sums[order].tolist(), strict=True):
+            mine = np.flatnonzero(codes == code)
+            yield code, total, int(seeds_of[mine[parts[mine].argmax()]])
 
     def _allow(self, rule: PlacementSettings) -> bytes:
         arrays = self.generation.arrays
@@ -102,8 +102,9 @@ class Shelf:
         if rule.min_margin is not None:
             good &= arrays["item.margin"] >= rule.min_margin  # an unknown one is not
         if rule.categories:
-            names = [self.categories[place].decode() for place in range(len(self.categories))]
-            wanted = [place for place, name in enumerate(names) if name in rule.categories]
+            named = {msgspec.json.encode(one)[1:-1] for one in rule.categories}
+            places = range(len(self.categories))
+            wanted = [place for place in places if self.categories[place] in named]
             good &= np.isin(arrays["item.category"], wanted)
         good[self.codes_of(rule.exclude)] = False
         return good.tobytes()
