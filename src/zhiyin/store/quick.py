@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from zhiyin.core.errors import Busy
 
@@ -47,7 +48,7 @@ class QuickRead:
             self.close()  # it may have been cut off: once more with a new one
             try:
                 rows = self._run(bound)
-            except (self._dbapi_error, sa.exc.SQLAlchemyError) as error:
+            except (self._dbapi_error, SQLAlchemyError) as error:
                 self.close()
                 raise Busy("the ledger cannot be read now", hint="look at the ledger") from error
         if not rows:

@@ -105,7 +105,7 @@ def _lists(ctx: Context) -> pa.Table:
 
 
 def _with_reasons(rows: pa.Table) -> pa.Table:
-    """The texts of reasons, which `explain_ranking` writes, as numbers."""
+    """The texts of reasons, which `reasons.explain_ranking` writes, as numbers."""
     reason = rows[c.REASON]
 
     def number(name: str) -> pa.ChunkedArray:
