@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from http import HTTPStatus
 from itertools import count
+from threading import Thread
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -66,6 +67,7 @@ class Recommendations:
         self._door = Door(
             shop.store.online, shop.settings.recommend, clock=shop.clock,
             consents=self._consents, recent=self._recent,
+            aside=lambda work: Thread(target=work, daemon=True).start(),
         )  # fmt: skip
 
     @staticmethod

@@ -78,6 +78,8 @@ class Door:
         Where the current generation is.
     consents, recent
         How consents and what was tracked lately are read.
+    aside
+        Runs what takes a while beside the requests; None: at once.
     """
 
     def __init__(
@@ -88,16 +90,19 @@ class Door:
         clock: Clock,
         consents: ReadConsents,
         recent: ReadRecent,
+        aside: Callable[[Callable[[], object]], object] | None = None,
     ) -> None:
         self._online = online
         self._settings = settings
         self._clock = clock
         self._consents = consents
         self._recent = recent
+        self._aside = aside
         self._shelf: Shelf | None = None
+        self._taken: Generation | None = None  # the shelf's, or that of the one being made
 
     def shelf(self) -> Shelf:
-        """The current generation.
+        """The current generation; the one before it while the new one is made ready aside.
 
         Raises
         ------
@@ -107,9 +112,19 @@ class Door:
         held = self._online.generation()
         if held is None:
             raise NotEnoughData("there are no recommendations yet", hint="zhiyin run")
-        if self._shelf is None or self._shelf.generation is not held:
-            self._shelf = Shelf(held)
+        if self._shelf is None:
+            return self._take(held)
+        if self._taken is not held:
+            if self._aside is None:
+                return self._take(held)
+            self._taken = held
+            self._aside(lambda: self._take(held))
         return self._shelf
+
+    def _take(self, held: Generation) -> Shelf:
+        made = Shelf(held)
+        self._taken, self._shelf = held, made
+        return made
 
     def handle(self, request: Request, decision_id: str) -> Answer:
         """The list for a request.

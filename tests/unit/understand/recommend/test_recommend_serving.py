@@ -252,6 +252,18 @@ def test_a_new_generation_is_taken_between_two_requests():
     assert ask(made)["generation"] == 2
 
 
+def test_while_a_new_generation_is_made_ready_the_old_one_answers():
+    made, waiting = door(), []
+    made._aside = waiting.append
+    assert ask(made)["generation"] == 1
+    made._online.held = make_generation(2)
+    assert ask(made)["generation"] == 1
+    assert ask(made)["generation"] == 1
+    (ready,) = waiting
+    ready()
+    assert ask(made)["generation"] == 2
+
+
 def test_wrong_requests_are_told_what_is_wrong():
     with pytest.raises(NotFound, match="default, home"):
         door().handle(Request(placement="cellar"), "d")
