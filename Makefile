@@ -44,7 +44,7 @@ $(VENV)/.peers: tests/clients/python.txt | $(VENV)/.base
 	$(UV) pip install --quiet --python $(VENV)/peers/bin/python -r tests/clients/python.txt
 	touch $@
 
-$(VENV)/.clients: $(VENV)/.dev
+$(VENV)/.clients: $(VENV)/.dev $(VENV)/.peers
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[demo,dev,clients]'
 	touch $@
 
@@ -56,7 +56,7 @@ demo: $(VENV)/.base ## install, then the main job on a retailer's data, to its r
 # two workers on two cores: a sum that takes both waits for the other worker, spinning
 test: export OMP_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
-test: $(VENV)/.dev $(VENV)/.peers ## install, then all tests that need Python only
+test: $(VENV)/.dev ## install, then all tests that need Python only
 	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
 
 test-clients: $(VENV)/.clients ## install a browser and other makers' clients, then try them for real
@@ -90,10 +90,10 @@ check: lint types test ## everything a commit must pass
 bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables of the docs
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.postgres ## kill turns, senders and writers many times (ROUNDS=10), collectors and workers 200 times
+torture: $(VENV)/.postgres $(VENV)/.clients ## kill turns, senders and writers many times (ROUNDS=10), collectors and workers 200 times
 	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
 	TORTURE_TIMES=40 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
-	TORTURE_TIMES=10 $(BIN)/python -m pytest -q tests/property tests/api/test_schemathesis.py \
+	TORTURE_TIMES=10 $(BIN)/python -m pytest -q tests/property tests/clients/test_schemathesis.py \
 		tests/unit/profile/test_profile_browsing.py tests/unit/profile/test_profile_persona.py
 	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
 		$(BIN)/python -m pytest -q \

@@ -141,7 +141,7 @@ def run_killed(
         _make(folder, channel, act, address, what, (people, refused, suppressed))
         started = time.monotonic()
         killed = _kill_often(folder, inbox, chance, kills, most=people * LETTERS[what])
-        _finish(folder, what)
+        _finish(folder, inbox, what)
         spent = time.monotonic() - started
     inbox.close()
     with Workspace.open(folder) as shop:
@@ -242,11 +242,13 @@ def _kill_often(
     return killed
 
 
-def _finish(folder: Path, what: str) -> None:
-    """Let workers go on until nothing waits."""
+def _finish(folder: Path, inbox: Inbox, what: str) -> None:
+    """Let workers go on until nothing waits; patience ends where nothing arrives any more."""
     for _ in range(ROUNDS):
-        process = _start(folder, once=True)
-        process.join(PATIENCE_S)
+        process, arrived = _start(folder, once=True), -1
+        while process.is_alive() and inbox.count() > arrived:
+            arrived = inbox.count()
+            process.join(PATIENCE_S)
         if process.exitcode != 0:
             process.kill()
             raise AssertionError(f"a worker ended with {process.exitcode}")

@@ -91,7 +91,7 @@ def rollback(task: Task, by: By, subject: Subject = "", workspace: Folder = HERE
 @app.command("import")
 def bring_in(
     file: Annotated[Path, typer.Argument(help="ONNX file: one table of floats to probabilities.")],
-    task: Annotated[str, typer.Option(help="churn, next_purchase or category_affinity.")],
+    task: Annotated[str, typer.Option(help="churn, next_purchase, category_affinity or response.")],
     features: Annotated[str, typer.Option(help="Names of its inputs in order, by commas.")],
     learned_until: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="Day until which it saw outcomes.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from zhiyin.core.ledger import jobs
 from zhiyin.core.protocols import Progress
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
+from zhiyin.store.queue import queue_job
 from zhiyin.store.workspace import WorkspaceStore
 
 LEASE_S = 3600.0
@@ -102,10 +102,5 @@ def ask_pull(store: WorkspaceStore, name: str, clock: Clock) -> bool:
     with transaction(store.ledger) as connection:
         if any(row.arguments.get("source") == name for row in connection.execute(open_jobs)):
             return False
-        connection.execute(
-            jobs.insert().values(
-                job_id=f"j_{os.urandom(12).hex()}", kind="pull", arguments={"source": name},
-                state="waiting", requested_by=WORKER, created_at=naive_utc(clock.now()),
-            )
-        )  # fmt: skip
+        queue_job(connection, "pull", {"source": name}, by=WORKER, clock=clock)
     return True

@@ -41,6 +41,7 @@ from zhiyin.live_audiences import refresh_live
 from zhiyin.store.leases import hold_lease, is_dead, this_process
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
+from zhiyin.trials import run_test
 
 MAX_ATTEMPTS = 3
 LEASE_S = 60.0
@@ -283,6 +284,8 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
     with Workspace.open(folder, write=True) as shop:
         if job.kind == "pull":
             return {"pulled": [one.as_dict() for one in _pull(shop, job.arguments)]}
+        if job.kind == "test":
+            return run_test(shop, job.arguments, attempts=job.attempts)
         if job.kind == "turn":
             turn = shop.run(as_of=as_of, again=bool(job.arguments.get("again")))
             as_of = turn.as_of

@@ -79,3 +79,15 @@ def test_a_preview_names_nobody_but_to_who_may_see_personal_data(as_role, served
         )
         (noted,) = connection.execute(query).all()
     assert (noted.actor, noted.detail["customer"]) == ("a admin", hers.json()["customer_id"])
+
+
+def test_a_test_message_is_asked_for_by_who_plans_and_waits_for_the_worker(as_role):
+    as_role("marketer", "PUT", f"{BASE}/tried", json=campaign())
+    asked = {"address": "boss@shop.example", "variant": "a"}
+    assert as_role("analyst", "POST", f"{BASE}/tried/test", json=asked).status_code == 403
+    assert as_role("marketer", "POST", f"{BASE}/unknown/test", json=asked).status_code == 404
+    assert as_role("marketer", "POST", f"{BASE}/tried/test", json={}).status_code == 422
+    answer = as_role("marketer", "POST", f"{BASE}/tried/test", json=asked)
+    assert answer.status_code == 202, answer.text
+    job = as_role("admin", "GET", f"/v1/jobs/{answer.json()['job_id']}").json()
+    assert (job["kind"], job["state"], job["requested_by"]) == ("test", "waiting", "a marketer")

@@ -12,9 +12,11 @@ from zhiyin.act.campaigns.definition import definition_schema as campaign_schema
 from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.act.campaigns.ledger import Campaign
 from zhiyin.api.access import Route, caller_of, workspace_of
+from zhiyin.api.errors import ACCEPTED
 from zhiyin.audiences import usual_day
 from zhiyin.campaigns import Campaigns, campaigns_of
 from zhiyin.core.errors import InvalidParameter
+from zhiyin.trials import ask_test
 
 AsOf = Annotated[date | None, Query(description="day; none: the last that was computed")]
 
@@ -44,6 +46,16 @@ class Looked(BaseModel):
 
     customer: str = Field(min_length=1, max_length=254, description="her id, e-mail or phone")
     language: Literal["", "en", "zh"] = Field("", description="none: hers")
+
+
+class Tested(BaseModel):
+    """Where a test message goes. Addresses are personal: they go in the body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = Field(min_length=1, max_length=254, description="one of act.testers")
+    variant: str = Field("", max_length=40, description="none: all")
+    language: Literal["", "en", "zh"] = Field("", description="none: each it has")
 
 
 def list_all(request: Request) -> list[dict[str, Any]]:
@@ -77,6 +89,16 @@ def preview_customer(request: Request, key: str, looked: Looked) -> dict[str, An
     (found,) = campaigns.preview(key, customer=looked.customer, language=looked.language)
     campaigns.note_preview(key, found.customer_id, by=caller_of(request).name)
     return found.as_dict()
+
+
+def test(request: Request, key: str, tested: Tested) -> dict[str, Any]:
+    """Let the worker send its texts to an address of staff; see /v1/jobs for what became of it."""
+    shop = workspace_of(request)
+    job_id = ask_test(
+        shop.store, key, tested.address, by=caller_of(request).name, clock=shop.clock,
+        variant=tested.variant, language=tested.language,
+    )  # fmt: skip
+    return {"job_id": job_id}
 
 
 def put(request: Request, key: str, planned: Planned) -> dict[str, Any]:
@@ -140,6 +162,7 @@ ROUTES = (
     Route("GET", _ONE, "campaign:read", show),
     Route("GET", f"{_ONE}/preview", "campaign:read", preview),
     Route("POST", f"{_ONE}/preview", "people:read_personal", preview_customer),
+    Route("POST", f"{_ONE}/test", "campaign:write", test, status=ACCEPTED),
     Route("PUT", _ONE, "campaign:write", put),
     Route("POST", f"{_ONE}/approve", "campaign:approve", approve),
     Route("POST", f"{_ONE}/start", "campaign:write", start),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -12,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zhiyin.api.access import Route, caller_of, workspace_of
 from zhiyin.api.errors import ACCEPTED
-from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import NotFound
 from zhiyin.core.ledger import QUEUED_KINDS, jobs, steps, turns
 from zhiyin.store.ledger import reading, transaction
+from zhiyin.store.queue import queue_job
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -81,16 +80,8 @@ def ask_job(request: Request, asked: Asked) -> dict[str, Any]:
         for row in connection.execute(sa.select(jobs).where(same).order_by(jobs.c.created_at)):
             if row.arguments == arguments:
                 return _job(row)
-        job_id = f"j_{os.urandom(12).hex()}"
-        connection.execute(
-            jobs.insert().values(
-                job_id=job_id,
-                kind=asked.kind,
-                arguments=arguments,
-                state="waiting",
-                requested_by=caller_of(request).name,
-                created_at=naive_utc(shop.clock.now()),
-            )
+        job_id = queue_job(
+            connection, asked.kind, arguments, by=caller_of(request).name, clock=shop.clock
         )
         return _job(connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id)).one())
 

@@ -123,6 +123,7 @@ def _respond(
             min_positives=config.min_positives, compared=config.response_candidates,
             promotion=config.promotion, put_aside=held.put_aside(*key),
             incumbent=held.incumbent(ctx, *key, features=response.USED), traits=traits,
+            guests=held.guests.get(key, ()),
         )  # fmt: skip
         _keep(ctx, scored, found)
         found.learned.append(scored)

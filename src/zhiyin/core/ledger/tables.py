@@ -49,7 +49,7 @@ steps = sa.Table(
 jobs = sa.Table(
     "jobs", metadata,
     sa.Column("job_id", sa.String(64), primary_key=True),
-    sa.Column("kind", sa.String(32), nullable=False, comment="turn, load, report or erase"),
+    sa.Column("kind", sa.String(32), nullable=False, comment="turn, report, pull, test or erase"),
     sa.Column("arguments", sa.JSON, nullable=False),
     sa.Column("state", sa.String(16), nullable=False, index=True,
               comment="waiting, running, done or failed"),
@@ -62,7 +62,7 @@ jobs = sa.Table(
     sa.Column("result", sa.JSON),
 )  # fmt: skip
 
-QUEUED_KINDS = ("turn", "report", "pull")
+QUEUED_KINDS = ("turn", "report", "pull", "test")
 """Kinds of jobs that a worker takes."""
 
 loads = sa.Table(

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from zhiyin.core.features import Feature
-from zhiyin.understand.predict.screening import UNSTABLE, stability
+from zhiyin.understand.predict.screening import UNSTABLE, stability_of_levels
+from zhiyin.understand.predict.single import codes_of_numbers
 
 WATCH = 0.1
 SHOWN = 10
@@ -54,9 +54,10 @@ def measure_drift(
     -----
     Sum over bins of (p - q) ln(p / q); bounds after Siddiqi (2006), *Credit Risk Scorecards*.
     """
-    before, after = _spaced(training), _spaced(today)
+    before = _spaced(training)
+    rows = np.concatenate([before, _spaced(today)])
     found = [
-        (name, stability(pd.Series(before[:, j]), pd.Series(after[:, j])))
+        (name, stability_of_levels(codes_of_numbers(rows[:, j]), len(before)))
         for j, name in enumerate(names)
     ]
     ordered = sorted(found, key=lambda one: (-round(one[1], 6), one[0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from zhiyin.core.values import Estimate
@@ -53,23 +55,28 @@ def judge(
         "f1": quality.f1(labels, chosen),
         "lift": float(labels[order[:top]].mean() / labels.mean()),
     }
-    drawn: dict[str, list[float]] = {name: [] for name in values}
     losses, squares = quality.row_log_loss(labels, predicted), (predicted - labels) ** 2
-    for _ in range(SAMPLES):
-        rows = rng.integers(0, n, n)
+    drawn: dict[str, list[float]] = {name: [] for name in values}
+    for rows in _draw(order[::-1], rng=rng):  # each draw by rising probability
         y, p = labels[rows], predicted[rows]
         if y.min() == y.max():
             continue
-        best = np.argsort(-p, kind="stable")[:top]
-        drawn["ap"].append(quality.average_precision(y, p))
+        drawn["ap"].append(quality.average_precision_sorted(y[::-1], p[::-1]))
         drawn["log_loss"].append(float(losses[rows].mean()))
         drawn["brier"].append(float(squares[rows].mean()))
-        drawn["ece"].append(quality.calibration_error(y, p))
+        drawn["ece"].append(quality.calibration_error_sorted(y, p))
         drawn["f1"].append(quality.f1(y, chosen[rows]))
-        drawn["lift"].append(float(y[best].mean() / y.mean()))
+        drawn["lift"].append(float(y[-top:].mean() / y.mean()))
     intervals = {"auc": quality.auc_delong(labels, predicted, value=by_fold["auc"])}
     for name, value in values.items():
         low, high = np.quantile(drawn[name], [0.025, 0.975]) + by_fold.get(name, value) - value
         intervals[name] = Estimate(by_fold.get(name, value), float(low), float(high), n)
     pooled = {"auc_pooled": quality.auc(labels, predicted), "ap_pooled": values["ap"]}
     return {**values, **by_fold, **pooled}, intervals
+
+
+def _draw(order: np.ndarray, *, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Rows of each bootstrap sample, in the order of `order`: counted, not sorted."""
+    n = len(order)
+    for _ in range(SAMPLES):
+        yield np.repeat(order, np.bincount(rng.integers(0, n, n), minlength=n)[order])

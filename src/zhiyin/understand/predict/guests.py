@@ -13,14 +13,14 @@ from datetime import date
 from functools import partial
 
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.core.features import FEATURES
+from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.understand.predict.candidates import Maker
 from zhiyin.understand.predict.onnx_model import OnnxModel
 from zhiyin.understand.predict.selection import Group
-from zhiyin.understand.predict.task import CATEGORY_AFFINITY, CHURN, NEXT_PURCHASE
+from zhiyin.understand.predict.task import CATEGORY_AFFINITY, CHURN, NEXT_PURCHASE, RESPONSE
 
 PREFIX = "onnx_"
-TASKS = (NEXT_PURCHASE, CHURN, CATEGORY_AFFINITY)
+TASKS = (NEXT_PURCHASE, CHURN, CATEGORY_AFFINITY, RESPONSE)
 _NAME = re.compile(r"[a-z0-9_]{1,24}")
 
 
@@ -51,16 +51,16 @@ def check_guest(guest: Guest, *, task: str, subject: str) -> None:
     """
     if task not in TASKS:
         raise InvalidParameter(f"no model is brought in for {task!r}", hint=", ".join(TASKS))
-    if bool(subject) != (task == CATEGORY_AFFINITY):
+    if task != RESPONSE and bool(subject) != (task == CATEGORY_AFFINITY):
         raise InvalidParameter(
             f"{task} has {'a category' if task == CATEGORY_AFFINITY else 'no subject'}",
-            hint="--subject names the category of category_affinity, and nothing else",
+            hint="--subject names the category of category_affinity, or the kind of campaign",
         )
     if not _NAME.fullmatch(guest.name):
         raise InvalidParameter(
             f"{guest.name[:60]!r} is no name of a model", hint="1 to 24 of a-z, 0-9 and _"
         )
-    known = {feature.name for feature in FEATURES}
+    known = {f.name for f in (*FEATURES, *(CAMPAIGN_FEATURES if task == RESPONSE else ()))}
     unknown = [one for one in guest.features if one not in known]
     if unknown or not guest.features or len(set(guest.features)) < len(guest.features):
         said = (

@@ -30,12 +30,16 @@ def auc_interval(
     value = auc(labels, scores)
     if np.isnan(value):
         return Estimate(0.5, 0.0, 1.0, len(labels), "one_class")
+    n, (values, place) = len(labels), np.unique(scores, return_inverse=True)
     drawn = []
     for _ in range(samples):
-        rows = rng.integers(0, len(labels), len(labels))
-        one = auc(labels[rows], scores[rows])
-        if not np.isnan(one):
-            drawn.append(one)
+        times = np.bincount(rng.integers(0, n, n), minlength=n)
+        positives = np.bincount(place, weights=times * labels, minlength=len(values))
+        negatives = np.bincount(place, weights=times, minlength=len(values)) - positives
+        pairs = positives.sum() * negatives.sum()
+        if pairs:
+            below = np.cumsum(negatives) - negatives / 2
+            drawn.append(float(positives @ below / pairs))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high), len(labels))
 
@@ -60,20 +64,24 @@ def brier(labels: np.ndarray, probability: np.ndarray) -> float:
 def calibration_error(labels: np.ndarray, probability: np.ndarray) -> float:
     """Expected calibration error over `BINS` bins of equal counts."""
     order = np.argsort(probability, kind="stable")
-    gaps = [
-        abs(float(labels[rows].mean() - probability[rows].mean())) * len(rows)
-        for rows in np.array_split(order, BINS)
-        if len(rows)
-    ]
-    return float(np.sum(gaps) / len(labels))
+    return calibration_error_sorted(labels[order], probability[order])
+
+
+def calibration_error_sorted(labels: np.ndarray, probability: np.ndarray) -> float:
+    """`calibration_error` of rows that stand by rising probability."""
+    n, bins = len(labels), np.arange(min(BINS, len(labels)))
+    starts = bins * (n // len(bins)) + np.minimum(bins, n % len(bins))  # the first are one longer
+    return float(np.abs(np.add.reduceat(labels - probability, starts)).sum() / n)
 
 
 def calibration_floor(
     probability: np.ndarray, *, rng: np.random.Generator, samples: int = 200
 ) -> float:
     """Mean calibration error that perfectly calibrated probabilities would show by chance."""
+    order = np.argsort(probability, kind="stable")
+    ordered = probability[order]
     draws = rng.uniform(size=(samples, len(probability))) < probability
-    return float(np.mean([calibration_error(row.astype(float), probability) for row in draws]))
+    return float(np.mean([calibration_error_sorted(row[order], ordered) for row in draws]))
 
 
 def best_first(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -113,12 +121,17 @@ def placements(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     """Precision averaged over the positives, rows of one score taken together; NaN without any."""
-    values, inverse, rows = np.unique(-scores, return_inverse=True, return_counts=True)
-    hits = np.bincount(inverse, weights=labels, minlength=len(values))
-    found = np.cumsum(hits)
-    if not len(found) or found[-1] == 0:
+    order = np.argsort(-scores, kind="stable")
+    return average_precision_sorted(labels[order], scores[order])
+
+
+def average_precision_sorted(labels: np.ndarray, scores: np.ndarray) -> float:
+    """`average_precision` of rows that stand by falling score."""
+    if not labels.any():
         return float("nan")
-    return float((found / np.cumsum(rows) * hits).sum() / found[-1])
+    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))
+    found = np.cumsum(labels)[ends]
+    return float((found / (ends + 1) * np.diff(found, prepend=0)).sum() / found[-1])
 
 
 def log_loss(labels: np.ndarray, probability: np.ndarray) -> float:

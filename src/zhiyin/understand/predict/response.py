@@ -20,6 +20,7 @@ from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.calibration import Platt, anchor_level
 from zhiyin.understand.predict.candidates import candidates, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
+from zhiyin.understand.predict.guests import Guest, seat_guests
 from zhiyin.understand.predict.labels import REDEEMED, SPEND_MINOR
 from zhiyin.understand.predict.samples import TOO_GOOD, find_leaks, warn_of_leaks
 from zhiyin.understand.predict.selection import Group, recent_rate
@@ -67,6 +68,7 @@ def score_response(
     incumbent: registry.Incumbent[Fitted] | None = None,
     put_aside: Collection[str] = (),
     traits: pd.DataFrame | None = None,
+    guests: Sequence[Guest] = (),
 ) -> Scored:
     """Train on ended campaigns and score the recipients of one campaign.
 
@@ -98,6 +100,8 @@ def score_response(
         as in `score_snapshot`. They are compared on the latest campaign that began since.
     traits
         `as_of_on`, `customer_id` and text columns `trait.KEY`: attributes of customers.
+    guests
+        Models brought in for campaigns of the kind: candidates that are never fitted.
 
     Returns
     -------
@@ -140,7 +144,8 @@ def score_response(
         names = [feature.name for feature in used]
         groups = _groups(rows, names, ended, labels.to_pandas())
     kind = known[campaign_id].get(c.KIND) or ""
-    makers = pick_candidates(compared) if compared else candidates()
+    seats = seat_guests(guests, groups, names)
+    makers = (pick_candidates(compared) if compared else candidates()) | dict(seats.makers)
     fitted, choice = train(groups, kind=kind, names=names, streams=streams, makers=makers)
     version = version_of(fitted.to_artifact())
 
@@ -176,7 +181,11 @@ def score_response(
         grown=growing(used),
     )  # fmt: skip
     card["left_out"] = {"leaks": {name: round(auc, 4) for name, auc in sorted(leaks.items())}}
-    card |= {"top_effects": top, "warnings": _warnings(validation, groups, kind, leaks)}
+    card |= {
+        "guests": list(seats.said),
+        "top_effects": top,
+        "warnings": _warnings(validation, groups, kind, leaks),
+    }
     card["registry"] = registry.registry_card(
         verdict, comparison, speaks if scores.num_rows else None
     )

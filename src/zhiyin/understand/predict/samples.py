@@ -111,10 +111,15 @@ def _sizes(labels: np.ndarray) -> tuple[int, int]:
 
 
 def _sure_auc(labels: np.ndarray, values: np.ndarray) -> float:
-    """Lower end of the interval of the AUC in the better direction."""
+    """Lower end of the interval of the AUC in the better direction; where the AUC itself is below
+    `PERFECT`, the AUC.
+    """
+    alone = auc(labels, values)
+    if max(alone, 1 - alone) < PERFECT:
+        return max(alone, 1 - alone)
     _, ranks = np.unique(values, return_inverse=True)
     ranks = ranks.astype(float)
-    return auc_delong(labels, ranks if auc(labels, ranks) >= 0.5 else -ranks).low
+    return auc_delong(labels, ranks if alone >= 0.5 else -ranks).low
 
 
 def warn_of_leaks(leaks: Mapping[str, float]) -> list[tuple[str, str, str]]:

@@ -142,9 +142,15 @@ def screen_features(
 
 def stability(before: pd.Series, after: pd.Series) -> float:
     """Population stability index of a column between two times; 0: the same distribution."""
-    codes = column_codes(pd.concat([before, after], ignore_index=True))
+    return stability_of_levels(
+        column_codes(pd.concat([before, after], ignore_index=True)), len(before)
+    )
+
+
+def stability_of_levels(codes: np.ndarray, before: int) -> float:
+    """`stability` of levels from 0, of which the first `before` are those of the earlier time."""
     size = int(codes.max(initial=0)) + 1
-    parts = (codes[: len(before)], codes[len(before) :])
+    parts = (codes[:before], codes[before:])
     q, p = (
         np.maximum(np.bincount(part, minlength=size) / max(len(part), 1), _SMALL) for part in parts
     )

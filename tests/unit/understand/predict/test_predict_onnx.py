@@ -11,6 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
+from tests.unit.understand.predict.test_predict_response import run as score_campaign
+from tests.unit.understand.predict.test_predict_response import world as campaigns
 from tests.unit.understand.predict.test_predict_tasks import DAY, DAYS, TERMS, world
 from zhiyin.app import Workspace
 from zhiyin.cli import app
@@ -172,7 +174,8 @@ def test_a_guest_that_cannot_be_judged_fairly_is_left_out_with_the_reason(tables
         ({"name": "../x"}, "churn", "", "no name"),
         ({"features": ("recency_days", "nonsense")}, "churn", "", "nonsense"),
         ({"features": ()}, "churn", "", "missing or double"),
-        ({}, "response", "", "no model is brought in"),
+        ({"features": ("offer_spend_window_minor",)}, "churn", "", "offer_spend_window_minor"),
+        ({}, "value", "", "no model is brought in"),
         ({}, "category_affinity", "", "has a category"),
         ({}, "churn", "tea", "has no subject"),
     ],
@@ -181,6 +184,20 @@ def test_a_guest_is_checked_before_it_is_kept(changes, task, subject, said):
     guest = Guest("fine", logistic(0.0, 1.0), KNOWS, LONG_AGO)
     with pytest.raises(InvalidParameter, match=said):
         check_guest(replace(guest, **changes), task=task, subject=subject)
+
+
+def test_a_guest_takes_part_in_the_response_to_campaigns_of_its_kind():
+    # response was planted in orders with coupons; campaign features are known here, too
+    asks = ("coupon_orders_count", "offer_spend_window_minor")
+    guest = Guest("knows", logistic(0.3, 0.0, bias=-2.0), asks, LONG_AGO)
+    check_guest(guest, task="response", subject="A")
+    found = score_campaign(campaigns(), compared=("tree",), guests=(guest,))
+    assert found.card["guests"] == [{"name": "knows", "status": "took_part"}]
+    assert set(found.scores["model"].to_pylist()) == {"onnx_knows"}
+    late = replace(guest, learned_until=date(2020, 3, 2))
+    found = score_campaign(campaigns(), compared=("tree",), guests=(late,))
+    assert "learned until" in found.card["guests"][0]["status"]
+    assert set(found.scores["model"].to_pylist()) == {"tree"}
 
 
 def test_a_model_is_brought_in_listed_and_taken_out(tmp_path):

@@ -9,9 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "clients"))
-
 from client_collector import Collector
 
 from tests.examples import TIMES, examples
@@ -55,7 +52,7 @@ if TIMES > 1:
 
 @pytest.mark.parametrize(("who", "phases", "most", "paths"), CALLS)
 def test_no_route_answers_with_a_server_error(served, who, phases, most, paths, tmp_path):
-    assert PYTHON.exists(), f"there is no {PYTHON}: make test installs it"
+    assert PYTHON.exists(), f"there is no {PYTHON}: make test-clients installs it"
     url, keys = served
     command = [
         PYTHON, "run", f"{url}/openapi.json", "--url", url,
