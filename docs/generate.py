@@ -15,6 +15,7 @@ from zhiyin.core import errors
 from zhiyin.core.config import Section, Settings
 from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.core.meanings import column_meaning, table_meaning
+from zhiyin.core.placements import PlacementSettings
 from zhiyin.core.tables import TABLES
 from zhiyin.govern.gate import REASONS
 from zhiyin.govern.roles import PERMISSIONS, ROLES
@@ -86,7 +87,11 @@ def settings_page() -> str:
         else:
             shown = "(required)" if field.is_required() else _default(default)
             lines.append(row(f"`{name}`", shown, field.description))
-    return "\n".join([*lines, "", *sections])
+    sections += ["## [recommend.placements.NAME]", "", inspect.getdoc(PlacementSettings) or "", ""]
+    sections += [row("key", "default", "meaning"), row(*["---"] * 3)]
+    for key, inner in PlacementSettings.model_fields.items():
+        sections.append(row(f"`{key}`", _default(inner.get_default()), inner.description))
+    return "\n".join([*lines, "", *sections, ""])
 
 
 def errors_page() -> str:

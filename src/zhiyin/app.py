@@ -22,13 +22,13 @@ from zhiyin.act.ways_job import ways_of
 from zhiyin.channels import open_channel
 from zhiyin.collect.load import LoadReport, load_file
 from zhiyin.collect.mapping import read_mapping
-from zhiyin.collect.money import EXPONENTS
 from zhiyin.compaction import CompactReport, compact_journal
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, FrozenClock, SystemClock, local_day, run_moment
 from zhiyin.core.config import FILE_NAME, Settings, load_settings
 from zhiyin.core.config_text import render_settings
 from zhiyin.core.context import Context
+from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.errors import (
     ChannelUnavailable,
     ConfigError,
@@ -209,6 +209,7 @@ class Workspace:
             turn_id,
             channel,
             progress,
+            self.store.online,
         )
 
     def report(

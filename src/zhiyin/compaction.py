@@ -8,7 +8,7 @@ is missing. Segments and their keys are destroyed only after the unit is noted `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ import sqlalchemy as sa
 from zhiyin.collect.compact import CompactReport, compact
 from zhiyin.collect.plan import Checks
 from zhiyin.collect.plan_ledger import pin_plans, read_pinned
-from zhiyin.collect.received import EVENT
+from zhiyin.collect.received import DECISION, EVENT
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import JournalError, KeyDestroyed, ZhiyinError
 from zhiyin.core.ledger import compactions
 from zhiyin.core.log import get_logger
 from zhiyin.core.protocols import Progress
-from zhiyin.store.journal import Frame, Segment, destroy_segment, finished_segments, read_segment
+from zhiyin.shown import write_shown
+from zhiyin.store.journal import Frame, destroy_segment, finished_segments, read_segment
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.vault import LocalVault, SegmentKeys, open_segment_keys
@@ -78,10 +79,12 @@ def compact_journal(
             unit, frames = chosen
             with reading(store.ledger) as connection:
                 plans = Checks(read_pinned(connection, unit.pins))
+            events = _of_kind(frames, EVENT)
             report = compact(
-                store, vault, settings, clock, unit=unit.unit, frames=frames,
+                store, vault, settings, clock, unit=unit.unit, frames=events,
                 plans=plans if plans else None, progress=progress,
             )  # fmt: skip
+            write_shown(store, unit.unit, (f.payload for f in _of_kind(frames, DECISION)))
             _note_done(store, unit, report, clock)
             _destroy_done(store, folder, keys)
             _join_small_files(store, report)
@@ -110,14 +113,14 @@ def _next_unit(
     """The unit that was begun, otherwise a new one of the oldest segments; with its frames."""
     begun = _begun(store)
     if begun is not None:
-        paths = [Segment(name, folder / f"{name}.zyj", 0) for name in begun.segments]
-        return begun, list(_numbered(paths, keys))
+        paths = [folder / f"{name}.zyj" for name in begun.segments]
+        return begun, [frame for path in paths for frame in read_segment(path, keys)]
     segments, frames, size = [], [], 0
     for segment in finished_segments(folder):
         if segments and size + segment.size > UNIT_BYTES:
             break
         try:
-            read = [frame for frame in read_segment(segment.path, keys) if frame.kind == EVENT]
+            read = list(read_segment(segment.path, keys))
         except (JournalError, KeyDestroyed) as error:
             get_logger().error("%s", error)
             continue
@@ -136,16 +139,13 @@ def _next_unit(
                 started_at=naive_utc(clock.now()),
             )
         )  # fmt: skip
-    return unit, [Frame(f.kind, number, f.payload) for number, f in enumerate(frames)]
+    return unit, frames
 
 
-def _numbered(segments: Sequence[Segment], keys: SegmentKeys) -> Iterator[Frame]:
-    number = 0
-    for segment in segments:
-        for frame in read_segment(segment.path, keys):
-            if frame.kind == EVENT:
-                yield Frame(frame.kind, number, frame.payload)
-                number += 1
+def _of_kind(frames: Sequence[Frame], kind: str) -> list[Frame]:
+    """The frames of a kind, numbered by their place among these."""
+    mine = (frame.payload for frame in frames if frame.kind == kind)
+    return [Frame(kind, number, payload) for number, payload in enumerate(mine)]
 
 
 def _begun(store: WorkspaceStore) -> _Unit | None:

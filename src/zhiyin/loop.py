@@ -35,6 +35,7 @@ JOBS = Registry(
         "collect.quality": "zhiyin.collect.quality_job:run",
         "profile.features": "zhiyin.profile.job:run",
         "understand.models": "zhiyin.understand.job:run",
+        "understand.online": "zhiyin.understand.recommend.online_job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
         "audience": "zhiyin.audience.job:run",
         "decide": "zhiyin.decide.job:run",
@@ -45,8 +46,9 @@ JOBS = Registry(
 """The jobs of a turn, in order."""
 
 LEASE_S = 3600.0
-WHERE = {"engine", "spark"}  # where the sums run: a turn may go on where there is more memory
 """A job may take this long; a turn that dies on this machine frees the lake at once."""
+WHERE = {"engine", "spark", "recommend"}
+"""Settings of where the sums run, and of requests: a turn may go on under others."""
 
 INPUTS = tuple(
     table.name

@@ -11,6 +11,7 @@ import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
@@ -20,6 +21,8 @@ from typer.testing import CliRunner
 from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.act.journeys.check import parse as parse_journey
+from zhiyin.api import recommend
+from zhiyin.api.recommend_openapi import ANSWER, ITEM
 from zhiyin.app import Workspace
 from zhiyin.audience import Vocabulary, compile, parse
 from zhiyin.cli import app
@@ -36,8 +39,10 @@ from zhiyin.collect.mapping import (
 from zhiyin.collect.sources.config import read_source
 from zhiyin.core.config import Settings, validate_settings
 from zhiyin.core.errors import ZhiyinError
+from zhiyin.core.placements import LINKS
 from zhiyin.profile.definition import parse as parse_tag
 from zhiyin.profile.tag_check import check as check_tag
+from zhiyin.understand.recommend.serving import WORDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -129,9 +134,22 @@ def check_line(line: str) -> None:
             r"http://127\.0\.0\.1:8000/v1/(batch|track|identify|page)", arguments[0]
         )
         assert json.loads(arguments[arguments.index("-d") + 1])["writeKey"]
+    elif program == "curl":
+        address = urlsplit(arguments[-1])
+        assert address.path == recommend.PATH
+        assert {*parse_qs(address.query)} <= recommend.NAMES
     else:
         assert program == "open", f"nothing here checks the command {program!r}"
         assert Path(arguments[0]).name in {"report.html", "planned.html"}
+
+
+def check_answer(answer: dict) -> None:
+    """See that an example of an answer has the fields of the described one, and no others."""
+    assert {*answer} == {*ANSWER["properties"]}
+    for item in answer["items"]:
+        assert {*item} == {*ITEM["properties"]}
+        assert item["source"] in LINKS
+        assert any(item["reason"]["en"].startswith(en.split("{")[0]) for en, _ in WORDS.values())
 
 
 def parse_command(arguments: list[str]) -> None:
@@ -237,6 +255,9 @@ def test_every_rule_every_tag_and_every_journey_is_one_that_is_taken(block):
     if "body" in json.loads(block.text):
         known = Vocabulary(tags={"churn_risk"}, tasks={"p_alive"})
         check_tag("a_tag", parse_tag(block.text), vocabulary=known, others={}, audiences={})
+        return
+    if "recommendation_id" in json.loads(block.text):
+        check_answer(json.loads(block.text))
         return
     compile(parse(block.text), audiences={"vip": parse('{"type": "tag", "tag": "weekly"}')})
 

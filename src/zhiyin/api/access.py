@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,18 @@ def read_key(request: Request) -> str:
     if kind.lower() == "basic" and request.method in _READING:
         return _password(rest.strip())
     return request.headers.get("x-api-key", "").strip()
+
+
+def bearer_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The key in raw headers: Bearer or `X-Api-Key`; empty: there is none."""
+    for name, value in headers:
+        if name == b"authorization":
+            kind, _, rest = value.decode("latin-1").partition(" ")
+            if kind.lower() == "bearer":
+                return rest.strip()
+        elif name == b"x-api-key":
+            return value.decode("latin-1").strip()
+    return ""
 
 
 def _password(encoded: str) -> str:

@@ -11,6 +11,7 @@ and never after another 4xx, so a passing fault is never answered with one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -64,12 +65,23 @@ class Collector:
         The workspace.
     ledger
         Where its write keys are.
+    tell
+        Called with what was acknowledged.
     """
 
-    def __init__(self, folder: Path, ledger: sa.Engine, keys: SegmentKeys, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ledger: sa.Engine,
+        keys: SegmentKeys,
+        *,
+        clock: Clock,
+        tell: Callable[[Received], None] | None = None,
+    ) -> None:
+        self._tell = tell
         self._clock = SteadyClock(clock)
         self._ledger = ledger
-        self._journal = GroupCommit(folder / "journal", keys, clock=clock)
+        self.journal = GroupCommit(folder / "journal", keys, clock=clock)
         self._sources = Sources(ledger, clock=clock)
         self._rates = Rates(clock)
 
@@ -84,7 +96,7 @@ class Collector:
 
     async def close(self) -> None:
         """Flush what waits, and give the last segment to the compactor."""
-        await self._journal.close()
+        await self.journal.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -147,7 +159,9 @@ class Collector:
             agent[:_MAX_AGENT].decode("latin-1") if people else "",
             call.refused,
         )
-        await self._journal.append(EVENT, pack(received))
+        await self.journal.append(EVENT, pack(received))
+        if self._tell is not None:
+            self._tell(received)
         return received
 
     async def _source(self, of_header: str, of_body: str) -> WriteKey:

@@ -20,8 +20,12 @@ from zhiyin.store.vault import SegmentKeys
 SEAL_AFTER_S = 2.0
 LINGER_S = 0.002
 """What a group waits for more to come: a flush costs as much for one frame as for many."""
+POST_S = 0.05
+"""What a payload that nobody waits for waits for a group to go with."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 RETRY_S = 2
+_Waiting = tuple[tuple[str, bytes], asyncio.Future[None] | None]
+"""A frame, and who waits for it."""
 
 
 class GroupCommit:
@@ -51,7 +55,9 @@ class GroupCommit:
         self._seal_after_s = seal_after_s
         self._segment_bytes = segment_bytes
         self._max_waiting = max_waiting_bytes
-        self._waiting: list[tuple[tuple[str, bytes], asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
+        self._posted: list[_Waiting] = []
+        self._post_timer: asyncio.TimerHandle | None = None
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -74,12 +80,24 @@ class GroupCommit:
         done = asyncio.get_running_loop().create_future()
         self._waiting.append(((kind, payload), done))
         self._bytes += len(payload)
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._flush())
+        self._begin()
         await done
+
+    def post(self, kind: str, payload: bytes) -> None:
+        """Leave a payload without waiting: it is on the disk within `POST_S` and a flush, or,
+        where too much waits or the disk fails, it is lost with a line in the log.
+        """
+        if self._bytes + len(payload) > self._max_waiting:
+            get_logger().error("too much waits for the disk: a %s is lost", kind)
+            return
+        self._posted.append(((kind, payload), None))
+        self._bytes += len(payload)
+        if self._post_timer is None:
+            self._post_timer = asyncio.get_running_loop().call_later(POST_S, self._post_now)
 
     async def close(self) -> None:
         """Flush what waits and give the segment to the compactor."""
+        self._post_now()
         while self._task is not None:
             await asyncio.wait([self._task])
         if self._timer is not None:
@@ -87,14 +105,19 @@ class GroupCommit:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._seal)
         self._thread.shutdown()
 
+    def _begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._flush())
+
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         if self._timer is None:  # also under a load that never pauses
             self._timer = loop.call_later(self._seal_after_s, self._seal_later)
         try:
-            while self._waiting:
+            while self._waiting or (self._posted and self._post_timer is None):
                 await asyncio.sleep(LINGER_S)
-                group, self._waiting = self._waiting, []
+                group = [*self._waiting, *self._take_posted()]
+                self._waiting = []
                 error: JournalError | None = None
                 try:
                     frames = [frame for frame, _ in group]
@@ -105,9 +128,25 @@ class GroupCommit:
         finally:
             self._task = None
 
+    def _post_now(self) -> None:
+        """Let go what was posted: with the group that is under way, or one of its own."""
+        if self._post_timer is not None:
+            self._post_timer.cancel()
+            self._post_timer = None
+        if self._posted:
+            self._begin()
+
+    def _take_posted(self) -> list[_Waiting]:
+        """What nobody waits for goes with the next group, and makes none of its own so soon."""
+        if self._post_timer is not None:
+            self._post_timer.cancel()
+            self._post_timer = None
+        taken, self._posted = self._posted, []
+        return taken
+
     def _settle(
         self,
-        group: Sequence[tuple[tuple[str, bytes], asyncio.Future[None]]],
+        group: Sequence[_Waiting],
         error: JournalError | None,
     ) -> None:
         if error is not None and not self._failing:
@@ -115,7 +154,7 @@ class GroupCommit:
         self._failing = error is not None
         for (_, payload), done in group:
             self._bytes -= len(payload)
-            if done.done():  # its client has gone
+            if done is None or done.done():  # nobody waits, or its client has gone
                 continue
             if error is None:
                 done.set_result(None)

@@ -49,8 +49,11 @@ from zhiyin.api.processes import (
     worker_beside,
 )
 from zhiyin.api.rates import Rates
+from zhiyin.api.recommend import Recommendations
+from zhiyin.api.recommend_openapi import describe_recommend
 from zhiyin.api.shell import Shell
 from zhiyin.api.tracking_openapi import describe_tracking
+from zhiyin.api.watcher import Watcher
 from zhiyin.app import Workspace
 from zhiyin.core.clock import Clock, SystemClock
 from zhiyin.core.errors import ConfigError
@@ -80,12 +83,19 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     """
     shop = Workspace.open(folder, clock=clock)
     keys = open_segment_keys(folder / "keys")
-    collector = Collector(folder, shop.store.ledger, keys, clock=clock or SystemClock())
+    watcher = Watcher(shop.store.online, shop.vault, clock=shop.clock)
+    collector = Collector(
+        folder, shop.store.ledger, keys, clock=clock or SystemClock(), tell=watcher.tell
+    )
+
+    recommendations = Recommendations(shop, collector.journal)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await collector.close()
+        await watcher.close()
+        recommendations.close()
         shop.close()
 
     app = FastAPI(
@@ -101,22 +111,32 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     handle_errors(app)
     add_routes(app, ROUTES)
     describe_tracking(app)
-    return Front(app, collector)
+    describe_recommend(app)
+    return Front(app, collector, recommendations, watcher)
 
 
 class Front:
-    """The whole app: tracking requests go straight to the collector, the others to FastAPI."""
+    """The whole app: what is called most goes straight to its own app, the rest to FastAPI."""
 
-    def __init__(self, app: FastAPI, collector: Collector) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        collector: Collector,
+        recommendations: Recommendations,
+        watcher: Watcher,
+    ) -> None:
         self.app = app
-        self._collector = collector
+        self.watcher = watcher
+        self._straight = (collector, recommendations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand one request on."""
-        if scope["type"] == "http" and self._collector.takes(scope["path"]):
-            await self._collector(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        if scope["type"] == "http":
+            for one in self._straight:
+                if one.takes(scope["path"]):
+                    await one(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
 
 
 def serve_workspace(

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from zhiyin.collect import money, times
+from zhiyin.core.currency import EXPONENTS
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def read_amounts(
         len(currencies),
     )
     names = list(place)
-    known = np.asarray([name in money.EXPONENTS for name in names] + [True])[codes]
-    exponents = np.asarray([money.EXPONENTS.get(name, 2) for name in names] + [2], np.int64)[codes]
+    known = np.asarray([name in EXPONENTS for name in names] + [True])[codes]
+    exponents = np.asarray([EXPONENTS.get(name, 2) for name in names] + [2], np.int64)[codes]
     minor, right = money.minor_units(numbers, exponents)
     if names == [terms.base]:
         base, rated = minor, np.ones(len(minor), bool)
@@ -66,7 +67,7 @@ def read_amounts(
         days = moments.astype("datetime64[us]")
         days = times.local_days(days, terms.zone) if len(days) else days
         rate = money.row_rates(codes, names, days.astype("datetime64[D]"), terms.rates)
-        base = money.to_base(minor, rate, exponents, base_exponent=money.EXPONENTS[terms.base])
+        base = money.to_base(minor, rate, exponents, base_exponent=EXPONENTS[terms.base])
         rated = ~rate.wrong
     given = ~numbers.empty
     keep = given & right & known

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
-from zhiyin.collect import money
 from zhiyin.collect.ecommerce import (
     CANCELLED,
     COMPLETED,
@@ -23,6 +22,7 @@ from zhiyin.collect.ecommerce import (
     products_of,
 )
 from zhiyin.collect.event_money import exact
+from zhiyin.core.currency import EXPONENTS
 
 OWN = "e."
 """Ids of lines that events made begin so, after the order's."""
@@ -118,7 +118,7 @@ def read_versions(events: Sequence[OrderEvent], *, base: str) -> list[Version]:
     if head is None:
         return []
     currency = next((f for one in [head, *ordered] if (f := _currency(one.properties))), None)
-    places = money.EXPONENTS.get(currency or base, 2)
+    places = EXPONENTS.get(currency or base, 2)
     state, status = _State(), COMPLETED if first else "returned"
     content: dict[str, Any] = {}
     versions: list[Version] = []

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 
 from zhiyin.collect import times
 from zhiyin.collect.lines import PAID, codes_of
-from zhiyin.collect.money import EXPONENTS
 from zhiyin.collect.values import Checked
 from zhiyin.core import columns as c
+from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.tables import TABLES
 
 UNKNOWN_MONTH = "?"

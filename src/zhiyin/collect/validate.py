@@ -32,6 +32,7 @@ from zhiyin.collect.values import (
     source_numbers,
 )
 from zhiyin.core import columns as c
+from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.schema import Column, req
 from zhiyin.core.tables import TABLES
 
@@ -310,12 +311,12 @@ def _add_money(made: Checked, terms: Terms) -> None:
         texts = pc.fill_null(texts, terms.currency)
     made.columns[c.CURRENCY] = texts
     codes, names = _known_currency(made, texts)
-    exponents = np.asarray([money.EXPONENTS.get(n, 2) for n in names] or [2], np.int64)[codes]
+    exponents = np.asarray([EXPONENTS.get(n, 2) for n in names] or [2], np.int64)[codes]
     rate = money.row_rates(codes, names, _days(made, terms), terms.rates)
     made.problems.flag(
         rate.wrong, "no_rate", f"no rate to {terms.base} on or before the day of the row"
     )
-    base_exponent = money.EXPONENTS[terms.base]
+    base_exponent = EXPONENTS[terms.base]
     for target in wanted:
         name = _MINOR_NAMES.get(target, target)
         read = source_numbers(
@@ -344,7 +345,7 @@ def _known_currency(made: Checked, texts: pa.Array) -> tuple[np.ndarray, list[st
         encoded = encoded.combine_chunks()
     names = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    unknown = np.asarray([name not in money.EXPONENTS for name in names] or [False])
+    unknown = np.asarray([name not in EXPONENTS for name in names] or [False])
     made.problems.flag(
         unknown[codes], "unknown_currency", "currency is no code of ISO 4217", c.CURRENCY
     )

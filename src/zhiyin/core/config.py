@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator
 
 from zhiyin.core.errors import ConfigError, WorkspaceError
+from zhiyin.core.placements import RecommendSettings
 from zhiyin.core.sections import (
     ActSettings,
     DecideSettings,
@@ -67,6 +68,7 @@ class Settings(Section):
     act: ActSettings = ActSettings()
     measure: MeasureSettings = MeasureSettings()
     spark: SparkSettings = SparkSettings()
+    recommend: RecommendSettings = RecommendSettings()
 
     @field_validator("zone")
     @classmethod

@@ -26,6 +26,8 @@ def render_settings(settings: Settings) -> str:
 
 def _lines(key: str, value: object, description: str | None) -> list[str]:
     comment = [f"# {description}"] if description else []
+    if value == {}:  # TOML lets nobody add to a table that is written in a line
+        return [*comment, f"# {key} = {{}}"]
     return [*comment, f"# {key} =" if value is None else f"{key} = {_toml(value)}"]
 
 
@@ -34,6 +36,8 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in cast("tuple[object, ...]", value)) + "]"
+    if isinstance(value, Section):
+        return _toml({key: one for key, one in value if one is not None})
     if isinstance(value, dict):
         held = cast("dict[str, object]", value).items()
         return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in held) + "}"

@@ -9,7 +9,7 @@ from logging import Logger
 from zhiyin.core.clock import Clock
 from zhiyin.core.config import Settings
 from zhiyin.core.log import get_logger
-from zhiyin.core.protocols import Channel, Progress, Store, Vault
+from zhiyin.core.protocols import Channel, Online, Progress, Store, Vault
 from zhiyin.core.rng import Streams
 
 
@@ -30,4 +30,5 @@ class Context:
     turn_id: str
     channel: Channel | None = None  # where `act` may deliver; None: messages stay planned
     progress: Progress = _quiet
+    online: Online | None = None  # where what requests look up is published; None: nowhere
     log: Logger = field(default_factory=get_logger)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # heavy imports only for the type checker
     import sqlalchemy as sa
     from deltalake import DeltaTable
 
+    from zhiyin.core.generation import Generation
+
 
 class Store(Protocol):
     """The lake and the ledger of one workspace (internal: implemented in `store` and `testing`)."""
@@ -67,6 +69,18 @@ class Store(Protocol):
 
     def begin(self) -> AbstractContextManager[sa.Connection]:
         """A ledger transaction: commits at the end of the block, rolls back on an error."""
+        ...
+
+
+class Online(Protocol):
+    """What requests look up: generations, one of which is current (implemented in `store`)."""
+
+    def publish(self, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> int:
+        """Make a generation of the arrays and swap it in; its number. See `core.generation`."""
+        ...
+
+    def generation(self) -> Generation | None:
+        """The current generation, None where there is none yet."""
         ...
 
 

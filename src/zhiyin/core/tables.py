@@ -214,7 +214,7 @@ DECISIONS = Table(
         col(c.EXPECTED_PROFIT_MINOR, "float64", "expected profit", "minor units"),
         req(c.REASON, "string", "why, as a code of govern.gate or decide"),
         col(c.DECIDED_BY, "string", "campaign: one that a person planned; journey: its "
-            "next-best-action step; none: the turn"),
+            "next-best-action step; placement: a request for recommendations; none: the turn"),
         col(c.VARIANT, "string", "content of a planned campaign that she gets"),
     ),
     time=c.DECIDED_AT, scope=(c.AS_OF_ON, c.DECIDED_BY),

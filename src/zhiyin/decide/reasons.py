@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zhiyin.core.decisions import RECOMMENDED, RECOMMENDED_TO_ALL
 from zhiyin.govern import gate
 
 BEST = "best_expected_profit"
@@ -23,6 +24,8 @@ REASONS = {
     NO_PROFIT: ("a contact would cost more than it is expected to earn", "联系成本高于预期收益"),
     NO_SCORE: ("no model has a score for her", "没有模型评分"),
     ALREADY_CHOSEN: ("chosen for this campaign on an earlier day", "此前已被选入本次活动"),
+    RECOMMENDED: ("made for her, on request", "按请求为其个性化推荐"),
+    RECOMMENDED_TO_ALL: ("what everybody gets, on request", "按请求给出的非个性化推荐"),
     **gate.REASONS,
 }
 """Every reason that a decision can have."""

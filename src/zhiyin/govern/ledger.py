@@ -66,6 +66,13 @@ def read_consents(
     return dict(found)
 
 
+def consents_of_one() -> Any:  # SQLAlchemy types selects of each arity apart
+    """The consent lines of the party that is bound to `party_id`, as `Consent` has them."""
+    held = ledger.consents.c
+    columns = (held.party_id, held.purpose, held.channel, held.granted, held.at, held.source)
+    return sa.select(*columns).where(held.party_id == sa.bindparam("party_id"))
+
+
 def read_languages(
     connection: sa.Connection, party_ids: Sequence[str]
 ) -> dict[str, tuple[datetime, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
+from zhiyin.core.decisions import BY_PLACEMENT
 from zhiyin.core.protocols import Vault
 from zhiyin.person.authorisations import load_authorisations
 from zhiyin.person.find import Person, find_person
@@ -250,8 +251,12 @@ def _say_reason(reason: Row, names: Mapping[str, str], words: Words) -> str:
 
 
 def explain_decisions(store: WorkspaceStore, person: Person, words: Words) -> list[Row]:
-    """Every decision about the person with its reason in words, newest first."""
+    """Every decision about the person with its reason in words, newest first.
+
+    Lists that requests got are left out: there may be thousands. An export has them.
+    """
     rows = read_person(store, "decisions", person)
+    rows = [row for row in rows if row[c.DECIDED_BY] != BY_PLACEMENT]
     campaigns = read_names(store, "campaigns", c.CAMPAIGN_ID, [one[c.CAMPAIGN_ID] for one in rows])
     kept = (
         c.CAMPAIGN_ID, c.ACTION, c.ARM, c.PROPENSITY, c.EXPLORED, c.OFFER_ID, c.SCORE,

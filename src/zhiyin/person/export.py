@@ -29,11 +29,13 @@ from zhiyin.person.rows import (
     read_jobs,
     read_ledger,
     read_names,
+    read_online,
     read_person,
     workspace_settings,
 )
 from zhiyin.person.words import LANGUAGES, Words
 from zhiyin.store.ledger import reading
+from zhiyin.store.online import ONLINE
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
 
@@ -140,6 +142,7 @@ def collect_parts(
         parts.append(Part(table.name, "", _with_words(store, rows)))
     parts.append(Part(ledger.suppressions.name, "", _suppressions(store, vault, owned)))
     parts.append(Part(ledger.jobs.name, "", read_jobs(store, person)))
+    parts.append(Part(ONLINE, "", read_online(store, person)))
     return [
         Part(part.table, part.meaning, [_plain_row(part.table, row) for row in part.rows])
         for part in parts

@@ -8,7 +8,7 @@ from email import policy
 from pathlib import Path
 
 REPORTS = "reports"
-_KEPT = ("lake", "keys")  # erased row by row, or holding no data
+_KEPT = ("lake", "keys", "online")  # erased row by row, or holding no data
 _LEDGER = "ledger.db"
 _SETTINGS = "zhiyin.toml"
 MAIL = ".eml"

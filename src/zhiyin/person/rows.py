@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
+from zhiyin.core.generation import PEOPLE, Texts
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 from zhiyin.person.find import Person
@@ -78,6 +79,32 @@ def read_ledger(store: WorkspaceStore, table: sa.Table, person: Person) -> list[
     query = sa.select(table).where(wanted).order_by(*table.primary_key.columns)
     with reading(store.ledger) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def read_online(store: WorkspaceStore, person: Person) -> list[Row]:
+    """What the online store has of the person, entry by entry."""
+    recent = store.online.recent.read(person.parties)
+    made: list[Row] = [
+        {"group": "recent", c.PRODUCT_ID: one.product_id, "bought": one.bought, "at": one.at}
+        for one in recent
+    ]
+    held = store.online.generation()
+    if held is None:
+        return made
+    ids = Texts(held, "item.id")
+    for row in sorted({held.row_of(one) for one in person.parties} - {-1}):
+        for group in held.about[PEOPLE]:
+            arrays = held.people(group, row)
+            for values in zip(*(array.tolist() for array in arrays.values()), strict=True):
+                entry = {"group": group, **dict(zip(arrays, values, strict=True))}
+                if "item" in entry:
+                    entry[c.PRODUCT_ID] = ids[entry.pop("item")].decode()
+                made.append({key: _text(value) for key, value in entry.items()})
+    return made
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def read_jobs(store: WorkspaceStore, person: Person) -> list[Row]:

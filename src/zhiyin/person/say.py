@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from zhiyin.collect.money import EXPONENTS
+from zhiyin.core.currency import EXPONENTS
 from zhiyin.person.words import Words
 
 SHOWN = (

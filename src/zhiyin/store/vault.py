@@ -333,6 +333,9 @@ def _read_keys(path: Path) -> Keys:
     return keys
 
 
+_FEW = 8
+
+
 def _digest(keyed: hmac.HMAC, value: bytes) -> bytes:
     one = keyed.copy()
     one.update(value)
@@ -341,8 +344,8 @@ def _digest(keyed: hmac.HMAC, value: bytes) -> bytes:
 
 def _base32_ids(digests: Sequence[bytes]) -> list[str]:
     """`p_` + the first 130 bits of each digest in lower-case base32 (RFC 4648), all at once."""
-    if not digests:
-        return []
+    if len(digests) < _FEW:  # a call of numpy costs more than one of these
+        return ["p_" + base64.b32encode(one[:17])[:26].decode().lower() for one in digests]
     octets = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(digests), -1)
     bits = np.unpackbits(octets[:, :17], axis=1)[:, :130].reshape(len(digests), 26, 5)
     letters = _BASE32[bits @ np.array([16, 8, 4, 2, 1], dtype=np.uint8)]

@@ -30,6 +30,7 @@ from zhiyin.store.asof import (
 from zhiyin.store.engines.duckdb import process_engine
 from zhiyin.store.lake import ABSENT, Lake
 from zhiyin.store.ledger import ledger_url, open_ledger, transaction
+from zhiyin.store.online import ONLINE, OnlineStore
 
 MOST_ADDED = 2_000_000  # rows held in memory; more than a day adds is read anew as a whole
 
@@ -47,6 +48,8 @@ class WorkspaceStore:
         Delta version by table that reads see; other tables are read at their newest.
     write
         Without it, `append` and `replace` refuse.
+    online
+        What requests look up; None: in the folder beside the lake's.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class WorkspaceStore:
         engine: Engine | None = None,
         pins: Mapping[str, int] | None = None,
         write: bool = True,
+        online: OnlineStore | None = None,
     ) -> None:
         self.lake = lake
+        self.online = online or OnlineStore(lake.folder.parent / ONLINE)
         self.ledger = ledger
         self.zone = zone
         self.engine = engine or process_engine()
@@ -168,12 +173,14 @@ class WorkspaceStore:
             self._definition(name)
         pins = {**self.pins, **versions}
         return WorkspaceStore(
-            self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins, write=self.write
-        )
+            self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins,
+            write=self.write, online=self.online,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Give back the ledger's connections."""
         self.ledger.dispose()
+        self.online.recent.close()
 
     def _require_write(self) -> None:
         if not self.write:

@@ -85,3 +85,31 @@ def test_after_a_full_disk_it_goes_on_when_there_is_room(tmp_path, keys):
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, before)
     assert sorted(read(tmp_path / "j", keys)) == [b"after", b"before"]
+
+
+def test_what_nobody_waits_for_is_written_by_itself_with_others_and_at_the_end(tmp_path, keys):
+    async def work():
+        journal = GroupCommit(tmp_path / "j", keys, clock=SystemClock(), seal_after_s=0.01)
+        journal.post("decision", b"alone")
+        while not read(tmp_path / "j", keys):
+            await asyncio.sleep(0.01)
+        journal.post("decision", b"beside")
+        await journal.append("event", b"waited for")
+        while len(read(tmp_path / "j", keys)) < 3:
+            await asyncio.sleep(0.01)
+        journal.post("decision", b"last")
+        await journal.close()
+
+    asyncio.run(work())
+    assert read(tmp_path / "j", keys) == [b"alone", b"waited for", b"beside", b"last"]
+
+
+def test_where_too_much_waits_what_nobody_waits_for_is_let_go(tmp_path, keys):
+    async def work():
+        journal = GroupCommit(tmp_path / "j", keys, clock=SystemClock(), max_waiting_bytes=100)
+        journal.post("decision", bytes(90))
+        journal.post("decision", bytes(20))
+        await journal.close()
+
+    asyncio.run(work())
+    assert [len(payload) for payload in read(tmp_path / "j", keys)] == [90]

@@ -14,4 +14,5 @@ def shop(tmp_path_factory):
     with people.make_shop(tmp_path_factory.mktemp("person")) as made:
         people.add_task(made, people.add_messages(made)[people.ANA])
         people.add_derived(made)
+        people.add_online(made)
         yield made

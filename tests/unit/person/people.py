@@ -18,6 +18,8 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.ledger import messages, steps, tasks, turns
+from zhiyin.store.recent import Touched
+from zhiyin.understand.recommend import online_job
 
 ANA, BEA = "kunde-zq81734", "kunde-zq81735"
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -183,6 +185,15 @@ def add_derived(shop: Workspace) -> None:
         connection.execute(
             steps.insert().values(turn_id="t", job="act", state="done", report=report)
         )
+
+
+def add_online(shop: Workspace) -> None:
+    """What requests look up of the two."""
+    few = shop.settings.understand.model_copy(update={"recommend_min_buyers": 1})
+    online_job.run(shop.context(AS_OF), few)
+    at = NOW.timestamp()
+    rows = [Touched(party_of(shop, user), "laden:p2", False, at) for user in (ANA, BEA)]
+    shop.store.online.recent.put(rows, now=at)
 
 
 def _derived(shop: Workspace) -> dict[str, list[dict]]:

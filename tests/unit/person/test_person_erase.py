@@ -60,6 +60,7 @@ def make(folder):
     ids = people.add_messages(shop)
     people.add_task(shop, ids[people.ANA])
     people.add_derived(shop)
+    people.add_online(shop)
     add_choices(shop)
     shop.render = lambda: (shop.folder / "reports" / "report.html").write_text("anew")
     (shop.folder / "reports" / "report.html").write_text(
@@ -94,6 +95,17 @@ def test_no_file_names_her(erased):
     assert proof.traces == ()
     with pytest.raises(NotFound):
         find_person(shop.store, shop.vault, people.ANA)
+
+
+def test_requests_find_nothing_of_her_and_a_similar_customer_as_before(erased):
+    shop, *_ = erased
+    held = shop.store.online.generation()
+    assert held.row_of(people.party_of(shop, people.ANA)) == -1
+    bea = held.row_of(people.party_of(shop, people.BEA))
+    assert len(held.people("candidates", bea)["item"]) == 1
+    assert len(held.people("bought", bea)["item"]) == 2
+    parties = [people.party_of(shop, one) for one in (people.ANA, people.BEA)]
+    assert [len(shop.store.online.recent.read([one])) for one in parties] == [0, 1]
 
 
 def test_totals_are_equal_and_the_proof_says_so_in_both_languages(erased):

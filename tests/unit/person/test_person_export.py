@@ -43,6 +43,17 @@ def test_every_row_of_hers_in_every_table_is_there(shop, exported):
     assert tables["orders"]["sources"] == ["laden"]
 
 
+def test_what_requests_look_up_of_her_is_there(exported):
+    rows = json.loads(exported[0].read_text(encoding="utf-8"))["tables"]["online"]["rows"]
+    listed = [row for row in rows if row["group"] == "candidates"]
+    assert [row["product_id"] for row in listed] == ["laden:p1"]
+    recent = [(row["product_id"], row["bought"]) for row in rows if row["group"] == "recent"]
+    assert recent == [("laden:p2", False)]
+    assert {row["product_id"] for row in rows if row["group"] == "bought"} == {
+        "laden:p1", "laden:p2"
+    }  # fmt: skip
+
+
 def test_sealed_fields_are_opened_and_codes_said_in_words(exported):
     tables = json.loads(exported[0].read_text(encoding="utf-8"))["tables"]
     assert tables["customers"]["rows"][0]["personal"]["customer_name"] == people.OF_ANA[4]

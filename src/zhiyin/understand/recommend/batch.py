@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -16,8 +15,8 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.blend import RIDGE, Blend
-from zhiyin.understand.recommend.explain import REPEAT, explain_ranking
 from zhiyin.understand.recommend.history import History, Interactions, read_history
+from zhiyin.understand.recommend.reasons import explain_ranking
 from zhiyin.understand.recommend.scorer import FILL, Ranking
 
 _CHUNK_CUSTOMERS = 2000
@@ -32,7 +31,7 @@ class Recommended:
     rows
         Table `recommendations`: `as_of_on`, `customer_id`, `rank`, `product_id`, `score`
         (probability of a purchase within the horizon), `model` (`blend.repeat`, `blend.new` or
-        `popularity`), `reason` (JSON, see `explain.explain_ranking`).
+        `popularity`), `reason` (JSON, see `reasons.explain_ranking`).
     card
         What the model learned and on how much; JSON values, for table `insights`.
     status
@@ -91,14 +90,19 @@ def recommend_batch(
         return Recommended(schema.empty_table(), card, "no_products")
     model = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
     model.fit(history)
-    parts = [schema.empty_table()]
-    for start in range(0, len(history.customers), _CHUNK_CUSTOMERS):
-        codes = np.arange(start, min(start + _CHUNK_CUSTOMERS, len(history.customers)))
-        everything, new = model.recommend_both(codes, k=top)
-        ranking = reserve_new(everything, new, places=min_new)
-        parts.append(_rows(model, codes, ranking, as_of=as_of).cast(schema))
+    parts = [schema.empty_table(), *list_all(model, as_of=as_of, top=top, min_new=min_new)]
     card = model.describe() | _sizes(history) | {"top": top, "min_new": min_new}
     return Recommended(pa.concat_tables(parts), card, model.status_)
+
+
+def list_all(model: Blend, *, as_of: date, top: int, min_new: int) -> Iterator[pa.Table]:
+    """The lists of all customers of a fitted blend, so many customers at a time."""
+    schema, customers = arrow_schema(RECOMMENDATIONS), len(model.history.customers)
+    for start in range(0, customers, _CHUNK_CUSTOMERS):
+        codes = np.arange(start, min(start + _CHUNK_CUSTOMERS, customers))
+        everything, new = model.recommend_both(codes, k=top)
+        ranking = reserve_new(everything, new, places=min_new)
+        yield _rows(model, codes, ranking, as_of=as_of).cast(schema)
 
 
 def reserve_new(everything: Ranking, new: Ranking, *, places: int) -> Ranking:
@@ -109,12 +113,11 @@ def reserve_new(everything: Ranking, new: Ranking, *, places: int) -> Ranking:
     """
     k = everything.products.shape[1]
     products, scores = everything.products.copy(), everything.scores.copy()
-    for row, best in enumerate(new.products):
-        kept = best[:places]
-        kept = kept[kept >= 0]
+    best = new.products[:, :places]
+    lacking = (best >= 0) & ~(best[:, :, None] == products[:, None, :]).any(axis=2)
+    for row in np.flatnonzero(lacking.any(axis=1)):
+        kept = best[row][best[row] >= 0]
         missing = ~np.isin(kept, products[row])
-        if not missing.any():
-            continue
         ours = np.flatnonzero(~np.isin(products[row], kept) & (products[row] >= 0))
         free = np.flatnonzero(products[row] < 0)
         give = np.concatenate([free, ours[::-1]])[: int(missing.sum())]
@@ -131,11 +134,7 @@ def _rows(model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date) -> 
     filled = ranking.products >= 0
     rows, places = np.nonzero(filled)
     scores = ranking.scores[filled]
-    said = [reason for listed in reasons for reason in listed]
-    models = [
-        "blend.repeat" if why[c.KIND] == REPEAT else "blend.new" if score > FILL else "popularity"
-        for why, score in zip(said, scores, strict=True)
-    ]
+    fresh = np.where(scores > FILL, "blend.new", "popularity")
     return pa.table(
         {
             c.AS_OF_ON: pa.array([as_of] * len(rows), pa.date32()),
@@ -143,8 +142,8 @@ def _rows(model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date) -> 
             c.RANK: pa.array(places + 1, pa.int64()),
             c.PRODUCT_ID: pa.array(history.products[ranking.products[filled]], pa.string()),
             c.SCORE: pa.array(scores.astype(np.float64), pa.float64()),
-            c.MODEL: pa.array(models, pa.string()),
-            c.REASON: pa.array([json.dumps(why, sort_keys=True) for why in said], pa.string()),
+            c.MODEL: pa.array(np.where(reasons.repeat, "blend.repeat", fresh), pa.string()),
+            c.REASON: reasons.texts,
         }
     )
 

@@ -51,9 +51,7 @@ class ItemItem(Additive):
 
     def _learn(self, history: History) -> None:
         values, offset = centre(history, self.similarity, by_person=False)
-        self.weights_ = _nearest(
-            sparse.csr_array(values.T), offset, self.neighbours, self.shrinkage
-        )
+        self.weights_ = nearest(sparse.csr_array(values.T), offset, self.neighbours, self.shrinkage)
 
     def _read(self, history: History) -> None:
         self.rows_ = told(history)
@@ -183,7 +181,7 @@ def _norms(rows: sparse.csr_array) -> np.ndarray:
     return np.sqrt(squares).astype(np.float32)
 
 
-def _nearest(
+def nearest(
     rows: sparse.csr_array, mean: np.ndarray | None, neighbours: int, shrinkage: float
 ) -> sparse.csr_array:
     """(I, I) the largest positive similarities of each row of (I, U) values, less `mean`."""
