@@ -28,6 +28,7 @@ from zhiyin.core.sections import (
     SparkSettings,
     UnderstandSettings,
 )
+from zhiyin.core.steering import RecommendSettings
 
 FILE_NAME = "zhiyin.toml"
 FORMAT = 1
@@ -63,6 +64,7 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     profile: ProfileSettings = ProfileSettings()
     understand: UnderstandSettings = UnderstandSettings()
+    recommend: RecommendSettings = RecommendSettings()
     decide: DecideSettings = DecideSettings()
     act: ActSettings = ActSettings()
     measure: MeasureSettings = MeasureSettings()

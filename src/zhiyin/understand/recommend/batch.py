@@ -18,7 +18,9 @@ from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.explain import REPEAT, explain_ranking
 from zhiyin.understand.recommend.history import History, Interactions, read_history
+from zhiyin.understand.recommend.rules import arrange, merge_candidates
 from zhiyin.understand.recommend.scorer import FILL, Ranking
+from zhiyin.understand.recommend.wishes import Wishes
 
 _CHUNK_CUSTOMERS = 2000
 
@@ -31,8 +33,8 @@ class Recommended:
     ----------
     rows
         Table `recommendations`: `as_of_on`, `customer_id`, `rank`, `product_id`, `score`
-        (probability of a purchase within the horizon), `model` (`blend.repeat`, `blend.new` or
-        `popularity`), `reason` (JSON, see `explain.explain_ranking`).
+        (probability of a purchase within the horizon), `model` (`blend.repeat`, `blend.new`,
+        `popularity` or `pin`), `reason` (JSON, see `explain.explain_ranking`).
     card
         What the model learned and on how much; JSON values, for table `insights`.
     status
@@ -54,6 +56,7 @@ def recommend_batch(
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
     ridges: Sequence[float] = (RIDGE,),
+    wishes: Wishes | None = None,
 ) -> Recommended:
     """The `top` products of every customer with a purchase before `until`.
 
@@ -74,6 +77,8 @@ def recommend_batch(
         Category of a product by its id; sharpens new products.
     ridges
         Penalties of EASE to choose from on the last month; one: no choice, half the time.
+    wishes
+        Rules of the shop: stock, margin, rests, categories, pins, diversity, novelty.
 
     Raises
     ------
@@ -91,41 +96,27 @@ def recommend_batch(
         return Recommended(schema.empty_table(), card, "no_products")
     model = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
     model.fit(history)
+    wishes = wishes or Wishes()
+    shelf = wishes.shelf(history, categories or {})
+    rules = wishes.arranged(history, min_new=min_new, top=top)
+    pinned = np.array(list((rules.pins or {}).values()), dtype=np.int64)
+    depth = wishes.depth(top, history.shape[1])
     parts = [schema.empty_table()]
     for start in range(0, len(history.customers), _CHUNK_CUSTOMERS):
         codes = np.arange(start, min(start + _CHUNK_CUSTOMERS, len(history.customers)))
-        everything, new = model.recommend_both(codes, k=top)
-        ranking = reserve_new(everything, new, places=min_new)
-        parts.append(_rows(model, codes, ranking, as_of=as_of).cast(schema))
+        candidates = merge_candidates(*model.recommend_both(codes, k=depth))
+        candidates = wishes.bar(candidates, history, codes, pins=pinned.tolist())
+        ranking = arrange(candidates, shelf, rules, k=top)
+        parts.append(_rows(model, codes, ranking, as_of=as_of, pinned=pinned).cast(schema))
     card = model.describe() | _sizes(history) | {"top": top, "min_new": min_new}
+    if left := sorted(set(wishes.pins.values()) - {str(p) for p in history.products[pinned]}):
+        card |= {"pins_left_out": left}
     return Recommended(pa.concat_tables(parts), card, model.status_)
 
 
-def reserve_new(everything: Ranking, new: Ranking, *, places: int) -> Ranking:
-    """Lists of everything in which the best `places` new products are kept, best first.
-
-    Both rankings are of the same customers and length. The new ones that would miss the list push
-    out the last of the others; the order stays that of scores, ties to the smaller product.
-    """
-    k = everything.products.shape[1]
-    products, scores = everything.products.copy(), everything.scores.copy()
-    for row, best in enumerate(new.products):
-        kept = best[:places]
-        kept = kept[kept >= 0]
-        missing = ~np.isin(kept, products[row])
-        if not missing.any():
-            continue
-        ours = np.flatnonzero(~np.isin(products[row], kept) & (products[row] >= 0))
-        free = np.flatnonzero(products[row] < 0)
-        give = np.concatenate([free, ours[::-1]])[: int(missing.sum())]
-        products[row, give] = kept[missing]
-        scores[row, give] = new.scores[row, :places][: len(kept)][missing]
-        order = np.lexsort((products[row], -scores[row], products[row] < 0))[:k]
-        products[row], scores[row] = products[row, order], scores[row, order]
-    return Ranking(products, scores)
-
-
-def _rows(model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date) -> pa.Table:
+def _rows(
+    model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date, pinned: np.ndarray
+) -> pa.Table:
     history = model.history
     reasons = explain_ranking(model.ease_, codes, ranking)
     filled = ranking.products >= 0
@@ -133,9 +124,12 @@ def _rows(model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date) -> 
     scores = ranking.scores[filled]
     said = [reason for listed in reasons for reason in listed]
     models = [
-        "blend.repeat" if why[c.KIND] == REPEAT else "blend.new" if score > FILL else "popularity"
-        for why, score in zip(said, scores, strict=True)
-    ]
+        "pin" if pin else "blend.repeat" if why[c.KIND] == REPEAT
+        else "blend.new" if score > FILL else "popularity"
+        for why, score, pin in zip(
+            said, scores, np.isin(ranking.products[filled], pinned), strict=True
+        )
+    ]  # fmt: skip
     return pa.table(
         {
             c.AS_OF_ON: pa.array([as_of] * len(rows), pa.date32()),
