@@ -36,6 +36,7 @@ from zhiyin.understand.recommend.catalogue import pack_catalogue
 from zhiyin.understand.recommend.history import read_history
 from zhiyin.understand.recommend.serving import Ask, fill
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, NAMESPACES, Shelf
+from zhiyin.understand.recommend.wishes import Wishes
 
 ITEMS, CUSTOMERS, VISITORS = 100_000, 200_000, 20_000
 LISTED, NEAR, BOUGHT_EACH, CATEGORIES = 100, 50, 20, 500
@@ -263,7 +264,7 @@ def measure_batch(folder: Path, rng: np.random.Generator, customers: int) -> dic
         model = Blend(min_buyers=20).fit(history)
         fitted, rows = time.process_time(), 0
         with pq.ParquetWriter(folder / "lists.parquet", arrow_schema(RECOMMENDATIONS)) as writer:
-            for part in list_all(model, as_of=date(2026, 1, 1), top=BATCH_TOP, min_new=5):
+            for part in list_all(model, Wishes(), as_of=date(2026, 1, 1), top=BATCH_TOP, min_new=5):
                 writer.write_table(part)
                 rows += part.num_rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

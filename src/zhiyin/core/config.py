@@ -64,11 +64,11 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     profile: ProfileSettings = ProfileSettings()
     understand: UnderstandSettings = UnderstandSettings()
+    recommend: RecommendSettings = RecommendSettings()
     decide: DecideSettings = DecideSettings()
     act: ActSettings = ActSettings()
     measure: MeasureSettings = MeasureSettings()
     spark: SparkSettings = SparkSettings()
-    recommend: RecommendSettings = RecommendSettings()
 
     @field_validator("zone")
     @classmethod

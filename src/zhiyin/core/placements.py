@@ -1,10 +1,11 @@
-"""The settings of what is recommended on request: placements and their rules."""
+"""The settings by which a merchandiser steers recommendations: rules of the shop, placements."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from zhiyin.core.sections import Section
 
@@ -52,10 +53,48 @@ class PlacementSettings(Section):
 
 
 _PLAIN = PlacementSettings()
+_PIN = re.compile(r"^([1-9]\d?):(\S.*)$")
 
 
 class RecommendSettings(Section):
-    """What `GET /v1/recommend` answers. Each placement is a table [recommend.placements.NAME]."""
+    """Rules of the shop over the lists of a turn, and what `GET /v1/recommend` answers: each
+    placement is a table [recommend.placements.NAME]. No rule looks at what a person could pay.
+    """
+
+    min_stock: float = Field(
+        default=0, ge=0, description="pieces an item needs in stock; 0: stock is not looked at"
+    )
+    stock_property: str = Field(
+        default="stock", min_length=1, description="property of a product that holds its stock"
+    )
+    min_margin: float = Field(
+        default=0, ge=0, lt=1, description="least margin of an item, a rate; 0: not looked at"
+    )
+    margin_property: str = Field(
+        default="margin_rate", min_length=1, description="property that holds its margin, a rate"
+    )
+    rest_days: int = Field(
+        default=0, ge=0, description="days for which what was bought is not recommended again"
+    )
+    skip_returned: bool = Field(
+        default=True, description="what a customer gave back is not recommended to her again"
+    )
+    sensitive: tuple[str, ...] = Field(
+        default=(),
+        description="departments, categories and subcategories that are never recommended",
+    )
+    category_cap: int | None = Field(
+        default=None, ge=1, description="most items of one category in a list; none: any number"
+    )
+    diversity: float = Field(
+        default=0, ge=0, lt=1, description="0: by score alone; towards 1: unlike those above"
+    )
+    novelty: float = Field(
+        default=0, ge=0, le=1, description="0: by score alone; 1: by score over number of buyers"
+    )
+    pins: tuple[str, ...] = Field(
+        default=(), description="items at a place of every list, each as place:product_id"
+    )
 
     placements: dict[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")], PlacementSettings
@@ -72,3 +111,26 @@ class RecommendSettings(Section):
         """The rules of a placement; None: there is none of this name."""
         found = self.placements.get(placement)
         return _PLAIN if found is None and placement == DEFAULT else found
+
+    @field_validator("pins")
+    @classmethod
+    def _are_pins(cls, pins: tuple[str, ...]) -> tuple[str, ...]:
+        places: set[str] = set()
+        products: set[str] = set()
+        for pin in pins:
+            found = _PIN.match(pin)
+            if found is None:
+                raise ValueError(f"{pin!r} is no pin; a pin is place:product_id, say 1:shop:sku-7")
+            place, product = found.groups()
+            if place in places:
+                raise ValueError(f"two items are pinned to place {place}; keep one")
+            if product in products:
+                raise ValueError(f"{product!r} is pinned to two places; keep one")
+            places.add(place)
+            products.add(product)
+        return pins
+
+    @property
+    def pinned(self) -> dict[int, str]:
+        """Product id by place, from 1."""
+        return {int(pin.split(":", 1)[0]): pin.split(":", 1)[1] for pin in self.pins}

@@ -31,7 +31,7 @@ from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.task import CHURN, NEXT_PURCHASE
 from zhiyin.understand.predict.training import Scored, prediction_figures
 from zhiyin.understand.predict.traits_job import read_traits
-from zhiyin.understand.recommend.job import Lists, make_lists, read_day
+from zhiyin.understand.recommend.job import Lists, ask_wishes, make_lists, read_day
 from zhiyin.understand.searches import find_terms, searches_body
 from zhiyin.understand.segment import rfm, rows
 from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
@@ -333,7 +333,8 @@ def _ask_lists(
     if day is not None:
         then = ctx.store.read("order_lines", as_of=day)
         check = read_day(ctx, config, then, day)
-    return aside.submit(make_lists, today, check, top=config.recommend_top)
+    wishes = ask_wishes(ctx, order_lines, ctx.as_of)
+    return aside.submit(make_lists, today, check, wishes, top=config.recommend_top)
 
 
 def _recommend(

@@ -15,10 +15,13 @@ from zhiyin.understand.recommend.metrics import Metrics
 from zhiyin.understand.recommend.mixture import Mixture
 from zhiyin.understand.recommend.neighbours import ItemItem, UserUser
 from zhiyin.understand.recommend.recommender import MODELS, Recommender, fit
+from zhiyin.understand.recommend.rules import Candidates, Rules, Shelf, arrange, merge_candidates
+from zhiyin.understand.recommend.together import bought_together
 from zhiyin.understand.recommend.transitions import Transitions
 
 __all__ = [
-    "MODELS", "Als", "Blend", "Content", "Ease", "Frequency", "ItemItem", "Metrics", "Mixture",
-    "Popularity", "Reason", "Recommender", "Spectral", "Transitions", "UserUser", "Walks",
-    "evaluate", "fit", "read_attributes",
+    "MODELS", "Als", "Blend", "Candidates", "Content", "Ease", "Frequency", "ItemItem", "Metrics",
+    "Mixture", "Popularity", "Reason", "Recommender", "Rules", "Shelf", "Spectral", "Transitions",
+    "UserUser", "Walks", "arrange", "bought_together", "evaluate", "fit", "merge_candidates",
+    "read_attributes",
 ]  # fmt: skip

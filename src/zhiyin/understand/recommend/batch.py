@@ -17,7 +17,9 @@ from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.blend import RIDGE, Blend
 from zhiyin.understand.recommend.history import History, Interactions, read_history
 from zhiyin.understand.recommend.reasons import explain_ranking
+from zhiyin.understand.recommend.rules import arrange, merge_candidates
 from zhiyin.understand.recommend.scorer import FILL, Ranking
+from zhiyin.understand.recommend.wishes import Wishes
 
 _CHUNK_CUSTOMERS = 2000
 
@@ -30,8 +32,8 @@ class Recommended:
     ----------
     rows
         Table `recommendations`: `as_of_on`, `customer_id`, `rank`, `product_id`, `score`
-        (probability of a purchase within the horizon), `model` (`blend.repeat`, `blend.new` or
-        `popularity`), `reason` (JSON, see `reasons.explain_ranking`).
+        (probability of a purchase within the horizon), `model` (`blend.repeat`, `blend.new`,
+        `popularity` or `pin`), `reason` (JSON, see `reasons.explain_ranking`).
     card
         What the model learned and on how much; JSON values, for table `insights`.
     status
@@ -53,6 +55,7 @@ def recommend_batch(
     min_buyers: int = 20,
     categories: Mapping[str, str] | None = None,
     ridges: Sequence[float] = (RIDGE,),
+    wishes: Wishes | None = None,
 ) -> Recommended:
     """The `top` products of every customer with a purchase before `until`.
 
@@ -73,6 +76,8 @@ def recommend_batch(
         Category of a product by its id; sharpens new products.
     ridges
         Penalties of EASE to choose from on the last month; one: no choice, half the time.
+    wishes
+        Rules of the shop: stock, margin, rests, categories, pins, diversity, novelty.
 
     Raises
     ------
@@ -90,51 +95,44 @@ def recommend_batch(
         return Recommended(schema.empty_table(), card, "no_products")
     model = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
     model.fit(history)
-    parts = [schema.empty_table(), *list_all(model, as_of=as_of, top=top, min_new=min_new)]
+    wishes = wishes or Wishes()
+    parts = list_all(model, wishes, as_of=as_of, top=top, min_new=min_new)
+    rows = pa.concat_tables([schema.empty_table(), *parts])
     card = model.describe() | _sizes(history) | {"top": top, "min_new": min_new}
-    return Recommended(pa.concat_tables(parts), card, model.status_)
+    known = set(map(str, history.products))
+    if left := sorted(set(wishes.pins.values()) - known):
+        card |= {"pins_left_out": left}
+    return Recommended(rows, card, model.status_)
 
 
-def list_all(model: Blend, *, as_of: date, top: int, min_new: int) -> Iterator[pa.Table]:
+def list_all(
+    model: Blend, wishes: Wishes, *, as_of: date, top: int, min_new: int
+) -> Iterator[pa.Table]:
     """The lists of all customers of a fitted blend, so many customers at a time."""
-    schema, customers = arrow_schema(RECOMMENDATIONS), len(model.history.customers)
-    for start in range(0, customers, _CHUNK_CUSTOMERS):
-        codes = np.arange(start, min(start + _CHUNK_CUSTOMERS, customers))
-        everything, new = model.recommend_both(codes, k=top)
-        ranking = reserve_new(everything, new, places=min_new)
-        yield _rows(model, codes, ranking, as_of=as_of).cast(schema)
+    history, schema = model.history, arrow_schema(RECOMMENDATIONS)
+    shelf = wishes.shelf(history, model.categories)
+    rules = wishes.arranged(history, min_new=min_new, top=top)
+    pinned = np.array(list((rules.pins or {}).values()), dtype=np.int64)
+    depth = wishes.depth(top, history.shape[1])
+    for start in range(0, len(history.customers), _CHUNK_CUSTOMERS):
+        codes = np.arange(start, min(start + _CHUNK_CUSTOMERS, len(history.customers)))
+        candidates = merge_candidates(*model.recommend_both(codes, k=depth))
+        candidates = wishes.bar(candidates, history, codes, pins=pinned.tolist())
+        ranking = arrange(candidates, shelf, rules, k=top)
+        yield _rows(model, codes, ranking, as_of=as_of, pinned=pinned).cast(schema)
 
 
-def reserve_new(everything: Ranking, new: Ranking, *, places: int) -> Ranking:
-    """Lists of everything in which the best `places` new products are kept, best first.
-
-    Both rankings are of the same customers and length. The new ones that would miss the list push
-    out the last of the others; the order stays that of scores, ties to the smaller product.
-    """
-    k = everything.products.shape[1]
-    products, scores = everything.products.copy(), everything.scores.copy()
-    best = new.products[:, :places]
-    lacking = (best >= 0) & ~(best[:, :, None] == products[:, None, :]).any(axis=2)
-    for row in np.flatnonzero(lacking.any(axis=1)):
-        kept = best[row][best[row] >= 0]
-        missing = ~np.isin(kept, products[row])
-        ours = np.flatnonzero(~np.isin(products[row], kept) & (products[row] >= 0))
-        free = np.flatnonzero(products[row] < 0)
-        give = np.concatenate([free, ours[::-1]])[: int(missing.sum())]
-        products[row, give] = kept[missing]
-        scores[row, give] = new.scores[row, :places][: len(kept)][missing]
-        order = np.lexsort((products[row], -scores[row], products[row] < 0))[:k]
-        products[row], scores[row] = products[row, order], scores[row, order]
-    return Ranking(products, scores)
-
-
-def _rows(model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date) -> pa.Table:
+def _rows(
+    model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date, pinned: np.ndarray
+) -> pa.Table:
     history = model.history
     reasons = explain_ranking(model.ease_, codes, ranking)
     filled = ranking.products >= 0
     rows, places = np.nonzero(filled)
     scores = ranking.scores[filled]
     fresh = np.where(scores > FILL, "blend.new", "popularity")
+    models = np.where(reasons.repeat, "blend.repeat", fresh)
+    models = np.where(np.isin(ranking.products[filled], pinned), "pin", models)
     return pa.table(
         {
             c.AS_OF_ON: pa.array([as_of] * len(rows), pa.date32()),
@@ -142,7 +140,7 @@ def _rows(model: Blend, codes: np.ndarray, ranking: Ranking, *, as_of: date) -> 
             c.RANK: pa.array(places + 1, pa.int64()),
             c.PRODUCT_ID: pa.array(history.products[ranking.products[filled]], pa.string()),
             c.SCORE: pa.array(scores.astype(np.float64), pa.float64()),
-            c.MODEL: pa.array(np.where(reasons.repeat, "blend.repeat", fresh), pa.string()),
+            c.MODEL: pa.array(models, pa.string()),
             c.REASON: reasons.texts,
         }
     )

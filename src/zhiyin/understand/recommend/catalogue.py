@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +28,12 @@ UNKNOWN_PRICE = -1
 
 
 def pack_catalogue(
-    rows: Iterable[Mapping[str, Any]], ids: Sequence[str], *, exponent: int, currency: str
+    rows: Iterable[Mapping[str, Any]],
+    ids: Sequence[str],
+    *,
+    exponent: int,
+    currency: str,
+    hidden: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Arrays `item.…` and `category.name` for the products `ids`, in their order.
 
@@ -41,6 +46,8 @@ def pack_catalogue(
         sold; where there are none, everything can be bought.
     exponent
         Digits of the currency behind the point.
+    hidden
+        Products that are shown to nobody, whatever a placement says.
     """
     known = {row[c.PRODUCT_ID]: row for row in rows}
     held = [known.get(one, {c.PRODUCT_ID: one}) for one in ids]
@@ -59,6 +66,7 @@ def pack_catalogue(
             [_margin(one, price, exponent) for one, price in zip(extra, prices, strict=True)],
             np.float32,
         ),
+        "item.hidden": np.array([one in hidden for one in ids], bool),
         "item.buyable": np.array(
             [
                 (not known or row[c.PRODUCT_ID] in known) and _buyable(one)

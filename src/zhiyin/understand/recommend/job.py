@@ -20,6 +20,7 @@ from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.understand.recommend.batch import Recommended, recommend_batch
 from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.recommend.wishes import Wishes, looks_at_products, read_wishes
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,30 @@ def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, da
     return Asked(rows, terms)
 
 
-def make_lists(today: Asked, check: Asked | None, *, top: int) -> Lists:
-    """Fit and rank, for the day and for the check day from a fit apart."""
-    made = recommend_batch(today.purchases, top=top, min_new=min(5, top), **today.terms)
+def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
+    """The rules of the shop as of a day."""
+    rules = ctx.settings.recommend
+    products: list[dict[str, Any]] = []
+    if looks_at_products(rules):
+        names = (c.PRODUCT_ID, c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.PROPERTIES)
+        products = ctx.store.read("products", as_of=day).select(*names).to_pyarrow().to_pylist()
+    returned: list[tuple[str, str]] = []
+    if rules.skip_returned:
+        back = order_lines.filter(
+            (order_lines[c.KIND] == "return")
+            & order_lines[c.CUSTOMER_ID].notnull()
+            & order_lines[c.PRODUCT_ID].notnull()
+        )
+        pairs = back.select(c.CUSTOMER_ID, c.PRODUCT_ID).distinct().to_pyarrow().to_pydict()
+        returned = list(zip(pairs[c.CUSTOMER_ID], pairs[c.PRODUCT_ID], strict=True))
+    return read_wishes(rules, products, returned)
+
+
+def make_lists(today: Asked, check: Asked | None, wishes: Wishes, *, top: int) -> Lists:
+    """Fit and rank, for the day by the shop's rules, for the check day from a fit apart."""
+    made = recommend_batch(
+        today.purchases, top=top, min_new=min(5, top), wishes=wishes, **today.terms
+    )
     return Lists(made, None if check is None else rank_all(check.purchases, **check.terms))
 
 

@@ -31,6 +31,7 @@ from zhiyin.govern.people import Kinship
 from zhiyin.understand.recommend.catalogue import pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, KINDS, NAMESPACES
+from zhiyin.understand.recommend.wishes import read_wishes
 
 JOB = "understand.online"
 NEIGHBOURS, SHRINKAGE = 50, 10.0
@@ -54,13 +55,16 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     pairs = _purchases(ctx)
     lists = _lists(ctx)
     products = ctx.store.read("products").select(  # as they are now: it is now that they are shown
-        c.PRODUCT_ID, c.NAME, c.CATEGORY, c.BRAND, c.PRICE_BASE_MINOR, c.URL, c.PROPERTIES
+        c.PRODUCT_ID, c.NAME, c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.BRAND,
+        c.PRICE_BASE_MINOR, c.URL, c.PROPERTIES,
     ).to_pyarrow()  # fmt: skip
+    known = products.to_pylist()
     ids = _distinct(pairs[c.PRODUCT_ID], lists[c.PRODUCT_ID], products[c.PRODUCT_ID])
     customers = _distinct(pairs[c.CUSTOMER_ID], lists[c.CUSTOMER_ID])
     arrays = pack_catalogue(
-        products.to_pylist(), ids.to_pylist(),
+        known, ids.to_pylist(),
         exponent=EXPONENTS[ctx.settings.currency], currency=ctx.settings.currency,
+        hidden=read_wishes(ctx.settings.recommend, known).hidden,
     )  # fmt: skip
     arrays |= _pack_lists(lists, ids, customers)
     arrays |= _pack_bought(pairs, ids, customers)
@@ -182,7 +186,7 @@ def _pack_popular(arrays: dict[str, np.ndarray], day: date) -> dict[str, np.ndar
     end = int(np.datetime64(day, "s").astype(np.int64))
     lately = np.bincount(item[at >= end - POPULAR_DAYS * 86_400], minlength=size)
     order = np.lexsort((np.arange(size), -buyers, -lately))
-    order = order[arrays["item.buyable"][order]].astype(np.int32)
+    order = order[(arrays["item.buyable"] & ~arrays["item.hidden"])[order]].astype(np.int32)
     by_category = order[np.argsort(category[order], kind="stable")]
     by_category = by_category[category[by_category] >= 0]
     names = len(arrays["category.name.ends"]) - 1

@@ -93,7 +93,7 @@ class Shelf:
 
     def _allow(self, rule: PlacementSettings) -> bytes:
         arrays = self.generation.arrays
-        good = np.ones(len(self.category), bool)
+        good = ~arrays["item.hidden"]
         if rule.in_stock:
             good &= arrays["item.buyable"]
         if rule.min_price_minor:

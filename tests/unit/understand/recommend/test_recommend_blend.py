@@ -14,12 +14,11 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
-from zhiyin.understand.recommend.batch import recommend_batch, reserve_new
+from zhiyin.understand.recommend.batch import recommend_batch
 from zhiyin.understand.recommend.blend import Blend
 from zhiyin.understand.recommend.history import read_history, truth_matrix
 from zhiyin.understand.recommend.logit import fit_logit
 from zhiyin.understand.recommend.metrics import drop_seen, measure_lists
-from zhiyin.understand.recommend.scorer import Ranking
 
 DAY = timedelta(days=1)
 AS_OF = date(2026, 6, 1)
@@ -102,15 +101,6 @@ def test_lengths_out_of_range_are_refused(shop):
         recommend_batch(shop, as_of=AS_OF, until=UNTIL, top=0)
     with pytest.raises(InvalidParameter, match="min_new is 9"):
         recommend_batch(shop, as_of=AS_OF, until=UNTIL, top=8, min_new=9)
-
-
-def test_reserved_places_push_out_the_last_and_stay_in_order():
-    everything = Ranking(np.array([[5, 4, 3, 9]]), np.array([[0.9, 0.8, 0.7, 0.2]], np.float32))
-    new = Ranking(np.array([[9, 8, 7, -1]]), np.array([[0.2, 0.1, 0.05, 0]], np.float32))
-    kept = reserve_new(everything, new, places=2)
-    assert kept.products.tolist() == [[5, 4, 9, 8]]
-    np.testing.assert_allclose(kept.scores, [[0.9, 0.8, 0.2, 0.1]])
-    assert reserve_new(everything, new, places=0).products.tolist() == [[5, 4, 3, 9]]
 
 
 def test_categories_sharpen_what_is_new(shop):

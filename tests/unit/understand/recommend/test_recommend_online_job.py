@@ -12,11 +12,13 @@ from zhiyin.core.clock import FrozenClock
 from zhiyin.core.config import validate_settings
 from zhiyin.core.context import Context
 from zhiyin.core.generation import Texts
+from zhiyin.core.placements import PlacementSettings, RecommendSettings
 from zhiyin.core.rng import Streams
 from zhiyin.store.online import OnlineStore
 from zhiyin.testing.contract_store import LOADED, merge, put
 from zhiyin.testing.store import MemoryStore
 from zhiyin.understand.recommend.online_job import KINDS, run
+from zhiyin.understand.recommend.shelf import Shelf
 
 DAY = date(2024, 6, 1)
 AT = datetime(2024, 5, 20, 12)
@@ -132,6 +134,18 @@ def test_neighbours_have_buyers_in_common(made):
 def test_only_what_can_be_bought_is_popular(made):
     assert ids_of(made, made.arrays["popular.item"]) == ["s:3"]
     assert made.arrays["item.buyers"].sum() == sum(map(len, BASKETS.values()))
+
+
+def test_what_the_shop_never_shows_is_let_in_by_no_placement(ctx):
+    sensitive = ctx.settings.model_copy(
+        update={"recommend": RecommendSettings(sensitive=("food",))}
+    )
+    run(replace(ctx, settings=sensitive), ctx.settings.understand)
+    made = ctx.online.generation()
+    allowed = Shelf(made).allowed(PlacementSettings(in_stock=False))
+    known = ids_of(made, range(4))
+    assert [one for one, may in zip(known, allowed, strict=True) if may] == ['s:"', "s:1"]
+    assert ids_of(made, made.arrays["popular.item"]) == []
 
 
 def test_an_earlier_day_does_not_take_the_place_of_a_later_one(ctx, made):
