@@ -10,6 +10,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC
 from http import HTTPStatus
 from itertools import count
@@ -69,6 +70,9 @@ class Recommendations:
             consents=self._consents, recent=self._recent,
             aside=lambda work: Thread(target=work, daemon=True).start(),
         )  # fmt: skip
+
+        with suppress(ZhiyinError):  # the first request need not wait for it
+            self._door.shelf()
 
     @staticmethod
     def takes(path: str) -> bool:
