@@ -181,18 +181,19 @@ class Ease(Additive):
 
 
 def _gram(rows: sparse.csr_array, *, by_rows: bool) -> np.ndarray:
-    """X X' (`by_rows`) or X'X, dense float32, summed over bounded blocks."""
+    """X X' (`by_rows`) or X'X, dense float32, in bounded blocks."""
     side, other = rows.shape if by_rows else rows.shape[::-1]
     total = np.zeros((side, side), dtype=np.float32)
-    cut = rows.tocsc() if by_rows else rows
-    dense = rows.nnz > _DENSE_FROM * side * other
-    for part in blocks(other, side):
-        block = cut[:, part] if by_rows else cut[part].T.tocsc()
-        if dense:
-            block = block.toarray()
+    if rows.nnz > _DENSE_FROM * side * other:
+        cut = rows.tocsc() if by_rows else rows
+        for part in blocks(other, side):
+            block = (cut[:, part] if by_rows else cut[part].T.tocsc()).toarray()
             total += block @ block.T
-        else:
-            total += (block @ block.T).toarray()
+        return total
+    left = rows if by_rows else rows.T.tocsr()
+    right = left.T.tocsr()
+    for part in blocks(side, side):
+        (left[part] @ right).toarray(out=total[part])
     return total
 
 

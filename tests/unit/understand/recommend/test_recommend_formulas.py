@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend import Als, ItemItem, Spectral, Transitions, UserUser, Walks
+from zhiyin.understand.recommend.ease import _gram
 from zhiyin.understand.recommend.events import read_events
 from zhiyin.understand.recommend.history import History
 from zhiyin.understand.recommend.validation import gain, hold_out, rank_truth
@@ -161,3 +163,13 @@ def test_gain_of_ranks_by_hand(rated):
     assert (ranks == 14).all()  # ties are at their worst
     value = gain(np.array([1, 20]), np.array([1, 1, 0]))
     np.testing.assert_allclose(value, [1 / np.log2(3), 0.5 / np.log2(22), 0])
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+def test_the_gram_matrix_of_sparse_rows_is_the_same_in_many_blocks(by_rows, monkeypatch):
+    monkeypatch.setattr("zhiyin.understand.recommend.scorer._BLOCK_CELLS", 700)
+    rng = np.random.default_rng(4)
+    rows = sparse.random_array((90, 130), density=0.02, rng=rng, dtype=np.float32, format="csr")
+    dense = rows.toarray()
+    wanted = dense @ dense.T if by_rows else dense.T @ dense
+    np.testing.assert_allclose(_gram(rows, by_rows=by_rows), wanted, rtol=1e-5, atol=1e-6)
