@@ -10,8 +10,9 @@ are now. Writes no table: what `GET /v1/recommend` looks up is made complete and
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import ibis
 import numpy as np
@@ -25,13 +26,14 @@ from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.generation import PEOPLE, pack_people, starts_of
+from zhiyin.core.placements import RecommendSettings
 from zhiyin.core.values import JobReport
 from zhiyin.govern.live import read_kinship
 from zhiyin.govern.people import Kinship
 from zhiyin.understand.recommend.catalogue import pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, KINDS, NAMESPACES
-from zhiyin.understand.recommend.wishes import read_wishes
+from zhiyin.understand.recommend.wishes import looks_at_products, read_wishes
 
 JOB = "understand.online"
 NEIGHBOURS, SHRINKAGE = 50, 10.0
@@ -64,7 +66,7 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     arrays = pack_catalogue(
         known, ids.to_pylist(),
         exponent=EXPONENTS[ctx.settings.currency], currency=ctx.settings.currency,
-        hidden=read_wishes(ctx.settings.recommend, known).hidden,
+        hidden=_hidden(ctx.settings.recommend, known),
     )  # fmt: skip
     arrays |= _pack_lists(lists, ids, customers)
     arrays |= _pack_bought(pairs, ids, customers)
@@ -79,6 +81,11 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     number = ctx.online.publish(arrays, about)
     sizes = {"customers": len(customers), "products": len(ids), "candidates": lists.num_rows}
     return JobReport(JOB, figures={"status": "ok", "generation": number, **sizes})
+
+
+def _hidden(settings: RecommendSettings, rows: Sequence[Mapping[str, Any]]) -> Collection[str]:
+    """What the shop never shows, whatever a placement says."""
+    return read_wishes(settings, rows).hidden if looks_at_products(settings) else ()
 
 
 def _namespaces(ctx: Context) -> list[str]:
