@@ -27,7 +27,7 @@ from zhiyin.testing.channel_contract import SENDER
 from zhiyin.testing.contract_store import put
 
 KEY, OWN = "spring", "zhiyin:spring"
-PEOPLE, REFUSED, KILLS = 400, 10, 4
+PEOPLE, REFUSED, KILLS = 400, 10, 3
 BUYS = {"a": 0.6, "b": 0.35, "holdout": 0.1}
 FILE = """
 key = "spring"

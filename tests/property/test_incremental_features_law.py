@@ -110,7 +110,7 @@ def _all_may_be_touched(monkeypatch):
     monkeypatch.setattr(incremental_job, "MOST_TOUCHED", 1.0)
 
 
-@settings(max_examples=examples(3), deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(st.lists(_day, min_size=1, max_size=3))
 def test_a_day_made_from_the_day_before_is_the_day_computed_anew(days):
     daily, anew = first_day().copy(), first_day().copy()

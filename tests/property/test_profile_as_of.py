@@ -73,7 +73,7 @@ def both(**rows) -> tuple[pa.Table, pa.Table]:
     return SHOP.features(**rows, **STATIC), SHOP.campaign_features(**rows, **STATIC)
 
 
-@settings(max_examples=examples(4), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(lines(PAST, most=8), lines(FUTURE, most=4), touches(PAST, most=5), touches(FUTURE, most=4))
 def test_the_future_changes_no_feature(past, future, touched, touched_later):
     known = both(lines=past, touches=touched)
