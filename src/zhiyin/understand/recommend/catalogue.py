@@ -13,9 +13,11 @@ import numpy as np
 from zhiyin.core import columns as c
 from zhiyin.core.generation import pack_texts
 
-STOCK = ("stock", "inventory", "inventory_quantity", "quantity_available", "库存")
+STOCK = frozenset({"stock", "inventory", "inventory_quantity", "quantity_available", "库存"})
 """Properties of a product that count what is left of it."""
-AVAILABLE = ("in_stock", "available", "availability", "buyable", "active", "在售", "上架")
+AVAILABLE = frozenset(
+    {"in_stock", "available", "availability", "buyable", "active", "在售", "上架"}
+)
 """Properties that say whether it can be bought."""
 GONE = frozenset(
     {"false", "no", "0", "out of stock", "outofstock", "out_of_stock", "sold out", "soldout",
@@ -103,11 +105,11 @@ def _properties(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _buyable(extra: Mapping[str, Any]) -> bool:
     """Whether nothing says that it cannot be bought."""
-    for name in STOCK:
-        left = _number(extra.get(name))
+    for name in STOCK & extra.keys():
+        left = _number(extra[name])
         if left is not None and left <= 0:
             return False
-    return not any(str(extra.get(name, "")).strip().lower() in GONE for name in AVAILABLE)
+    return not any(str(extra[name]).strip().lower() in GONE for name in AVAILABLE & extra.keys())
 
 
 def _margin(extra: Mapping[str, Any], price: int, exponent: int) -> float:
