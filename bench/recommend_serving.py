@@ -7,8 +7,6 @@ import argparse
 import asyncio
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from datetime import UTC, date, datetime
@@ -20,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
+from bench.collect import start_server
 from bench.harness import at_least, at_most, emit
 from zhiyin.api.keys import make_key
 from zhiyin.app import Workspace
@@ -147,18 +146,6 @@ def queries(rng: np.random.Generator, count: int) -> list[str]:
             )[number % 6]
         )
     return made
-
-
-def start_server(folder: Path) -> tuple[subprocess.Popen, int]:
-    """A real `zhiyin serve` in a process of its own, and its port."""
-    command = [sys.executable, "-m", "zhiyin", "serve", "-w", str(folder), "--port", "0",
-               "--no-worker"]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    while line := process.stderr.readline():
-        if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-            return process, int(found[1])
-    raise RuntimeError("the server did not start")
 
 
 async def _client(port: int, requests: list[bytes], until: float, taken: list[float]) -> None:

@@ -47,7 +47,9 @@ JOBS = Registry(
 
 LEASE_S = 3600.0
 """A job may take this long; a turn that dies on this machine frees the lake at once."""
-WHERE = {"engine", "spark", "recommend"}
+WHERE = {
+    "engine": True, "spark": True, "recommend": {"placements", "consent", "session_hours"},
+}  # fmt: skip
 """Settings of where the sums run, and of requests: a turn may go on under others."""
 
 INPUTS = tuple(

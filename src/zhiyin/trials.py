@@ -10,11 +10,10 @@ from zhiyin.act.campaigns.ledger import find_campaign
 from zhiyin.act.campaigns.trial_job import Trial, send_trials
 from zhiyin.app import Workspace
 from zhiyin.channels import open_channel
-from zhiyin.core.clock import Clock, local_day
-from zhiyin.core.errors import DeliveryError
+from zhiyin.core.clock import local_day
+from zhiyin.core.errors import DeliveryError, InvalidParameter
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.queue import queue_job
-from zhiyin.store.workspace import WorkspaceStore
 
 
 def send_test(
@@ -34,20 +33,25 @@ def send_test(
 
 
 def ask_test(
-    store: WorkspaceStore, key: str, address: str, *, by: str, clock: Clock, variant: str = "",
-    language: str = "",
-) -> str:  # fmt: skip
-    """Let a worker send a campaign's texts to an address of staff; the job's id.
+    shop: Workspace, key: str, address: str, *, by: str, variant: str = "", language: str = ""
+) -> str:
+    """Let a worker send a campaign's texts to an address of staff; the job's id. The job knows the
+    address by its keyed hash.
 
     Raises
     ------
     NotFound
         If there is no such campaign.
+    InvalidParameter
+        If `act.testers` does not name the address.
     """
-    arguments = {"campaign": key, "address": address, "variant": variant, "language": language}
-    with transaction(store.ledger) as connection:
+    tester = _mark(shop, address)
+    if tester not in {_mark(shop, one) for one in shop.settings.act.testers}:
+        raise _no_tester()
+    arguments = {"campaign": key, "tester": tester, "variant": variant, "language": language}
+    with transaction(shop.store.ledger) as connection:
         find_campaign(connection, key)
-        return queue_job(connection, "test", arguments | {"by": by}, by=by, clock=clock)
+        return queue_job(connection, "test", arguments | {"by": by}, by=by, clock=shop.clock)
 
 
 def run_test(shop: Workspace, arguments: Mapping[str, Any], *, attempts: int) -> dict[str, Any]:
@@ -57,13 +61,30 @@ def run_test(shop: Workspace, arguments: Mapping[str, Any], *, attempts: int) ->
     ------
     DeliveryError
         If it was taken before.
+    InvalidParameter
+        If the address is no tester any more.
     """
     if attempts > 1:
         raise DeliveryError(
             "its worker died: the message may be under way", hint="look, then ask again"
         )
+    marks = {_mark(shop, one): one for one in shop.settings.act.testers}
+    address = marks.get(arguments["tester"])
+    if address is None:
+        raise _no_tester()
     found = send_test(
-        shop, arguments["campaign"], arguments["address"], by=arguments["by"],
+        shop, arguments["campaign"], address, by=arguments["by"],
         variant=arguments["variant"], language=arguments["language"],
     )  # fmt: skip
     return {"messages": [asdict(one) for one in found]}
+
+
+def _mark(shop: Workspace, address: str) -> str:
+    return shop.vault.token("tester", address.strip())
+
+
+def _no_tester() -> InvalidParameter:
+    return InvalidParameter(
+        "test messages go to addresses of staff alone, and this is none",
+        hint="name it in act.testers",
+    )

@@ -87,7 +87,11 @@ def test_a_test_message_is_asked_for_by_who_plans_and_waits_for_the_worker(as_ro
     assert as_role("analyst", "POST", f"{BASE}/tried/test", json=asked).status_code == 403
     assert as_role("marketer", "POST", f"{BASE}/unknown/test", json=asked).status_code == 404
     assert as_role("marketer", "POST", f"{BASE}/tried/test", json={}).status_code == 422
+    hers = {"address": "ana@customer.example"}
+    refused = as_role("marketer", "POST", f"{BASE}/tried/test", json=hers)
+    assert refused.json()["hint"] == "name it in act.testers"
     answer = as_role("marketer", "POST", f"{BASE}/tried/test", json=asked)
     assert answer.status_code == 202, answer.text
     job = as_role("admin", "GET", f"/v1/jobs/{answer.json()['job_id']}").json()
     assert (job["kind"], job["state"], job["requested_by"]) == ("test", "waiting", "a marketer")
+    assert "@" not in str(job)

@@ -11,7 +11,7 @@ from zhiyin.app import Workspace
 from zhiyin.campaigns import campaigns_of
 from zhiyin.core.clock import FrozenClock, local_day
 from zhiyin.core.config import validate_settings
-from zhiyin.core.errors import NotFound
+from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.ledger import jobs
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.trials import ask_test
@@ -28,7 +28,7 @@ def shop(tmp_path):
     values = {
         "name": "laden", "demo": True,
         "act": {"sender_address": "hello@shop.example", "postal_address": "1 Example Street",
-                "public_url": "https://shop.example"},
+                "public_url": "https://shop.example", "testers": ["boss@shop.example"]},
     }  # fmt: skip
     settings = validate_settings(values, where="test")
     with Workspace.create(tmp_path / "shop", settings) as made:
@@ -39,8 +39,8 @@ def shop(tmp_path):
         yield made
 
 
-def ask(shop, key="spring"):
-    return ask_test(shop.store, key, "boss@shop.example", by="Ana", clock=shop.clock)
+def ask(shop, key="spring", address="boss@shop.example"):
+    return ask_test(shop, key, address, by="Ana")
 
 
 def worked(shop, job_id):
@@ -71,6 +71,16 @@ def test_where_a_worker_died_on_it_nothing_is_sent_again(shop):
     assert done.state == "failed"
     assert "under way" in done.error
     assert letters(shop) == []
+
+
+def test_who_is_no_tester_gets_none_and_stands_nowhere(shop):
+    with pytest.raises(InvalidParameter, match="of staff alone"):
+        ask(shop, address="ana@customer.example")
+    job_id = ask(shop)
+    with reading(shop.store.ledger) as connection:
+        rows = connection.execute(sa.select(jobs)).all()
+    assert [row.job_id for row in rows] == [job_id]
+    assert "@" not in str(rows)
 
 
 def test_of_a_campaign_that_is_not_there_none_is_asked_for(shop):

@@ -95,8 +95,8 @@ def test(request: Request, key: str, tested: Tested) -> dict[str, Any]:
     """Let the worker send its texts to an address of staff; see /v1/jobs for what became of it."""
     shop = workspace_of(request)
     job_id = ask_test(
-        shop.store, key, tested.address, by=caller_of(request).name, clock=shop.clock,
-        variant=tested.variant, language=tested.language,
+        shop, key, tested.address, by=caller_of(request).name, variant=tested.variant,
+        language=tested.language,
     )  # fmt: skip
     return {"job_id": job_id}
 

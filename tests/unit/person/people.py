@@ -56,7 +56,10 @@ def _loaded() -> tempfile.TemporaryDirectory[str]:
     """A folder with the shop, and its files; it goes with the process."""
     made = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     folder = Path(made.name)
-    settings = {"name": "laden", "currency": "EUR", "zone": "Europe/Berlin", "demo": False}
+    settings = {
+        "name": "laden", "currency": "EUR", "zone": "Europe/Berlin", "demo": False,
+        "act": {"testers": ["boss@shop.example"]},
+    }  # fmt: skip
     values = validate_settings(settings, where="test")
     files = folder / "files"
     files.mkdir()
