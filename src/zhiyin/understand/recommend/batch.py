@@ -15,7 +15,8 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.blend import RIDGE, Blend
-from zhiyin.understand.recommend.history import History, Interactions, read_history
+from zhiyin.understand.recommend.history import History, read_history
+from zhiyin.understand.recommend.interactions import Interactions
 from zhiyin.understand.recommend.reasons import explain_ranking
 from zhiyin.understand.recommend.rules import arrange, merge_candidates
 from zhiyin.understand.recommend.scorer import FILL, Ranking

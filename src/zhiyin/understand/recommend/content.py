@@ -10,14 +10,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.events import ITEM_ID
-from zhiyin.understand.recommend.history import History, Interactions, lookup
+from zhiyin.understand.recommend.history import History, lookup
+from zhiyin.understand.recommend.interactions import (
+    Interactions,
+    column_names,
+    require_columns,
+    to_arrow,
+)
 from zhiyin.understand.recommend.scorer import Faded
 
 _WORD = re.compile(r"[^\W_]+")
@@ -98,9 +103,9 @@ def read_attributes(attributes: Interactions) -> Described:
     InvalidParameter
         If there is no `item_id`.
     """
-    table = _to_arrow(attributes)
-    if ITEM_ID not in table.column_names:
-        raise InvalidParameter(f"attributes have no column {ITEM_ID!r}")
+    hint = "a row is an item_id and what is known of the item, in columns of any names"
+    require_columns(attributes, (ITEM_ID,), what="attributes", hint=hint)
+    table = to_arrow(attributes, column_names(attributes))
     ids = table[ITEM_ID].cast(pa.string()).to_pylist()
     items = np.unique(np.array([one for one in ids if one is not None], dtype=object))
     place = {one: row for row, one in enumerate(items)}
@@ -119,14 +124,6 @@ def read_attributes(attributes: Interactions) -> Described:
         (np.ones(len(rows)), (rows, columns)), shape=(len(items), max(len(names), 1))
     )
     return Described(items, features, tuple(names))
-
-
-def _to_arrow(attributes: Interactions) -> pa.Table:
-    if isinstance(attributes, pa.Table):
-        return attributes
-    if isinstance(attributes, ir.Table):
-        return attributes.to_pyarrow()
-    return pa.Table.from_pandas(attributes, preserve_index=False)
 
 
 def _values(column: pa.ChunkedArray) -> Iterator[list[str]]:

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.events import read_events
-from zhiyin.understand.recommend.history import History, Interactions, indicator, lookup
+from zhiyin.understand.recommend.history import History, indicator, lookup
+from zhiyin.understand.recommend.interactions import Interactions
 from zhiyin.understand.recommend.metrics import Metrics, drop_seen, measure_lists
 from zhiyin.understand.recommend.recommender import Recommender
 

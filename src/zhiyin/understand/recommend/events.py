@@ -7,19 +7,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.understand.recommend.history import (
-    History,
+from zhiyin.understand.recommend.history import History, count_visits, encode, lookup
+from zhiyin.understand.recommend.interactions import (
     Interactions,
-    count_visits,
-    encode,
-    lookup,
+    column_names,
+    require_columns,
+    to_arrow,
 )
 
 USER_ID, ITEM_ID, WEIGHT = "user_id", "item_id", "weight"
@@ -99,22 +98,11 @@ def read_events(
 
 
 def _select(interactions: Interactions) -> pa.Table:
-    names = list(
-        interactions.column_names if isinstance(interactions, pa.Table) else interactions.columns
-    )
-    missing = [name for name in (USER_ID, ITEM_ID) if name not in names]
-    if missing:
-        raise InvalidParameter(
-            f"interactions have no column {missing[0]!r}",
-            hint="a row is a user_id and an item_id, where there are some with at, weight, rating",
-        )
+    hint = "a row is a user_id and an item_id, where there are some with at, weight, rating"
+    require_columns(interactions, (USER_ID, ITEM_ID), what="interactions", hint=hint)
+    names = column_names(interactions)
     wanted = [USER_ID, ITEM_ID, *(n for n in (c.AT, WEIGHT, c.RATING) if n in names)]
-    if isinstance(interactions, pa.Table):
-        table = interactions.select(wanted)
-    elif isinstance(interactions, ir.Table):
-        table = interactions.select(wanted).to_pyarrow()
-    else:
-        table = pa.Table.from_pandas(interactions[wanted], preserve_index=False)
+    table = to_arrow(interactions, wanted)
     mask = pc.and_(pc.is_valid(table[USER_ID]), pc.is_valid(table[ITEM_ID]))
     if c.AT in wanted:
         mask = pc.and_(mask, pc.is_valid(table[c.AT]))

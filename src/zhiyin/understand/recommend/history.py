@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
 
 import ibis.expr.types as ir
 import numpy as np
@@ -21,12 +20,12 @@ from scipy import sparse
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.errors import InvalidParameter
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-Interactions: TypeAlias = "pa.Table | pd.DataFrame | ir.Table"
-"""Purchases as a table; see `read_history` for its columns."""
+from zhiyin.understand.recommend.interactions import (
+    Interactions,
+    column_names,
+    require_columns,
+    to_arrow,
+)
 
 _DAY_US = 86_400_000_000
 
@@ -345,26 +344,16 @@ def _purchases(
 def _to_arrow(
     interactions: Interactions, *, before: datetime | None, since: datetime | None
 ) -> pa.Table:
-    if isinstance(interactions, pa.Table):
-        names = list(interactions.column_names)
-    else:
-        names = list(interactions.columns)
     wanted = [c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT]
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise InvalidParameter(f"interactions have no column {missing[0]!r}")
-    wanted += [c.QUANTITY] if c.QUANTITY in names else []
-    if isinstance(interactions, pa.Table):
-        table = interactions.select(wanted)
-    elif isinstance(interactions, ir.Table):  # the engine cuts the window
-        rows = interactions
+    hint = "a row is a customer_id, a product_id and when it was sold (sold_at)"
+    require_columns(interactions, wanted, what="interactions", hint=hint)
+    wanted += [c.QUANTITY] if c.QUANTITY in column_names(interactions) else []
+    if isinstance(interactions, ir.Table):  # the engine cuts the window
         if before is not None:
-            rows = rows.filter(rows[c.SOLD_AT] < before)
+            interactions = interactions.filter(interactions[c.SOLD_AT] < before)
         if since is not None:
-            rows = rows.filter(rows[c.SOLD_AT] >= since)
-        table = rows.select(wanted).to_pyarrow()
-    else:
-        table = pa.Table.from_pandas(interactions[wanted], preserve_index=False)
+            interactions = interactions.filter(interactions[c.SOLD_AT] >= since)
+    table = to_arrow(interactions, wanted)
     types = {c.CUSTOMER_ID: pa.string(), c.PRODUCT_ID: pa.string(), c.SOLD_AT: pa.timestamp("us")}
     fields = [pa.field(name, types.get(name, pa.float64())) for name in wanted]
     return table.cast(pa.schema(fields))

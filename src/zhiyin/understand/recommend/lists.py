@@ -13,7 +13,8 @@ from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
 from zhiyin.understand.recommend.blend import RIDGE, Blend
-from zhiyin.understand.recommend.history import History, Interactions, read_history
+from zhiyin.understand.recommend.history import History, read_history
+from zhiyin.understand.recommend.interactions import Interactions
 from zhiyin.understand.recommend.scorer import Ranking, Scorer
 
 EVERYTHING, NEW = "check.all", "check.new"

@@ -20,7 +20,8 @@ from zhiyin.understand.recommend.ease import Ease
 from zhiyin.understand.recommend.events import ITEM_ID, USER_ID, read_events
 from zhiyin.understand.recommend.explain import Reason, give_reason
 from zhiyin.understand.recommend.graph import Spectral, Walks
-from zhiyin.understand.recommend.history import History, Interactions
+from zhiyin.understand.recommend.history import History
+from zhiyin.understand.recommend.interactions import Interactions
 from zhiyin.understand.recommend.mixture import Mixture
 from zhiyin.understand.recommend.neighbours import ItemItem, UserUser
 from zhiyin.understand.recommend.scorer import Scorer, top_k

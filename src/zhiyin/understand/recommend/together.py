@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +16,8 @@ from scipy.stats import hypergeom
 
 from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.understand.recommend.history import Interactions, encode, indicator
+from zhiyin.understand.recommend.history import encode, indicator
+from zhiyin.understand.recommend.interactions import Interactions, require_columns, to_arrow
 
 OTHER_ID, TOGETHER, SUPPORT, CONFIDENCE = "other_id", "orders_together", "support", "confidence"
 LIFT, LIFT_LOW, P_VALUE, Q_VALUE = "lift", "lift_low", "p_value", "q_value"
@@ -144,18 +144,8 @@ def _check(min_orders: int, min_together: int, max_q: float, k: int) -> None:
 def _read(lines: Interactions, min_orders: int) -> tuple[sparse.csr_array, np.ndarray, int]:
     """(orders, items) 0/1 of the items in enough orders, their ids, and the number of orders."""
     wanted = [c.ORDER_ID, c.PRODUCT_ID]
-    names = list(lines.column_names if isinstance(lines, pa.Table) else lines.columns)
-    for name in wanted:
-        if name not in names:
-            raise InvalidParameter(
-                f"lines have no column {name!r}", hint="a row is an order_id and a product_id"
-            )
-    if isinstance(lines, pa.Table):
-        table = lines.select(wanted)
-    elif isinstance(lines, ir.Table):
-        table = lines.select(wanted).to_pyarrow()
-    else:
-        table = pa.Table.from_pandas(lines[wanted], preserve_index=False)
+    require_columns(lines, wanted, what="lines", hint="a row is an order_id and a product_id")
+    table = to_arrow(lines, wanted)
     table = table.filter(pc.and_(*(pc.is_valid(table[name]) for name in wanted)))
     orders, order = encode(table[c.ORDER_ID].cast(pa.string()))
     items, item = encode(table[c.PRODUCT_ID].cast(pa.string()))
