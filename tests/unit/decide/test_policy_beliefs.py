@@ -32,7 +32,12 @@ def test_linear_outcomes_one_by_one_and_at_once_are_the_ridge_regression(rng):
         np.testing.assert_allclose(made.weights[1], weights, rtol=1e-9)
         np.testing.assert_allclose(made.inverse[1] @ precision, np.eye(WIDTH), atol=1e-9)
         np.testing.assert_allclose(made.units[1], units, atol=1e-9)
-        assert made.scale() == pytest.approx((told.mean(), told.std()))
+        scale = made.scale()
+        assert (scale.mean, scale.noise + scale.more) == pytest.approx((told.mean(), told.var()))
+        centred = told - told.mean()
+        off = np.linalg.solve(precision, seen.T @ centred)
+        left = ((centred - seen @ off) ** 2).sum() + 0.5 * off @ off
+        assert scale.noise == pytest.approx(left / len(seen))
         assert not made.weights[0].any()
 
 
@@ -110,3 +115,16 @@ def test_variances_of_many_are_those_of_each(rng):
         np.testing.assert_allclose(made.variances_of(x), direct, rtol=1e-12)
         np.testing.assert_allclose(made.variances(seen)[row], direct, rtol=1e-12)
         np.testing.assert_allclose(made.means(seen)[row], made.means_of(x), atol=1e-12)
+
+
+def test_doubt_is_all_variation_where_nothing_is_known_and_noise_where_much_is(rng):
+    made = Beliefs.fresh(2, WIDTH, ridge=0.5)
+    seen = rng.normal(size=(4_000, WIDTH))
+    made.learn_linear_many(0, seen, 3 * seen[:, 0] + rng.normal(size=4_000), np.ones(4_000))
+    _, noise, more = made.scale()
+    assert (noise, more) == pytest.approx((1.0, 9.0), rel=0.1)
+    x = seen[0]
+    known, unknown = made.variances_of(x, noise, more)
+    assert known == pytest.approx(noise * (x @ made.inverse[0] @ x), rel=0.01)
+    assert unknown == pytest.approx((noise + more) * (x @ x) / 0.5)
+    np.testing.assert_allclose(made.variances(x[None], noise, more)[0], [known, unknown])

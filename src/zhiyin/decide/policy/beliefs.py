@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,24 @@ from zhiyin.core.errors import InvalidParameter
 REFRESH = 1_000
 ROUNDS = 50
 CLOSE = 1e-12
+LEAST = 1e-6  # of the variance of rewards: the least noise
 ROWS = 2_048  # contexts whose x x' are held at once
 Floats = NDArray[np.float64]
 ARRAYS = ("precision", "inverse", "weights", "units", "counts", "stale", "totals")
+
+
+class Scale(NamedTuple):
+    """How rewards are distributed: what an action is believed to bring before it was ever tried.
+
+    `mean` of all rewards; `noise`, the variance that is left once contexts and actions are known;
+    `more`, what all rewards vary beyond it. Weights have the prior variance (noise + more) / ridge,
+    so those of the ridge regression are off by noise x'Sx + more ridge |Sx|^2 in all: of an action
+    that was never tried all variance, of one that is known well its noise alone.
+    """
+
+    mean: float
+    noise: float
+    more: float
 
 
 @dataclass
@@ -40,7 +55,8 @@ class Beliefs:
     """Normal beliefs of k actions over d numbers; changed in place by the policy that holds it.
 
     `counts`: outcomes of each action, faded; `stale`: single outcomes since its inverse was
-    computed; `totals`: number, sum and sum of squares of the rewards of all actions.
+    computed; `totals`: number, sum and sum of squares of the rewards of all actions, and of what
+    was left of them: squares of surprises, of those at rewards of 1, and their product.
     """
 
     precision: Floats
@@ -53,7 +69,8 @@ class Beliefs:
     ridge: float
 
     def __post_init__(self) -> None:
-        self._flat = self.inverse.reshape(len(self.inverse), -1)  # the same memory
+        self._flat = self.inverse.reshape(len(self.inverse), -1)  # the same memory, as is this
+        self._stacked = self.inverse.reshape(-1, self.inverse.shape[2])
 
     @classmethod
     def fresh(cls, actions: int, width: int, *, ridge: float) -> Beliefs:
@@ -61,7 +78,7 @@ class Beliefs:
         eye = np.broadcast_to(np.eye(width), (actions, width, width))
         return cls(
             eye * ridge, eye / ridge, np.zeros((actions, width)), np.zeros((actions, width)),
-            np.zeros(actions), np.zeros(actions, np.int64), np.zeros(3), ridge,
+            np.zeros(actions), np.zeros(actions, np.int64), np.zeros(6), ridge,
         )  # fmt: skip
 
     def means_of(self, context: Floats, mean: float = 0.0) -> Floats:
@@ -70,9 +87,15 @@ class Beliefs:
             return self.weights @ context
         return self.weights @ context + mean * (1.0 - self.units @ context)
 
-    def variances_of(self, context: Floats) -> Floats:
-        """x'Sx of each action, (k,)."""
-        return self._flat @ (context[:, None] * context).ravel()
+    def variances_of(self, context: Floats, noise: float = 1.0, more: float = 0.0) -> Floats:
+        """noise x'Sx + more ridge |Sx|^2 of each action, (k,): see `Scale`."""
+        if not more:
+            return noise * (self._flat @ (context[:, None] * context).ravel())
+        leaning = (self._stacked @ context).reshape(self.weights.shape)
+        made = leaning @ context
+        made *= noise
+        made += more * self.ridge * np.vecdot(leaning, leaning)
+        return made
 
     def means(self, contexts: Floats, mean: float = 0.0) -> Floats:
         """As `means_of`, of (rows, d) contexts: (rows, k)."""
@@ -80,9 +103,12 @@ class Beliefs:
             return contexts @ self.weights.T
         return contexts @ self.weights.T + mean * (1.0 - contexts @ self.units.T)
 
-    def variances(self, contexts: Floats) -> Floats:
+    def variances(self, contexts: Floats, noise: float = 1.0, more: float = 0.0) -> Floats:
         """As `variances_of`, of (rows, d) contexts: (rows, k)."""
-        flat = self._flat.T
+        form = noise * self.inverse
+        if more:
+            form += more * self.ridge * np.matmul(self.inverse, self.inverse)
+        flat = form.reshape(len(form), -1).T
         made = np.empty((len(contexts), flat.shape[1]))
         for start in range(0, len(contexts), ROWS):
             some = contexts[start : start + ROWS]
@@ -95,9 +121,12 @@ class Beliefs:
         leaning = self.inverse[place] @ context
         wider = 1.0 + float(context @ leaning)
         part = leaning / wider
-        self.weights[place] += (reward - float(self.weights[place] @ context)) * part
-        self.units[place] += (1.0 - float(self.units[place] @ context)) * part
-        self.totals += (1.0, reward, reward * reward)
+        off = reward - float(self.weights[place] @ context)
+        of_one = 1.0 - float(self.units[place] @ context)
+        self.weights[place] += off * part
+        self.units[place] += of_one * part
+        left = off * off / wider, off * of_one / wider, of_one * of_one / wider
+        self.totals += (1.0, reward, reward * reward, *left)
         self._narrow(place, context, leaning, part, 1.0)
 
     def learn_logistic(self, place: int, context: Floats, reward: float, base: float) -> None:
@@ -131,15 +160,19 @@ class Beliefs:
 
     def learn_linear_many(self, place: int, contexts: Floats, rewards: Floats, w: Floats) -> None:
         """Outcomes of one action at once, each counting `w` times."""
-        precision, weighed = self.precision[place].copy(), contexts.T * w
-        side = precision @ self.weights[place] + weighed @ rewards
-        even = precision @ self.units[place] + weighed.sum(axis=1)
+        weighed, told = contexts.T * w, np.column_stack([rewards, np.ones(len(rewards))])
+        before = np.column_stack([self.weights[place], self.units[place]])
+        sides = self.precision[place] @ before
+        left = before.T @ sides + (told.T * w) @ told
+        sides += weighed @ told
         self.precision[place] += weighed @ contexts
         self._invert(place)
-        self.weights[place] = self.inverse[place] @ side
-        self.units[place] = self.inverse[place] @ even
-        self.totals += (w.sum(), w @ rewards, w @ rewards**2)
-        self.counts[place] += w.sum()
+        after = self.inverse[place] @ sides
+        left -= sides.T @ after
+        self.weights[place], self.units[place] = after.T
+        number, total = w.sum(), w @ rewards
+        self.totals += (number, total, w @ rewards**2, left[0, 0], left[0, 1], left[1, 1])
+        self.counts[place] += number
 
     def learn_logistic_many(
         self, place: int, contexts: Floats, rewards: Floats, w: Floats, base: float
@@ -189,16 +222,18 @@ class Beliefs:
         self.counts *= keep
         self.totals *= keep
 
-    def scale(self) -> tuple[float, float]:
-        """Mean and standard deviation of all rewards; 0 and 1 before the first, and 1 for that of
-        rewards that are all alike, which says nothing of their scale.
-        """
-        number, total, squares = self.totals.tolist()
+    def scale(self) -> Scale:
+        """Of all rewards so far."""
+        number, total, squares, off, both, of_one = self.totals.tolist()
         if not number:
-            return 0.0, 1.0
+            return Scale(0.0, 1.0, 0.0)
         mean, square = total / number, squares / number
         variance = square - mean * mean
-        return mean, math.sqrt(variance) if variance > CLOSE * square else 1.0
+        if variance <= CLOSE * square:  # all alike: nothing is known of their scale
+            return Scale(mean, 1.0, 0.0)
+        left = (off - 2 * mean * both + mean * mean * of_one) / number
+        noise = min(max(left, LEAST * variance), variance)
+        return Scale(mean, noise, variance - noise)
 
     def arrays(self) -> dict[str, Any]:
         """Copies of all arrays by name."""

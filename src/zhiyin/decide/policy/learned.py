@@ -8,10 +8,11 @@
 | `logistic_thompson` | worth rate(x'w + alpha sqrt(x'Sx) e) - cost | the highest of one draw |
 
 with w, S of the ridge regression (for `logistic_thompson` of Laplace's approximation), each action
-by itself. An action that was never tried is expected to bring the mean m of all rewards, give or
-take their standard deviation s: with u for w had every reward been 1, x'w stands for
-x'w + m (1 - x'u) above. So alpha means the same for conversions and for money. Where `noise` is
-given, s is that and m is 0, as in the papers.
+by itself. Unless `noise` is given, the level and the scale of rewards are learned over all actions
+(`Scale`): one that was never tried is expected to bring the mean m of all, give or take all their
+variation; with u for w had every reward been 1, x'w stands for x'w + m (1 - x'u) above. So alpha
+means the same for conversions and for money. Where `noise` is given, s is that and m is 0, as in
+the papers.
 
 Source: Li et al., 2010 (A contextual-bandit approach to personalized news recommendation);
 Agrawal and Goyal, 2013 (Thompson sampling for contextual bandits with linear payoffs); Chapelle
@@ -28,7 +29,7 @@ from typing import Any, Self
 import numpy as np
 
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.decide.policy.beliefs import Beliefs
+from zhiyin.decide.policy.beliefs import Beliefs, Scale
 from zhiyin.decide.policy.chances import best_of_normals, best_of_rates
 from zhiyin.decide.policy.chooser import Chooser, Flags, Floats
 from zhiyin.decide.policy.ranked import Ranked, by_action
@@ -191,19 +192,20 @@ class Linear(Learned):
         """What it was made with beside the actions."""
         return {**super().settings(), "noise": self.noise}
 
-    def _values(self, contexts: Floats) -> tuple[Floats, float]:
-        """What each action is expected to bring, and what sqrt(x'Sx) is multiplied with."""
-        if self.noise is not None:
-            return self.beliefs.means(contexts), self.alpha * self.noise
-        mean, spread = self.beliefs.scale()
-        return self.beliefs.means(contexts, mean), self.alpha * spread
+    def _scale(self) -> Scale:
+        return self.beliefs.scale() if self.noise is None else Scale(0.0, self.noise**2, 0.0)
 
-    def _values_of(self, context: Floats) -> tuple[Floats, float]:
-        """As `_values` of one context."""
-        if self.noise is not None:
-            return self.beliefs.means_of(context), self.alpha * self.noise
-        mean, spread = self.beliefs.scale()
-        return self.beliefs.means_of(context, mean), self.alpha * spread
+    def _believed(self, contexts: Floats) -> tuple[Floats, Floats]:
+        """What each action is expected to bring, (rows, k), and `alpha` deviations of it."""
+        mean, noise, more = self._scale()
+        variances = self.beliefs.variances(contexts, noise, more)
+        return self.beliefs.means(contexts, mean), self.alpha * np.sqrt(variances)
+
+    def _believed_of(self, context: Floats) -> tuple[Floats, Floats]:
+        """As `_believed` of one context."""
+        mean, noise, more = self._scale()
+        variances = self.beliefs.variances_of(context, noise, more)
+        return self.beliefs.means_of(context, mean), self.alpha * np.sqrt(np.abs(variances))
 
 
 class EpsilonGreedy(Linear, Ranked):
@@ -228,10 +230,10 @@ class EpsilonGreedy(Linear, Ranked):
         return {name: kept[name] for name in ("width", "ridge", "discount", "explore")}
 
     def _scores(self, contexts: Floats) -> Floats:
-        return self._values(contexts)[0]
+        return self.beliefs.means(contexts, self._scale().mean)
 
     def _scores_of(self, context: Floats) -> Floats:
-        return self._values_of(context)[0]
+        return self.beliefs.means_of(context, self._scale().mean)
 
 
 class LinUcb(Linear, Ranked):
@@ -240,12 +242,12 @@ class LinUcb(Linear, Ranked):
     name = "linucb"
 
     def _scores(self, contexts: Floats) -> Floats:
-        values, wide = self._values(contexts)
-        return values + wide * np.sqrt(self.beliefs.variances(contexts))
+        values, spreads = self._believed(contexts)
+        return values + spreads
 
     def _scores_of(self, context: Floats) -> Floats:
-        values, wide = self._values_of(context)
-        return values + wide * np.sqrt(np.abs(self.beliefs.variances_of(context)))
+        values, spreads = self._believed_of(context)
+        return values + spreads
 
 
 class LinearThompson(Linear):
@@ -259,13 +261,11 @@ class LinearThompson(Linear):
         return True
 
     def _judge(self, contexts: Floats, allowed: Flags) -> tuple[Floats, Floats]:
-        means, wide = self._values(contexts)
-        spreads = wide * np.sqrt(self.beliefs.variances(contexts))
+        means, spreads = self._believed(contexts)
         return best_of_normals(np.where(allowed, means, -np.inf), spreads), means
 
     def _judge_one(self, context: Floats, allowed: Flags | None) -> tuple[Floats, Floats]:
-        means, wide = self._values_of(context)
-        spreads = wide * np.sqrt(np.abs(self.beliefs.variances_of(context)))
+        means, spreads = self._believed_of(context)
         masked = means if allowed is None else np.where(allowed, means, -np.inf)
         return best_of_normals(masked, spreads), means
 
