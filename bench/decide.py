@@ -14,6 +14,10 @@ the first. The peer runs where `ZHIYIN_MABWISER` names a Python that has it:
 
     python -m venv mab && mab/bin/pip install mabwiser==2.7.4
     ZHIYIN_MABWISER=mab/bin/python python -m bench.decide
+
+Tabular shop (`simulate.tabular`): 20,000 decisions of 2,000 customers over 10 periods, more than
+half of them nothing and the others at random; what the learned policy is worth, computed exactly,
+as a share of the best one. Over 20 logs; `least` is the worst of them.
 """
 
 from __future__ import annotations
@@ -30,7 +34,10 @@ from threadpoolctl import threadpool_limits
 
 from bench.harness import Goal, at_least, at_most, emit
 from zhiyin.core.protocols import Policy
+from zhiyin.decide.mdp.learning import fit_q, learn_q
+from zhiyin.decide.mdp.model import iterate_policy, walk
 from zhiyin.decide.policy import Scaling, make
+from zhiyin.simulate.tabular import tabular_shop, usual_chances
 
 ACTIONS, WIDTH, NOISE, ALPHA = 10, 10, 0.5, 0.5
 NAMES = tuple(f"a{place}" for place in range(ACTIONS))
@@ -199,16 +206,48 @@ def measure_decision(times: int) -> dict[str, object]:
     }
 
 
+def judge_tabular(logs: int) -> dict[str, object]:
+    """Worth of learned policies as a share of the best, over so many logs."""
+    shop = tabular_shop()
+    mdp, sizes = shop.mdp, {"states": len(shop.states), "actions": len(shop.actions)}
+    best, usual = mdp.worth(iterate_policy(mdp).policy), usual_chances(shop)
+    shares: dict[str, list[float]] = {
+        "fitted_q": [],
+        "fitted_q_without_kinds": [],
+        "q_learning": [],
+    }
+    for seed in range(logs):
+        rng = np.random.default_rng([17, seed])
+        steps = walk(mdp, usual, customers=2_000, periods=10, rng=rng)
+        given = {**sizes, "discount": mdp.discount}
+        found = {
+            "fitted_q": fit_q(steps, kinds=shop.states, **given),
+            "fitted_q_without_kinds": fit_q(steps, **given),
+            "q_learning": learn_q(steps, rng=rng, **given),
+        }
+        for name, learned in found.items():
+            shares[name].append(mdp.worth(learned.policy) / best)
+    figures: dict[str, object] = {}
+    for name, got in shares.items():
+        figures[f"tabular_{name}"] = round(float(np.mean(got)), 4)
+        figures[f"tabular_{name}_least"] = round(min(got), 4)
+    figures["tabular_usual"] = round(mdp.worth(usual) / best, 4)
+    figures["tabular_myopic"] = round(mdp.worth(mdp.rewards.argmax(axis=1)) / best, 4)
+    return figures
+
+
 def main() -> None:
     """Speed, then regret, then print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=4_000)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--times", type=int, default=5_000)
+    parser.add_argument("--logs", type=int, default=20)
     asked = parser.parse_known_args()[0]
     figures = measure_linucb("linucb", "linucb", asked.times)
     figures |= measure_linucb("lints", "linear_thompson", asked.times)
     figures |= measure_decision(asked.times)
+    figures |= judge_tabular(asked.logs)
     regret, goals = judge_regret(asked.rounds, asked.seeds)
     emit(
         "decide",
@@ -220,6 +259,7 @@ def main() -> None:
             "linucb_updates_per_s": at_least(20_000),
             "decision_p50_us": at_most(150),
             "decision_p99_us": at_most(1_500),
+            "tabular_fitted_q": at_least(0.95),
         }
         | goals,
     )

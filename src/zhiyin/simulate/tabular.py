@@ -1,6 +1,6 @@
 """A shop of a few dozen states whose best policy can be computed: the truth that learners meet.
 
-Each period (a week) a customer is in a state: periods since her last order, loyalty, and how tired
+Each period a customer is in a state: periods since her last order, loyalty, and how tired
 she is of being contacted; or she has left for good. An action raises the chance of an order, less
 so the more tired she is; it costs something, a coupon also gives away margin; each contact tires
 her, and who is tired may leave. What pays this week may cost the weeks after.
@@ -25,8 +25,9 @@ class Offered(Section):
     given_away: float = 0.0
 
 
+NOTHING = "none"
 ACTIONS = (
-    Offered(name="none"),
+    Offered(name=NOTHING),
     Offered(name="reminder", odds=1.6, cost=0.3),
     Offered(name="coupon", odds=3.0, cost=0.3, given_away=0.35),
     Offered(name="gift", odds=4.0, cost=4.0),
@@ -47,16 +48,23 @@ class TabularConfig(Section):
     fades: float = 0.15  # P(loyalty down | no order, as long away as is told apart)
     leaves: float = 0.004  # P(leaves) in a period
     leaves_tired: float = 0.02  # more of it with each contact lately, when contacted again
-    discount: float = 0.97
+    discount: float = 0.95
 
 
 @dataclass(frozen=True)
 class TabularShop:
-    """The problem, its names, and what each state is: (recency, loyalty, fatigue), -1 = left."""
+    """The problem, its names, and what each state is: recency, loyalty, fatigue, 1 = has left."""
 
     mdp: Mdp
     actions: tuple[str, ...]
-    states: np.ndarray  # (s, 3)
+    states: np.ndarray  # (s, 4)
+
+
+def usual_chances(shop: TabularShop, *, nothing: float = 0.55) -> np.ndarray:
+    """What a shop does that tries things: nothing mostly, the rest evenly; P(action | state)."""
+    others = (1 - nothing) / (len(shop.actions) - 1)
+    chances = [nothing if name == NOTHING else others for name in shop.actions]
+    return np.tile(chances, (len(shop.states), 1))
 
 
 def tabular_shop(config: TabularConfig | None = None) -> TabularShop:
@@ -67,34 +75,36 @@ def tabular_shop(config: TabularConfig | None = None) -> TabularShop:
     kinds = [*np.ndindex(given.recency, loyal, tired)]
     places = {kind: place for place, kind in enumerate(kinds)}
     moves = np.zeros((len(given.actions), size, size))
-    rewards = np.zeros((size, len(given.actions)))
+    gains = np.zeros_like(moves)
     moves[:, -1, -1] = 1.0
     for number, action in enumerate(given.actions):
-        contact = action.name != "none"
+        contact = action.name != NOTHING
         for (recency, loyalty, fatigue), place in places.items():
             lift = np.log(action.odds) * given.tiring**fatigue
             base = given.orders[loyalty]
             line = np.log(base / (1 - base)) + np.log(given.cooling) * recency + lift
             order = 1 / (1 + np.exp(-line))
-            gain = order * given.margin * (1 - action.given_away)
-            rewards[place, number] = gain - action.cost
+            margin = given.margin * (1 - action.given_away)
+            gains[number, place] = -action.cost
+            gains[number, place, -1] += order * margin  # she may order and leave
             leaves = given.leaves + (given.leaves_tired * fatigue if contact else 0.0)
             moves[number, place, -1] += leaves
             then = min(fatigue + 1, tired - 1) if contact else max(fatigue - 1, 0)
             up, away = min(loyalty + 1, loyal - 1), min(recency + 1, given.recency - 1)
             fades = given.fades if recency == given.recency - 1 else 0.0
             down = max(loyalty - 1, 0)
-            for after, chance in (
-                ((0, up, then), order * given.grows),
-                ((0, loyalty, then), order * (1 - given.grows)),
-                ((away, down, then), (1 - order) * fades),
-                ((away, loyalty, then), (1 - order) * (1 - fades)),
+            for after, chance, earned in (
+                ((0, up, then), order * given.grows, margin),
+                ((0, loyalty, then), order * (1 - given.grows), margin),
+                ((away, down, then), (1 - order) * fades, 0.0),
+                ((away, loyalty, then), (1 - order) * (1 - fades), 0.0),
             ):
                 moves[number, place, places[after]] += chance * (1 - leaves)
+                gains[number, place, places[after]] = earned - action.cost
     start = np.zeros(size)
     for loyalty in range(loyal):
         start[places[0, loyalty, 0]] = 1 / loyal
     names = tuple(action.name for action in given.actions)
-    return TabularShop(
-        Mdp(moves, rewards, start, given.discount), names, np.array([*kinds, (-1, -1, -1)])
-    )
+    rewards = (moves * gains).sum(axis=2).T
+    mdp = Mdp(moves, rewards, start, given.discount, gains)
+    return TabularShop(mdp, names, np.array([*((*kind, 0) for kind in kinds), (0, 0, 0, 1)]))

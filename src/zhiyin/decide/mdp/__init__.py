@@ -3,4 +3,4 @@
 `model`: a problem that is known, solved exactly. `learning`: action values from a log alone.
 """
 
-__all__ = ["learning", "model", "trees"]
+__all__ = ["learning", "model"]

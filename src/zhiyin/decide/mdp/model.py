@@ -22,12 +22,16 @@ ROUNDS = 100_000
 
 @dataclass(frozen=True)
 class Mdp:
-    """`transitions` (a, s, s), `rewards` (s, a), `start` (s,): where customers begin."""
+    """`transitions` (a, s, s), `rewards` (s, a), `start` (s,): where customers begin.
+
+    `gains` (a, s, s), where it is said: the reward of each move; `rewards` is their mean.
+    """
 
     transitions: Floats
     rewards: Floats
     start: Floats
     discount: float
+    gains: Floats | None = None
 
     def __post_init__(self) -> None:
         actions, states = self.rewards.shape[1], self.rewards.shape[0]
@@ -40,6 +44,10 @@ class Mdp:
             raise InvalidParameter("transitions and the start are chances: 0 or more, of sum 1")
         if not 0 <= self.discount < 1:
             raise InvalidParameter(f"the discount must be in [0, 1), not {self.discount}")
+        if self.gains is not None:
+            means = (self.transitions * self.gains).sum(axis=2).T
+            if not np.allclose(means, self.rewards):
+                raise InvalidParameter("rewards are not the means of what moves gain")
 
     def action_values(self, values: Floats) -> Floats:
         """Of each state and action, what it brings if all after it brings `values`: (s, a)."""
@@ -131,25 +139,27 @@ def walk(
 ) -> Steps:
     """What customers go through under a policy, P(action | state): period after period.
 
-    Rewards are the expected ones of their state and action.
+    Rewards are those of their moves, where `gains` says them, else those expected of their state
+    and action.
     """
     if customers < 1 or periods < 1:
         raise InvalidParameter("1 or more customers walk for 1 or more periods")
     paths, choices = mdp.transitions.cumsum(axis=2), policy.cumsum(axis=1)
     at = mdp.start.cumsum().searchsorted(rng.random(customers), side="right")
     at = np.minimum(at, len(mdp.start) - 1)
-    seen, done, then = [], [], []
+    seen, done, then, paid = [], [], [], []
     for _ in range(periods):
         action = _fall(choices[at], rng)
         following = _fall(paths[action, at], rng)
         seen.append(at)
         done.append(action)
         then.append(following)
+        gains = mdp.gains
+        paid.append(mdp.rewards[at, action] if gains is None else gains[action, at, following])
         at = following
     states, actions = np.concatenate(seen), np.concatenate(done)
-    return Steps(
-        states, actions, mdp.rewards[states, actions], np.concatenate(then), policy[states, actions]
-    )
+    chances = np.asarray(policy[states, actions])
+    return Steps(states, actions, np.concatenate(paid), np.concatenate(then), chances)
 
 
 def _fall(ends: Floats, rng: np.random.Generator) -> Ints:

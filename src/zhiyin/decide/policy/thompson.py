@@ -11,6 +11,8 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.decide.policy.chances import best_probabilities
 from zhiyin.decide.policy.chooser import Chooser, Flags, Floats
 
+KEPT = 4_096  # sets of eligible actions whose chances are remembered
+
 
 class Thompson(Chooser):
     """Rates of rewards 0 or 1; contexts may be anything and are not looked at.
@@ -82,5 +84,7 @@ class Thompson(Chooser):
             if allowed.any():
                 won, tried = self._won[allowed], self._tried[allowed]
                 made[allowed] = best_probabilities(won.tolist(), tried.tolist())
+            if len(self._known_chances) >= KEPT:
+                self._known_chances.clear()
             self._known_chances[key] = made
         return self._known_chances[key]
