@@ -30,7 +30,7 @@ from scipy.special import betainc, betaincinv, expit, logit, ndtr
 from zhiyin.core.errors import InvalidParameter
 
 POINTS = 1_024
-GRID = 32
+GRID = 25  # an odd number: every other point is a grid, too
 REACH = 4.0  # spreads
 FINEST = 2.0  # of the narrowest spread: how far the grid begins to widen
 TINY = 1e-12
@@ -92,7 +92,8 @@ def best_of_normals(means: Floats, spreads: Floats) -> Floats:
 
     Returns
     -------
-    The same shape; within .01 of the integral. Rows sum to 1, those without any action are 0.
+    The same shape; within .005 of the integral, mostly .0002. Rows sum to 1, those without any
+    action are 0.
     """
     if means.ndim == 1:
         return _one_of_normals(means, spreads)
@@ -196,14 +197,19 @@ def _sum_up(below: Floats) -> Floats:
     """Chances (…, n), not yet normalised, from distribution functions (…, n, GRID) above 3e-5.
 
     With H the product of all, sum of (F(next) - F) * (H / F + H(next) / F(next)) / 2 over the
-    steps; H = F * (H / F) lets half of it telescope.
+    steps; H = F * (H / F) lets half of it telescope. Once more with every other point, so that the
+    error that grows with the square of the steps cancels (Richardson).
     """
     every = np.multiply.reduce(below, axis=-2)
     others = every[..., None, :] / below
-    made = np.vecdot(others[..., :-1], below[..., 1:])
-    made -= np.vecdot(others[..., 1:], below[..., :-1])
+    made = 4 * _cross(others, below) - _cross(others[..., ::2], below[..., ::2])
+    made /= 3
     made += (every[..., -1] - every[..., 0])[..., None]
     return np.maximum(made, 0.0)
+
+
+def _cross(others: Floats, below: Floats) -> Floats:
+    return np.vecdot(others[..., :-1], below[..., 1:]) - np.vecdot(others[..., 1:], below[..., :-1])
 
 
 def draw(chances: Floats, lot: float) -> int:
