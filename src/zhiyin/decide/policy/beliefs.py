@@ -71,6 +71,7 @@ class Beliefs:
     def __post_init__(self) -> None:
         self._flat = self.inverse.reshape(len(self.inverse), -1)  # the same memory, as is this
         self._stacked = self.inverse.reshape(-1, self.inverse.shape[2])
+        self._levelled: tuple[Scale, Floats] | None = None  # until something is learned
 
     @classmethod
     def fresh(cls, actions: int, width: int, *, ridge: float) -> Beliefs:
@@ -81,12 +82,6 @@ class Beliefs:
             np.zeros(actions), np.zeros(actions, np.int64), np.zeros(6), ridge,
         )  # fmt: skip
 
-    def means_of(self, context: Floats, mean: float = 0.0) -> Floats:
-        """x'w of each action, (k,); where nothing is known, `mean`."""
-        if not mean:
-            return self.weights @ context
-        return self.weights @ context + mean * (1.0 - self.units @ context)
-
     def variances_of(self, context: Floats, noise: float = 1.0, more: float = 0.0) -> Floats:
         """noise x'Sx + more ridge |Sx|^2 of each action, (k,): see `Scale`."""
         if not more:
@@ -96,12 +91,6 @@ class Beliefs:
         made *= noise
         made += more * self.ridge * np.vecdot(leaning, leaning)
         return made
-
-    def means(self, contexts: Floats, mean: float = 0.0) -> Floats:
-        """As `means_of`, of (rows, d) contexts: (rows, k)."""
-        if not mean:
-            return contexts @ self.weights.T
-        return contexts @ self.weights.T + mean * (1.0 - contexts @ self.units.T)
 
     def variances(self, contexts: Floats, noise: float = 1.0, more: float = 0.0) -> Floats:
         """As `variances_of`, of (rows, d) contexts: (rows, k)."""
@@ -127,6 +116,7 @@ class Beliefs:
         self.units[place] += of_one * part
         left = off * off / wider, off * of_one / wider, of_one * of_one / wider
         self.totals += (1.0, reward, reward * reward, *left)
+        self._levelled = None
         self._narrow(place, context, leaning, part, 1.0)
 
     def learn_logistic(self, place: int, context: Floats, reward: float, base: float) -> None:
@@ -172,6 +162,7 @@ class Beliefs:
         self.weights[place], self.units[place] = after.T
         number, total = w.sum(), w @ rewards
         self.totals += (number, total, w @ rewards**2, left[0, 0], left[0, 1], left[1, 1])
+        self._levelled = None
         self.counts[place] += number
 
     def learn_logistic_many(
@@ -221,6 +212,16 @@ class Beliefs:
         self.weights[:], self.units[:] = both[:, :, 0], both[:, :, 1]
         self.counts *= keep
         self.totals *= keep
+        self._levelled = None
+
+    def levelled(self) -> tuple[Scale, Floats]:
+        """The scale, and weights that say how far x'w is from the mean of all rewards: where
+        nothing is known, by nothing.
+        """
+        if self._levelled is None:
+            scale = self.scale()
+            self._levelled = scale, self.weights - scale.mean * self.units
+        return self._levelled
 
     def scale(self) -> Scale:
         """Of all rewards so far."""

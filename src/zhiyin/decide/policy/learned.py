@@ -187,25 +187,32 @@ class Linear(Learned):
         if noise is not None and not noise > 0:
             raise InvalidParameter(f"noise must be above 0, not {noise}")
         self.noise = noise
+        self._square = self.alpha * self.alpha
+        self._textbook = None if noise is None else Scale(0.0, noise * noise, 0.0)
 
     def settings(self) -> dict[str, Any]:
         """What it was made with beside the actions."""
         return {**super().settings(), "noise": self.noise}
 
-    def _scale(self) -> Scale:
-        return self.beliefs.scale() if self.noise is None else Scale(0.0, self.noise**2, 0.0)
+    def _levelled(self) -> tuple[Scale, Floats]:
+        """The scale of rewards, and weights beside their mean."""
+        if self._textbook is None:
+            return self.beliefs.levelled()
+        return self._textbook, self.beliefs.weights
 
     def _believed(self, contexts: Floats) -> tuple[Floats, Floats]:
         """What each action is expected to bring, (rows, k), and `alpha` deviations of it."""
-        mean, noise, more = self._scale()
-        variances = self.beliefs.variances(contexts, noise, more)
-        return self.beliefs.means(contexts, mean), self.alpha * np.sqrt(variances)
+        (mean, noise, more), weights = self._levelled()
+        square = self._square
+        variances = self.beliefs.variances(contexts, square * noise, square * more)
+        return contexts @ weights.T + mean, np.sqrt(variances)
 
     def _believed_of(self, context: Floats) -> tuple[Floats, Floats]:
         """As `_believed` of one context."""
-        mean, noise, more = self._scale()
-        variances = self.beliefs.variances_of(context, noise, more)
-        return self.beliefs.means_of(context, mean), self.alpha * np.sqrt(np.abs(variances))
+        (mean, noise, more), weights = self._levelled()
+        square = self._square
+        variances = self.beliefs.variances_of(context, square * noise, square * more)
+        return weights @ context + mean, np.sqrt(np.abs(variances))
 
 
 class EpsilonGreedy(Linear, Ranked):
@@ -230,10 +237,12 @@ class EpsilonGreedy(Linear, Ranked):
         return {name: kept[name] for name in ("width", "ridge", "discount", "explore")}
 
     def _scores(self, contexts: Floats) -> Floats:
-        return self.beliefs.means(contexts, self._scale().mean)
+        scale, weights = self._levelled()
+        return contexts @ weights.T + scale.mean
 
     def _scores_of(self, context: Floats) -> Floats:
-        return self.beliefs.means_of(context, self._scale().mean)
+        scale, weights = self._levelled()
+        return weights @ context + scale.mean
 
 
 class LinUcb(Linear, Ranked):
@@ -317,12 +326,12 @@ class LogisticThompson(Learned):
         return {**super().settings(), **own}
 
     def _judge(self, contexts: Floats, allowed: Flags) -> tuple[Floats, Floats]:
-        means = self._base + self.beliefs.means(contexts)
+        means = self._base + contexts @ self.beliefs.weights.T
         spreads = self.alpha * np.sqrt(self.beliefs.variances(contexts))
         return self._compare(means, spreads, allowed)
 
     def _judge_one(self, context: Floats, allowed: Flags | None) -> tuple[Floats, Floats]:
-        means = self._base + self.beliefs.means_of(context)
+        means = self._base + self.beliefs.weights @ context
         spreads = self.alpha * np.sqrt(np.abs(self.beliefs.variances_of(context)))
         if self._alike:
             masked = means if allowed is None else np.where(allowed, means, -np.inf)
