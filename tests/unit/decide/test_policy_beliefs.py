@@ -127,3 +127,14 @@ def test_doubt_is_all_variation_where_nothing_is_known_and_noise_where_much_is(r
     assert known == pytest.approx(noise * (x @ made.inverse[0] @ x), rel=0.01)
     assert unknown == pytest.approx((noise + more) * (x @ x) / 0.5)
     np.testing.assert_allclose(made.variances(x[None], noise, more)[0], [known, unknown])
+
+
+def test_arrays_of_another_layout_are_restored_and_learned_on(rng):
+    made = Beliefs.fresh(2, WIDTH, ridge=1.0)
+    arrays = made.arrays()
+    arrays["inverse"] = np.asfortranarray(arrays["inverse"])
+    again, x = Beliefs.from_arrays(arrays, ridge=1.0), rng.normal(size=WIDTH)
+    for one in (made, again):
+        one.learn_linear(1, x, 1.0)
+    np.testing.assert_array_equal(again.variances_of(x), made.variances_of(x))
+    assert made.variances_of(x)[1] < made.variances_of(x)[0]

@@ -69,6 +69,7 @@ class Beliefs:
     ridge: float
 
     def __post_init__(self) -> None:
+        self.inverse = np.ascontiguousarray(self.inverse)
         self._flat = self.inverse.reshape(len(self.inverse), -1)  # the same memory, as is this
         self._stacked = self.inverse.reshape(-1, self.inverse.shape[2])
         self._levelled: tuple[Scale, Floats] | None = None  # until something is learned
