@@ -115,6 +115,20 @@ class PolicyContract:
         made = [one.choose_many(seen, rng=lots()) for one in (first, second)]
         np.testing.assert_array_equal(made[0].places, made[1].places)
 
+    def test_nobody_to_decide_on_is_nothing_chosen_and_nothing_learned(self, make: Make) -> None:
+        policy, nobody = self.taught(make), self.contexts(0)
+        before = pack(policy.to_artifact())
+        assert policy.choose_many(nobody, rng=lots()).names() == []
+        assert policy.probabilities(nobody).shape == (0, len(ACTIONS))
+        policy.update(nobody, [], np.array([]))
+        assert pack(policy.to_artifact()) == before
+
+    def test_a_weight_of_nothing_teaches_nothing(self, make: Make) -> None:
+        policy, seen = self.taught(make), self.contexts()
+        before = policy.probabilities(seen)
+        policy.update(seen[0], "coupon", 1.0, weights=np.zeros(1))
+        np.testing.assert_allclose(policy.probabilities(seen), before, atol=1e-6)
+
     def test_wrong_shapes_and_names_are_refused(self, make: Make) -> None:
         policy, seen = make(), self.contexts(2)
         for wrong in (

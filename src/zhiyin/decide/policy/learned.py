@@ -105,28 +105,38 @@ class Learned(Chooser):
         InvalidParameter
             If a reward is not known (NaN) or cannot be of this policy; nothing is learned then.
         """
-        if self._since >= self._due:
-            self.beliefs.fade(self.discount**self._since)
-            self._since = 0.0
-        if isinstance(actions, str):
+        if isinstance(actions, str) and weights is None:
             reward = float(rewards)  # pyright: ignore[reportArgumentType]
             if not self._possible(reward):
                 self._check(np.array([reward]))
-            self._learn(self.place_of(actions), self._read_one(contexts), reward)
+            place, context = self.place_of(actions), self._read_one(contexts)
+            self._forget()
+            self._learn(place, context, reward)
             self._since += 1
             return
-        given, told = self._read(np.asarray(contexts)), np.asarray(rewards, np.float64)
-        places = np.array([self.place_of(one) for one in actions], np.int64)
-        counted = np.ones(len(given)) if weights is None else np.asarray(weights, np.float64)
+        named = [actions] if isinstance(actions, str) else actions
+        given = self._read(np.atleast_2d(np.asarray(contexts, np.float64)))
+        told = np.atleast_1d(np.asarray(rewards, np.float64))
+        places = np.array([self.place_of(one) for one in named], np.int64)
+        counted = np.ones(len(given)) if weights is None else np.atleast_1d(weights)
         if not len(given) == told.size == places.size == counted.size:
             raise InvalidParameter("contexts, actions, rewards and weights are of one length")
         if not (np.isfinite(counted) & (counted >= 0)).all():
             raise InvalidParameter("weights must be 0 or more")
         self._check(told)
+        if not counted.any():
+            return
+        self._forget()
         for place in np.unique(places):
             mine = places == place
             self._learn_many(int(place), given[mine], told[mine], counted[mine])
         self._since += float(counted.sum())
+
+    def _forget(self) -> None:
+        """Fade what came before, once enough has come since."""
+        if self._since >= self._due:
+            self.beliefs.fade(self.discount**self._since)
+            self._since = 0.0
 
     def fade(self, keep: float) -> None:
         """What was learned counts `keep` times as much: for time that passes without outcomes."""

@@ -60,12 +60,12 @@ class Thompson(Chooser):
         named = [actions] if isinstance(actions, str) else actions
         places = np.array([self.place_of(one) for one in named], np.int64)
         told = np.atleast_1d(np.asarray(rewards, np.float64))
-        counted = np.ones(places.size) if weights is None else np.asarray(weights, np.float64)
+        counted = np.ones(places.size) if weights is None else np.atleast_1d(weights)
         if not places.size == told.size == counted.size:
             raise InvalidParameter("actions, rewards and weights are of one length")
         if not ((told == 0) | (told == 1)).all() or not (counted >= 0).all():
             raise InvalidParameter("rewards are 0 or 1, and known; weights are 0 or more")
-        keep = self.discount**places.size
+        keep = self.discount ** float(counted.sum())
         self._won, self._tried = self._won * keep, self._tried * keep
         np.add.at(self._won, places, told * counted)
         np.add.at(self._tried, places, counted)
@@ -74,7 +74,7 @@ class Thompson(Chooser):
     def _judge(self, contexts: Floats, allowed: Flags) -> tuple[Floats, Floats]:
         rates = (self._won + 1) / (self._tried + 2)
         kinds, of_row = np.unique(allowed, axis=0, return_inverse=True)
-        chances = np.array([self._chances_of(kind) for kind in kinds])
+        chances = np.array([self._chances_of(kind) for kind in kinds]).reshape(kinds.shape)
         return chances[of_row.ravel()], np.broadcast_to(rates, allowed.shape)
 
     def _chances_of(self, allowed: Flags) -> Floats:
