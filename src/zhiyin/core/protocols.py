@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zhiyin.core.values import MassOutcome, MassReceipt
+from zhiyin.core.values import Choice, Choices, MassOutcome, MassReceipt
 
 if TYPE_CHECKING:  # heavy imports only for the type checker
     import ibis
@@ -158,6 +158,62 @@ class Model(Protocol):
     @classmethod
     def from_artifact(cls, artifact: Mapping[str, Any]) -> Model:
         """The model that `to_artifact` described."""
+        ...
+
+
+class Policy(Protocol):
+    """Chooses one of a few named actions by a context, and learns from what it led to.
+
+    A policy is done when `testing.policy_contract` passes. Contexts are (rows, d) numbers, NaN =
+    unknown; `eligible` is (rows, k) flags in the order of `actions`, None = all. The propensity of
+    a choice is exactly the chance by which it was drawn (law 5).
+    """
+
+    name: str
+    actions: tuple[str, ...]
+
+    def probabilities(self, contexts: np.ndarray, eligible: np.ndarray | None = None) -> np.ndarray:
+        """P(action | context, eligible), (rows, k); 0 throughout where none is eligible."""
+        ...
+
+    def choose(
+        self,
+        context: np.ndarray,
+        actions: Sequence[str] | np.ndarray | None = None,
+        *,
+        rng: np.random.Generator,
+    ) -> Choice:
+        """One action for one context; `actions`: the eligible ones, names or flags, None = all."""
+        ...
+
+    def choose_many(
+        self,
+        contexts: np.ndarray,
+        eligible: np.ndarray | None = None,
+        *,
+        rng: np.random.Generator,
+    ) -> Choices:
+        """An action for each context, from what is known now."""
+        ...
+
+    def update(
+        self,
+        contexts: np.ndarray,
+        actions: str | Sequence[str],
+        rewards: float | np.ndarray,
+        *,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        """Learn what one context (d,) or many brought; nothing where the policy does not learn."""
+        ...
+
+    def to_artifact(self) -> dict[str, Any]:
+        """JSON values and numpy arrays that `from_artifact` restores to an equal policy."""
+        ...
+
+    @classmethod
+    def from_artifact(cls, artifact: Mapping[str, Any]) -> Policy:
+        """The policy that `to_artifact` described."""
         ...
 
 

@@ -15,7 +15,7 @@ from zhiyin.core.errors import NotFound
 class Registry:
     """Names of one kind of part (`engine`, `channel`, `policy`, `model`), ours and others'.
 
-    Other packages add theirs by the entry point group `zhiyin.<kind>s`; our own names win.
+    Other packages add theirs by the entry point group `zhiyin.<kinds>`; our own names win.
     """
 
     kind: str
@@ -44,4 +44,5 @@ class Registry:
         )
 
     def _points(self) -> EntryPoints:
-        return entry_points(group=f"zhiyin.{self.kind}s")
+        kinds = f"{self.kind[:-1]}ies" if self.kind.endswith("y") else f"{self.kind}s"
+        return entry_points(group=f"zhiyin.{kinds}")

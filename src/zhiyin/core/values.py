@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # heavy imports only for the type checker
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,32 @@ class Estimate:
     high: float
     n: int
     status: str = "ok"
+
+
+class Choice(NamedTuple):
+    """What a policy chose for one context: the action (None: none was eligible), how likely."""
+
+    action: str | None
+    propensity: float  # P(action | context, eligible actions); 1 where none was eligible
+    explored: bool  # another action than the one that is thought best
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a policy chose for many contexts: row by row as `Choice`.
+
+    `places`: of the action among `actions`, -1 where none was eligible.
+    """
+
+    actions: tuple[str, ...]
+    places: NDArray[np.int64]
+    propensities: NDArray[np.float64]
+    explored: NDArray[np.bool_]
+
+    def names(self) -> list[str | None]:
+        """The chosen actions."""
+        named = (*self.actions, None)  # -1 is the last
+        return [named[place] for place in self.places.tolist()]
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,17 @@
-"""Whom to contact with what: selection by expected profit, offers, every decision logged."""
+"""Whom to contact with what: actions, policies that choose and learn, selection, offers; every
+decision logged.
+"""
 
-__all__ = ["bandit", "holdout", "job", "offer", "reasons", "requests", "selection"]
+__all__ = [
+    "actions",
+    "conditions",
+    "holdout",
+    "job",
+    "offer",
+    "policy",
+    "reasons",
+    "requests",
+    "rewards",
+    "selection",
+    "slates",
+]

@@ -14,6 +14,11 @@ BUDGET = "budget"
 NO_PROFIT = "no_expected_profit"
 NO_SCORE = "no_score"
 ALREADY_CHOSEN = "already_chosen"
+NOT_BEGUN, ENDED = "action_not_begun", "action_ended"
+OUT_OF_STOCK = "out_of_stock"
+NOT_FOR_HER = "action_not_for_her"
+CONFLICT = "action_conflict"
+CATEGORY_FULL = "category_full"
 
 REASONS = {
     BEST: ("among the highest expected profits", "预期利润位居前列"),
@@ -24,6 +29,12 @@ REASONS = {
     NO_PROFIT: ("a contact would cost more than it is expected to earn", "联系成本高于预期收益"),
     NO_SCORE: ("no model has a score for her", "没有模型评分"),
     ALREADY_CHOSEN: ("chosen for this campaign on an earlier day", "此前已被选入本次活动"),
+    NOT_BEGUN: ("the action has not begun", "该动作尚未开始"),
+    ENDED: ("the action has ended", "该动作已结束"),
+    OUT_OF_STOCK: ("none are left", "已无库存"),
+    NOT_FOR_HER: ("a condition of the action does not hold for her", "不满足该动作的条件"),
+    CONFLICT: ("she has what does not go with it", "与其已有的动作冲突"),
+    CATEGORY_FULL: ("she has as many of the category as one may", "该类别已达个人上限"),
     RECOMMENDED: ("made for her, on request", "按请求为其个性化推荐"),
     RECOMMENDED_TO_ALL: ("what everybody gets, on request", "按请求给出的非个性化推荐"),
     **gate.REASONS,

@@ -16,7 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from zhiyin.core.ledger import decision_requests
-from zhiyin.decide.bandit import draw, propensities
+from zhiyin.decide.policy.chances import draw, propensities
 
 POLICY, POLICY_FORMAT = "thompson", 1
 LOT_BYTES = 7  # a double holds every number of them

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from zhiyin.core import artifact
 from zhiyin.core import columns as c
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
@@ -23,7 +24,7 @@ from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.core.values import JobReport
 from zhiyin.understand import valuing
-from zhiyin.understand.predict import artifact, labels, response
+from zhiyin.understand.predict import labels, response
 from zhiyin.understand.predict.contracts import NAMES
 from zhiyin.understand.predict.job import Facts, Held, put_out, read_held, register, score_tasks
 from zhiyin.understand.predict.lookalike_job import score_alike

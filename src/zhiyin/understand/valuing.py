@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from zhiyin.core import columns as c
+from zhiyin.core.artifact import version_of
 from zhiyin.core.errors import NotEnoughData
 from zhiyin.core.values import Estimate
 from zhiyin.understand.predict import registry
-from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.drift import measure_drift
 from zhiyin.understand.predict.quality import Z95
 from zhiyin.understand.predict.training import Version

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from zhiyin.understand.predict.artifact import pack, unpack
+from zhiyin.core.artifact import pack, unpack
 from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.value import BgNbd, read_purchases
 from zhiyin.understand.value.forecast import Factor, ValueModel, learn_value

@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from zhiyin.core import artifact
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import UnderstandSettings
@@ -32,7 +33,7 @@ from zhiyin.understand.ledger import (
     read_guests,
     read_versions,
 )
-from zhiyin.understand.predict import artifact, labels
+from zhiyin.understand.predict import labels
 from zhiyin.understand.predict.contracts import contract_features, known_contracts
 from zhiyin.understand.predict.guests import Guest
 from zhiyin.understand.predict.horizon import Horizon, propose_horizon, usual_gaps

@@ -20,12 +20,12 @@ from zhiyin.audience.ledger import list_audiences
 from zhiyin.audience.read import last_snapshot, table_names, tables_for
 from zhiyin.audience.rule import LOOK_ALIKE
 from zhiyin.core import columns as c
+from zhiyin.core.artifact import version_of
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.features import FEATURES
 from zhiyin.core.protocols import Store, Vault
 from zhiyin.core.rng import Streams
-from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.lookalike import (
     TOO_CLEAR,
     Alike,

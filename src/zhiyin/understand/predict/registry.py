@@ -13,9 +13,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from zhiyin.core.artifact import version_of
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.values import Estimate
-from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.quality import auc
 from zhiyin.understand.predict.selection import Choice, Group
 from zhiyin.understand.predict.training import Fitted, Version

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
+from zhiyin.core.artifact import version_of
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict import registry
-from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.calibration import Platt, anchor_level
 from zhiyin.understand.predict.candidates import candidates, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
+from zhiyin.core.artifact import version_of
 from zhiyin.core.features import CONTRACT_FEATURES, FEATURES, Feature
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict import registry
-from zhiyin.understand.predict.artifact import version_of
 from zhiyin.understand.predict.candidates import CHEAP, pick_candidates
 from zhiyin.understand.predict.drift import growing, measure_drift
 from zhiyin.understand.predict.guests import Guest, Seats, seat_guests

@@ -8,10 +8,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
+from zhiyin.core.artifact import pack, unpack, version_of
 from zhiyin.core.errors import InputError, InvalidParameter
 from zhiyin.core.extras import lightgbm_or_none
 from zhiyin.understand.predict import linear, network, trees
-from zhiyin.understand.predict.artifact import pack, unpack, version_of
 from zhiyin.understand.predict.candidates import NAMES, candidates, load_model, pick_candidates
 from zhiyin.understand.predict.scaling import Scaler, sigmoid
 

@@ -16,10 +16,10 @@ from tests.unit.understand.predict.test_predict_response import world as campaig
 from tests.unit.understand.predict.test_predict_tasks import DAY, DAYS, TERMS, world
 from zhiyin.app import Workspace
 from zhiyin.cli import app
+from zhiyin.core.artifact import pack, unpack
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import InputError, InvalidParameter
 from zhiyin.core.rng import Streams
-from zhiyin.understand.predict.artifact import pack, unpack
 from zhiyin.understand.predict.candidates import load_model
 from zhiyin.understand.predict.guests import Guest, check_guest
 from zhiyin.understand.predict.onnx_model import OnnxModel

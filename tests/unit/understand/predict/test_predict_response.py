@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from zhiyin.core.artifact import pack, unpack
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES
 from zhiyin.core.rng import Streams
 from zhiyin.core.tables import SCORES
-from zhiyin.understand.predict.artifact import pack, unpack
 from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.response import score_response
 from zhiyin.understand.predict.training import Fitted

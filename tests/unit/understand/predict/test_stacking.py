@@ -7,9 +7,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, f1_score
 
+from zhiyin.core.artifact import pack, unpack
 from zhiyin.core.rng import Streams
 from zhiyin.understand.predict import quality
-from zhiyin.understand.predict.artifact import pack, unpack
 from zhiyin.understand.predict.blend import load_single
 from zhiyin.understand.predict.contest import compete
 from zhiyin.understand.predict.evaluation import _contestants

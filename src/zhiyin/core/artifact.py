@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -76,19 +76,22 @@ def _strip(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         arrays[name] = value
         return {_ARRAY: name}
     if isinstance(value, Mapping):
+        named = cast("Mapping[str, Any]", value)
         return {
-            key: _strip(item, f"{path}.{key}".strip("."), arrays) for key, item in value.items()
+            key: _strip(item, f"{path}.{key}".strip("."), arrays) for key, item in named.items()
         }
     if isinstance(value, list | tuple):
-        return [_strip(item, f"{path}.{i}".strip("."), arrays) for i, item in enumerate(value)]
+        listed = cast("Sequence[Any]", value)
+        return [_strip(item, f"{path}.{i}".strip("."), arrays) for i, item in enumerate(listed)]
     return value
 
 
 def _fill(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if isinstance(value, dict):
-        if set(value) == {_ARRAY}:
-            return arrays[value[_ARRAY]]
-        return {key: _fill(item, arrays) for key, item in value.items()}
+        named = cast("dict[str, Any]", value)
+        if set(named) == {_ARRAY}:
+            return arrays[named[_ARRAY]]
+        return {key: _fill(item, arrays) for key, item in named.items()}
     if isinstance(value, list):
-        return [_fill(item, arrays) for item in value]
+        return [_fill(item, arrays) for item in cast("list[Any]", value)]
     return value
