@@ -18,7 +18,9 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import start_of_day
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
+from zhiyin.core.currency import EXPONENTS
 from zhiyin.understand.recommend.batch import Recommended, recommend_batch
+from zhiyin.understand.recommend.goods import COLUMNS, read_goods
 from zhiyin.understand.recommend.lists import rank_all
 from zhiyin.understand.recommend.wishes import Wishes, looks_at_products, read_wishes
 
@@ -55,10 +57,10 @@ def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, da
 def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
     """The rules of the shop as of a day."""
     rules = ctx.settings.recommend
-    products: list[dict[str, Any]] = []
+    goods = None
     if looks_at_products(rules):
-        names = (c.PRODUCT_ID, c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.PROPERTIES)
-        products = ctx.store.read("products", as_of=day).select(*names).to_pyarrow().to_pylist()
+        products = ctx.store.read("products", as_of=day).select(*COLUMNS).to_pyarrow()
+        goods = read_goods(products, rules, exponent=EXPONENTS[ctx.settings.currency])
     returned: list[tuple[str, str]] = []
     if rules.skip_returned:
         back = order_lines.filter(
@@ -68,7 +70,7 @@ def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
         )
         pairs = back.select(c.CUSTOMER_ID, c.PRODUCT_ID).distinct().to_pyarrow().to_pydict()
         returned = list(zip(pairs[c.CUSTOMER_ID], pairs[c.PRODUCT_ID], strict=True))
-    return read_wishes(rules, products, returned)
+    return read_wishes(rules, goods, returned)
 
 
 def make_lists(today: Asked, check: Asked | None, wishes: Wishes, *, top: int) -> Lists:

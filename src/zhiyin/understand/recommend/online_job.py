@@ -10,9 +10,8 @@ are now. Writes no table: what `GET /v1/recommend` looks up is made complete and
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import ibis
 import numpy as np
@@ -26,14 +25,12 @@ from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.generation import PEOPLE, pack_people, starts_of
-from zhiyin.core.placements import RecommendSettings
 from zhiyin.core.values import JobReport
 from zhiyin.govern.live import read_kinship
 from zhiyin.govern.people import Kinship
-from zhiyin.understand.recommend.catalogue import pack_catalogue
+from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, KINDS, NAMESPACES
-from zhiyin.understand.recommend.wishes import looks_at_products, read_wishes
 
 JOB = "understand.online"
 NEIGHBOURS, SHRINKAGE = 50, 10.0
@@ -56,17 +53,13 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         return JobReport(JOB, figures={"status": "kept_newer"}, notes=(note,))
     pairs = _purchases(ctx)
     lists = _lists(ctx)
-    products = ctx.store.read("products").select(  # as they are now: it is now that they are shown
-        c.PRODUCT_ID, c.NAME, c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.BRAND,
-        c.PRICE_BASE_MINOR, c.URL, c.PROPERTIES,
-    ).to_pyarrow()  # fmt: skip
-    known = products.to_pylist()
+    # products as they are now: it is now that they are shown
+    products = ctx.store.read("products").select(*COLUMNS).to_pyarrow()
     ids = _distinct(pairs[c.PRODUCT_ID], lists[c.PRODUCT_ID], products[c.PRODUCT_ID])
     customers = _distinct(pairs[c.CUSTOMER_ID], lists[c.CUSTOMER_ID])
     arrays = pack_catalogue(
-        known, ids.to_pylist(),
-        exponent=EXPONENTS[ctx.settings.currency], currency=ctx.settings.currency,
-        hidden=_hidden(ctx.settings.recommend, known),
+        products, ids, exponent=EXPONENTS[ctx.settings.currency],
+        currency=ctx.settings.currency, settings=ctx.settings.recommend,
     )  # fmt: skip
     arrays |= _pack_lists(lists, ids, customers)
     arrays |= _pack_bought(pairs, ids, customers)
@@ -83,11 +76,6 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     return JobReport(JOB, figures={"status": "ok", "generation": number, **sizes})
 
 
-def _hidden(settings: RecommendSettings, rows: Sequence[Mapping[str, Any]]) -> Collection[str]:
-    """What the shop never shows, whatever a placement says."""
-    return read_wishes(settings, rows).hidden if looks_at_products(settings) else ()
-
-
 def _namespaces(ctx: Context) -> list[str]:
     """Id spaces that a request may name a customer in."""
     spaces = ctx.store.read("identities").select(c.NAMESPACE).distinct().to_pyarrow()
@@ -102,7 +90,10 @@ def _purchases(ctx: Context) -> pa.Table:
     last = items.group_by([c.CUSTOMER_ID, c.PRODUCT_ID]).aggregate(
         **{c.SOLD_AT: items[c.SOLD_AT].max()}
     )
-    return last.order_by([c.CUSTOMER_ID, c.PRODUCT_ID]).to_pyarrow()
+    found = last.to_pyarrow()
+    for place, name in enumerate((c.CUSTOMER_ID, c.PRODUCT_ID)):
+        found = found.set_column(place, name, found[name].dictionary_encode().unify_dictionaries())
+    return found
 
 
 def _lists(ctx: Context) -> pa.Table:
@@ -139,13 +130,23 @@ def _with_reasons(rows: pa.Table) -> pa.Table:
 
 def _distinct(*columns: pa.ChunkedArray) -> pa.Array:
     """The values of all columns, each once, sorted as Python does."""
-    values = {one for column in columns for one in pc.unique(column).to_pylist()}
-    return pa.array(sorted(values - {None}), pa.string())
+    values = pc.unique(pa.concat_arrays([_values(column) for column in columns])).drop_null()
+    return values.take(pc.array_sort_indices(values))
+
+
+def _values(column: pa.ChunkedArray) -> pa.Array:
+    if not pa.types.is_dictionary(column.type):
+        return pc.unique(column).cast(pa.string())
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
 
 
 def _codes(values: pa.ChunkedArray, ids: pa.Array) -> np.ndarray:
+    if pa.types.is_dictionary(values.type):  # each text is looked up once
+        code = _codes(_values(values), ids)
+        places = [one.indices.to_numpy() for one in values.chunks]
+        return code[np.concatenate([np.zeros(0, np.int64), *places])]
     found = pc.fill_null(pc.index_in(values, ids), _NONE)
-    return found.combine_chunks().to_numpy(zero_copy_only=False).astype(np.int32)
+    return np.asarray(found).astype(np.int32)
 
 
 def _pack_lists(lists: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[str, np.ndarray]:
@@ -163,12 +164,13 @@ def _pack_lists(lists: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[str
 
 
 def _pack_bought(pairs: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[str, np.ndarray]:
+    who, what = _codes(pairs[c.CUSTOMER_ID], customers), _codes(pairs[c.PRODUCT_ID], ids)
+    order = np.argsort(who.astype(np.int64) * len(ids) + what)
     seconds = pairs[c.SOLD_AT].cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     return {
-        f"{BOUGHT}.starts": starts_of(_codes(pairs[c.CUSTOMER_ID], customers), len(customers)),
-        f"{BOUGHT}.item": _codes(pairs[c.PRODUCT_ID], ids),
-        f"{BOUGHT}.at": seconds.combine_chunks().to_numpy(zero_copy_only=False),
-    }
+        f"{BOUGHT}.starts": starts_of(who, len(customers)), f"{BOUGHT}.item": what[order],
+        f"{BOUGHT}.at": np.asarray(seconds)[order],
+    }  # fmt: skip
 
 
 def _pack_people(kinship: Kinship, customers: Sequence[str]) -> dict[str, np.ndarray]:

@@ -4,14 +4,17 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
 from zhiyin.core.generation import PEOPLE, Generation, pack_people, starts_of
 from zhiyin.core.placements import PlacementSettings, RecommendSettings
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import PRODUCTS as TABLE
 from zhiyin.govern.gate import Consent
-from zhiyin.understand.recommend.catalogue import pack_catalogue
+from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.live import Door, Recent, Request
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS
 
@@ -46,7 +49,10 @@ def make_generation(number=1):
         for one, (category, price, margin, stock) in PRODUCTS.items()
     ]  # fmt: skip
     popular = [CODE[one] for one in BUYERS if one != "d"]
-    arrays = pack_catalogue(rows, list(PRODUCTS), exponent=2, currency="EUR")
+    products = pa.Table.from_pylist(rows, arrow_schema(TABLE).empty_table().select(COLUMNS).schema)
+    arrays = pack_catalogue(
+        products, pa.array(PRODUCTS), exponent=2, currency="EUR", settings=RecommendSettings()
+    )
     category = arrays["item.category"]
     shelf = sorted((one for one in popular if category[one] >= 0), key=lambda one: category[one])
     reasons = [WORDS["because"], WORDS["repeat"], WORDS["popular"], (0, "", -1, -1)]
