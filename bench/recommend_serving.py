@@ -254,7 +254,9 @@ def measure_batch(folder: Path, rng: np.random.Generator, customers: int) -> dic
         model = Blend(min_buyers=20).fit(history)
         fitted, rows = time.process_time(), 0
         with pq.ParquetWriter(folder / "lists.parquet", arrow_schema(RECOMMENDATIONS)) as writer:
-            for part in list_all(model, Wishes(), as_of=date(2026, 1, 1), top=BATCH_TOP, min_new=5):
+            for _, part in list_all(
+                model, Wishes(), as_of=date(2026, 1, 1), top=BATCH_TOP, min_new=5
+            ):
                 writer.write_table(part)
                 rows += part.num_rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

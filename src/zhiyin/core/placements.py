@@ -96,6 +96,13 @@ class RecommendSettings(Section):
     novelty: float = Field(
         default=0, ge=0, le=1, description="0: by score alone; 1: by score over number of buyers"
     )
+    explore_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="most of a list's places, a rate, for items with fewer buyers than"
+        " understand.recommend_min_buyers; 0: none",
+    )
     pins: tuple[str, ...] = Field(
         default=(), description="items at a place of every list, each as place:product_id"
     )

@@ -380,7 +380,7 @@ RECOMMENDATIONS = Table(
     (
         _DAY, CUSTOMER, req(c.RANK, "int64", "1 = best"), req(c.PRODUCT_ID, "string", "source:id"),
         req(c.SCORE, "float64", "model score"),
-        req(c.MODEL, "string", "model; check.* are lists of a check day that only measure reads"),
+        req(c.MODEL, "string", "model; explore: little known; check.*: lists of a check day"),
         req(c.REASON, "json", "products of hers that speak for it"),
     ),
     scope=(c.AS_OF_ON,),

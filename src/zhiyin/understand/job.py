@@ -333,8 +333,8 @@ def _ask_lists(
     if day is not None:
         then = ctx.store.read("order_lines", as_of=day)
         check = read_day(ctx, config, then, day)
-    wishes = ask_wishes(ctx, order_lines, ctx.as_of)
-    return aside.submit(make_lists, today, check, wishes, top=config.recommend_top)
+    wishes, tries = ask_wishes(ctx, order_lines, ctx.as_of)
+    return aside.submit(make_lists, today, check, wishes, tries, top=config.recommend_top)
 
 
 def _recommend(

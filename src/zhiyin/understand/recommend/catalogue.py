@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from zhiyin.core import columns as c
-from zhiyin.core.generation import pack_texts
+from zhiyin.core.currency import EXPONENTS
+from zhiyin.core.generation import Generation, pack_texts
 from zhiyin.core.placements import RecommendSettings
 from zhiyin.understand.recommend.goods import COLUMNS as READ
 from zhiyin.understand.recommend.goods import read_goods
@@ -19,6 +22,7 @@ SHOWN = (c.PRODUCT_ID, c.NAME, c.CATEGORY, c.BRAND, c.URL)
 COLUMNS = tuple(dict.fromkeys((*READ, *SHOWN)))
 """What is read of table `products`."""
 UNKNOWN_PRICE = -1
+_OF_TURN = ("category.", "item.category", "item.id.")
 _ESCAPED = r'["\\\x00-\x1f]'  # what a JSON text does not hold as it is
 
 
@@ -69,6 +73,23 @@ def pack_catalogue(
 
 def _numpy(values: pa.Array, kind: type) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False).astype(kind)
+
+
+def renew(
+    held: Generation, products: pa.Table, *, settings: RecommendSettings, currency: str
+) -> Generation:
+    """A generation with products as they are now: names, prices, what can be bought, what is
+    hidden. Its products and their categories stay those of the turn.
+    """
+    arrays = held.arrays
+    ends, letters = arrays["item.id.ends"], arrays["item.id.bytes"]
+    buffers = pa.py_buffer(np.ascontiguousarray(ends)), pa.py_buffer(np.ascontiguousarray(letters))
+    ids = pa.LargeStringArray.from_buffers(len(ends) - 1, *buffers).cast(pa.string())
+    made = pack_catalogue(
+        products, ids, exponent=EXPONENTS[currency], currency=currency, settings=settings
+    )
+    fresh = {name: array for name, array in made.items() if not name.startswith(_OF_TURN)}
+    return replace(held, arrays={**arrays, **fresh})
 
 
 def _told(texts: pa.Array) -> pa.Array:

@@ -20,8 +20,10 @@ from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.currency import EXPONENTS
 from zhiyin.understand.recommend.batch import Recommended, recommend_batch
-from zhiyin.understand.recommend.goods import COLUMNS, read_goods
+from zhiyin.understand.recommend.catalogue import COLUMNS
+from zhiyin.understand.recommend.goods import read_goods
 from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.recommend.tries import Tries
 from zhiyin.understand.recommend.wishes import Wishes, looks_at_products, read_wishes
 
 
@@ -54,11 +56,11 @@ def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, da
     return Asked(rows, terms)
 
 
-def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
-    """The rules of the shop as of a day."""
+def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> tuple[Wishes, Tries | None]:
+    """The rules of the shop as of a day, and what its lists may try."""
     rules = ctx.settings.recommend
-    goods = None
-    if looks_at_products(rules):
+    products, goods, tries = None, None, None
+    if looks_at_products(rules) or rules.explore_share:
         products = ctx.store.read("products", as_of=day).select(*COLUMNS).to_pyarrow()
         goods = read_goods(products, rules, exponent=EXPONENTS[ctx.settings.currency])
     returned: list[tuple[str, str]] = []
@@ -70,13 +72,19 @@ def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
         )
         pairs = back.select(c.CUSTOMER_ID, c.PRODUCT_ID).distinct().to_pyarrow().to_pydict()
         returned = list(zip(pairs[c.CUSTOMER_ID], pairs[c.PRODUCT_ID], strict=True))
-    return read_wishes(rules, goods, returned)
+    wishes = read_wishes(rules, goods, returned)
+    if products is not None and goods is not None and rules.explore_share and len(goods.ids):
+        gone = goods.ids.filter(pa.array(~goods.offered)).to_pylist()
+        tries = Tries(products, rules.explore_share, wishes.hidden | wishes.poor | set(gone))
+    return wishes, tries
 
 
-def make_lists(today: Asked, check: Asked | None, wishes: Wishes, *, top: int) -> Lists:
+def make_lists(
+    today: Asked, check: Asked | None, wishes: Wishes, tries: Tries | None, *, top: int
+) -> Lists:
     """Fit and rank, for the day by the shop's rules, for the check day from a fit apart."""
     made = recommend_batch(
-        today.purchases, top=top, min_new=min(5, top), wishes=wishes, **today.terms
+        today.purchases, top=top, min_new=min(5, top), wishes=wishes, tries=tries, **today.terms
     )
     return Lists(made, None if check is None else rank_all(check.purchases, **check.terms))
 

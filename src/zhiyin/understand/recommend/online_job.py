@@ -188,14 +188,14 @@ def _pack_people(kinship: Kinship, customers: Sequence[str]) -> dict[str, np.nda
 
 
 def _pack_popular(arrays: dict[str, np.ndarray], day: date) -> dict[str, np.ndarray]:
-    """Buyers of each product, and what most people bought lately, overall and by category."""
+    """Buyers of each product, and all products by buyers lately, overall and by category."""
     item, at = arrays[f"{BOUGHT}.item"], arrays[f"{BOUGHT}.at"]
     category, size = arrays["item.category"], len(arrays["item.category"])
     buyers = np.bincount(item, minlength=size).astype(np.int32)
     end = int(np.datetime64(day, "s").astype(np.int64))
     lately = np.bincount(item[at >= end - POPULAR_DAYS * 86_400], minlength=size)
     order = np.lexsort((np.arange(size), -buyers, -lately))
-    order = order[(arrays["item.buyable"] & ~arrays["item.hidden"])[order]].astype(np.int32)
+    order = order.astype(np.int32)  # sold out or not: it may be there again before the next turn
     by_category = order[np.argsort(category[order], kind="stable")]
     by_category = by_category[category[by_category] >= 0]
     names = len(arrays["category.name.ends"]) - 1

@@ -94,7 +94,7 @@ def door(rules=None, *, lines=(), recent=NOTHING, **settings):
     places = {"home": PlacementSettings(**(rules or {}))}
     settings = RecommendSettings(placements=places, **settings)
     return Door(
-        Online(make_generation()), settings, clock=FrozenClock(NOW),
+        Online(make_generation()), settings, currency="EUR", clock=FrozenClock(NOW),
         consents=lambda parties: [one for one in lines if one.party_id in parties],
         recent=lambda parties: recent,
     )  # fmt: skip
@@ -280,3 +280,18 @@ def test_wrong_requests_are_told_what_is_wrong():
     empty._online.held = None
     with pytest.raises(NotEnoughData, match="zhiyin run"):
         empty.handle(Request(), "d")
+
+
+def test_products_that_are_renewed_are_so_in_later_generations_too():
+    made = door()
+    assert "a" in ids(ask(made, **ANA_ASKS))
+    rows = [{"product_id": one, "price_base_minor": 999, "properties": json.dumps({"stock": 1})}
+            for one in PRODUCTS if one != "a"]  # fmt: skip
+    made.renew(pa.Table.from_pylist(rows, arrow_schema(TABLE)))
+    for number in (1, 2):
+        made._online.held = make_generation(number)
+        found = ask(made, **ANA_ASKS)
+        assert found["generation"] == number
+        assert "a" not in ids(found), "it is sold no more"
+        assert "d" in ids(found), "it is in stock again"
+        assert {one["price_minor"] for one in found["items"]} == {999}
