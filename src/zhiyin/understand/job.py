@@ -43,7 +43,7 @@ from zhiyin.understand.value.forecast import ValueModel
 from zhiyin.understand.value.purchases import PurchaseDays, read_purchases
 
 JOB = "understand.models"
-WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
+WRITTEN = ("scores", "memberships", "recommendations", "together", "models", "insights")
 REVENUE = "revenue_minor"
 FACTS = ("order_lines", "touches", "offers", "campaigns")
 
@@ -65,7 +65,7 @@ class Findings:
 
 def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     """Fit and score for `ctx.as_of`; writes `scores`, `memberships`, `recommendations`,
-    `models` and `insights` of the day.
+    `together`, `models` and `insights` of the day.
 
     Figures: `models` (task and status of each), `predictions` (churn and next purchase), `value`,
     `segments`, `recommend`.
@@ -342,6 +342,7 @@ def _recommend(
 ) -> dict[str, int]:
     """Keep the day's lists, and write those of the check day."""
     found.rows["recommendations"].append(lists.today.rows)
+    found.rows["together"].append(lists.together)
     found.add_insight(ctx.as_of, "recommender", "batch", dict(lists.today.card))
     found.figures["recommend"] = {"status": lists.today.status}
     if lists.check is None:

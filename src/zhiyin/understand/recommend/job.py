@@ -23,8 +23,12 @@ from zhiyin.understand.recommend.batch import Recommended, recommend_batch
 from zhiyin.understand.recommend.catalogue import COLUMNS
 from zhiyin.understand.recommend.goods import read_goods
 from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.recommend.together import bought_together
 from zhiyin.understand.recommend.tries import Tries
 from zhiyin.understand.recommend.wishes import Wishes, looks_at_products, read_wishes
+
+_READ = (c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY, c.ORDER_ID)
+_WITH_EACH = 20  # products told to go with each
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +41,19 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Lists of the day, and of every model as of the check day; only `measure` reads those."""
+    """Lists of the day, of every model as of the check day, which only `measure` reads, and what
+    is bought together as of the day, rows of table `together`.
+    """
 
     today: Recommended
     check: pa.Table | None
+    together: pa.Table
 
 
 def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, day: date) -> Asked:
     """What is known on a day, `order_lines` as seen on it."""
     items = order_lines.filter(order_lines[c.KIND] == "item")
-    rows = items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY).to_pyarrow()
+    rows = items.select(*_READ).to_pyarrow()
     terms = {
         "as_of": day,
         "until": start_of_day(day, ctx.settings.zone),
@@ -86,7 +93,10 @@ def make_lists(
     made = recommend_batch(
         today.purchases, top=top, min_new=min(5, top), wishes=wishes, tries=tries, **today.terms
     )
-    return Lists(made, None if check is None else rank_all(check.purchases, **check.terms))
+    found = bought_together(today.purchases, k=_WITH_EACH)
+    day = pa.array([today.terms["as_of"]] * found.num_rows, pa.date32())
+    checked = None if check is None else rank_all(check.purchases, **check.terms)
+    return Lists(made, checked, found.add_column(0, c.AS_OF_ON, day))
 
 
 def _categories(ctx: Context, day: date) -> dict[str, str]:

@@ -2,9 +2,9 @@
 # (Ibis knows the type of a column when it runs; pyarrow makes `compute` when it is imported)
 """The job `understand.online`: the lists of the day become a generation of the online store.
 
-Reads `recommendations` of the day, `order_lines` and `merges` as of it, and `products` as they
-are now. Writes no table: what `GET /v1/recommend` looks up is made complete and swapped in
-(`store.online`).
+Reads `recommendations` and `together` of the day, `order_lines` and `merges` as of it, and
+`products` as they are now. Writes no table: what `GET /v1/recommend` looks up is made complete and
+swapped in (`store.online`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ from zhiyin.govern.live import read_kinship
 from zhiyin.govern.people import Kinship
 from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
-from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, KINDS, NAMESPACES
+from zhiyin.understand.recommend.shelf import (
+    BOUGHT,
+    CANDIDATES,
+    JOINS,
+    KINDS,
+    NAMESPACES,
+    NEAR,
+    TOGETHER,
+)
 
 JOB = "understand.online"
 NEIGHBOURS, SHRINKAGE = 50, 10.0
@@ -52,10 +60,16 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         note = f"The online store keeps what is known on {held.about[c.AS_OF_ON]}, a later day."
         return JobReport(JOB, figures={"status": "kept_newer"}, notes=(note,))
     pairs = _purchases(ctx)
-    lists = _lists(ctx)
+    lists, together = _lists(ctx), _together(ctx)
     # products as they are now: it is now that they are shown
     products = ctx.store.read("products").select(*COLUMNS).to_pyarrow()
-    ids = _distinct(pairs[c.PRODUCT_ID], lists[c.PRODUCT_ID], products[c.PRODUCT_ID])
+    ids = _distinct(
+        pairs[c.PRODUCT_ID],
+        lists[c.PRODUCT_ID],
+        products[c.PRODUCT_ID],
+        together[c.PRODUCT_ID],
+        together[c.OTHER_ID],
+    )
     customers = _distinct(pairs[c.CUSTOMER_ID], lists[c.CUSTOMER_ID])
     arrays = pack_catalogue(
         products, ids, exponent=EXPONENTS[ctx.settings.currency],
@@ -65,6 +79,7 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     arrays |= _pack_bought(pairs, ids, customers)
     arrays |= _pack_people(read_kinship(ctx.store, as_of=ctx.as_of), customers.to_pylist())
     arrays |= _pack_popular(arrays, ctx.as_of)
+    arrays |= _pack_together(together, ids)
     with threadpool_limits(1):
         arrays |= _pack_neighbours(arrays, config.recommend_min_buyers)
     about = {
@@ -104,6 +119,13 @@ def _lists(ctx: Context) -> pa.Table:
     )
     columns = (c.CUSTOMER_ID, c.RANK, c.PRODUCT_ID, c.SCORE, c.REASON)
     return _with_reasons(rows.select(*columns).order_by([c.CUSTOMER_ID, c.RANK]).to_pyarrow())
+
+
+def _together(ctx: Context) -> pa.Table:
+    """What goes with each product."""
+    rows = ctx.store.read("together")
+    rows = rows.filter(rows[c.AS_OF_ON] == ibis.literal(ctx.as_of))
+    return rows.select(c.PRODUCT_ID, c.OTHER_ID, c.CONFIDENCE).to_pyarrow()
 
 
 def _with_reasons(rows: pa.Table) -> pa.Table:
@@ -205,6 +227,17 @@ def _pack_popular(arrays: dict[str, np.ndarray], day: date) -> dict[str, np.ndar
     }  # fmt: skip
 
 
+def _pack_together(rows: pa.Table, ids: pa.Array) -> dict[str, np.ndarray]:
+    """For each product what goes with it, the surest first."""
+    source, target = _codes(rows[c.PRODUCT_ID], ids), _codes(rows[c.OTHER_ID], ids)
+    score = np.asarray(rows[c.CONFIDENCE]).astype(np.float32)
+    order = np.lexsort((target, -score, source))
+    return {
+        f"{TOGETHER}.starts": starts_of(source, len(ids)), f"{TOGETHER}.item": target[order],
+        f"{TOGETHER}.score": score[order],
+    }  # fmt: skip
+
+
 def _pack_neighbours(arrays: dict[str, np.ndarray], min_buyers: int) -> dict[str, np.ndarray]:
     """For each product the ones with the most buyers in common (see `ItemItem`), best first."""
     buyers, item = arrays["item.buyers"], arrays[f"{BOUGHT}.item"]
@@ -222,6 +255,6 @@ def _pack_neighbours(arrays: dict[str, np.ndarray], min_buyers: int) -> dict[str
     order = np.lexsort((near.col, -near.data, near.row))
     source, target = taken[near.row[order]], taken[near.col[order]]
     return {
-        "near.starts": starts_of(source, size), "near.item": target.astype(np.int32),
-        "near.score": near.data[order].astype(np.float32),
+        f"{NEAR}.starts": starts_of(source, size), f"{NEAR}.item": target.astype(np.int32),
+        f"{NEAR}.score": near.data[order].astype(np.float32),
     }  # fmt: skip

@@ -22,7 +22,7 @@ from zhiyin.understand.recommend.scorer import top_k
 
 MODEL = "explore"
 _DEPTH = 8  # products looked at for each place: those of a category already there are passed over
-_SAID_BY = (c.SUBCATEGORY, c.CATEGORY, c.DEPARTMENT)
+_SAID_BY = (c.SUBCATEGORY, c.CATEGORY)  # a department says too little
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,7 @@ def _each_of_a_category(
 def _reasons(
     explorer: Explorer, codes: np.ndarray, rows: np.ndarray, products: np.ndarray
 ) -> pa.Array:
-    """What she bought most of the same subcategory, else category, else department."""
+    """What she bought most of the same subcategory, else category."""
     catalogue, seen = explorer.known.catalogue, explorer.known.seen[codes]
     owner = np.repeat(np.arange(len(codes)), np.diff(seen.indptr))
     said = np.full(len(rows), -1)

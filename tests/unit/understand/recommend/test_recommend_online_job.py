@@ -134,6 +134,22 @@ def test_neighbours_have_buyers_in_common(made):
     assert near["score"][0] == pytest.approx(3 / (3 + 10))
 
 
+def test_what_goes_with_a_product_is_there_the_surest_first(ctx):
+    shares = dict.fromkeys(("support", "lift", "lift_low", "p_value", "q_value"), 0.5)
+    goes = [
+        {c.AS_OF_ON: DAY, c.PRODUCT_ID: "s:1", c.RANK: rank, c.OTHER_ID: other,
+         "orders_together": 5, c.CONFIDENCE: confidence, **shares}
+        for rank, (other, confidence) in enumerate((("s:3", 0.2), ("s:guests", 0.4)), start=1)
+    ]  # fmt: skip
+    ctx.store.replace("together", pa.Table.from_pylist(goes), scope={c.AS_OF_ON: DAY})
+    run(ctx, ctx.settings.understand)
+    made = ctx.online.generation()
+    size = len(made.arrays["item.price"])
+    goes = made.people("together", ids_of(made, range(size)).index("s:1"))
+    assert ids_of(made, goes["item"]) == ["s:guests", "s:3"], "also what only guests bought"
+    assert goes["score"].tolist() == pytest.approx([0.4, 0.2])
+
+
 def test_only_what_can_be_bought_is_popular(made):
     assert ids_of(made, Shelf(made).popular(PlacementSettings())) == ["s:3"]
     assert made.arrays["item.buyers"].sum() == sum(map(len, BASKETS.values()))

@@ -1,6 +1,7 @@
 """What a request gets: who answers, what the rules leave out, and what may be used of her."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -280,6 +281,19 @@ def test_wrong_requests_are_told_what_is_wrong():
     empty._online.held = None
     with pytest.raises(NotEnoughData, match="zhiyin run"):
         empty.handle(Request(), "d")
+
+
+def test_a_basket_asks_orders_before_buyers_in_common():
+    made = door({"chain": ["basket"]})
+    assert ids(ask(made, basket=("a",))) == "be"
+    held = make_generation()
+    goes = [[(CODE["g"], 0.3), (CODE["e"], 0.1)] if one == "a" else [] for one in PRODUCTS]
+    made._online.held = replace(
+        held, arrays=held.arrays | group("together", goes, item=np.int32, score=np.float32)
+    )
+    found = ask(made, basket=("a",))
+    assert ids(found) == "geb", "then those beside it, each once"
+    assert found["items"][0]["reason"]["en"] == "goes with A in your basket"
 
 
 def test_products_that_are_renewed_are_so_in_later_generations_too():
