@@ -25,9 +25,9 @@ from zhiyin.app import Workspace
 from zhiyin.core.clock import SystemClock
 from zhiyin.core.config import validate_settings
 from zhiyin.core.generation import PEOPLE, Generation, pack_people, starts_of
-from zhiyin.core.placements import PlacementSettings
+from zhiyin.core.placements import PlacementSettings, RecommendSettings
 from zhiyin.core.rows import arrow_schema
-from zhiyin.core.tables import RECOMMENDATIONS
+from zhiyin.core.tables import PRODUCTS, RECOMMENDATIONS
 from zhiyin.store.recent import Touched
 from zhiyin.understand.recommend.batch import list_all
 from zhiyin.understand.recommend.blend import Blend
@@ -55,13 +55,16 @@ diversity = 0.3
 def make_arrays(rng: np.random.Generator, parties: list[str]) -> dict[str, np.ndarray]:
     """A generation of a large shop, drawn at random: products, lists, purchases, neighbours."""
     ids = sorted(f"shop:{number}" for number in range(ITEMS))
-    rows = (
+    rows = [
         {"product_id": one, "name": f"Product {place}", "category": f"Kind {place % CATEGORIES}",
          "price_base_minor": 100 + place % 9_000, "brand": f"Brand {place % 97}",
          "url": f"https://shop.example/p/{place}"}
         for place, one in enumerate(ids)
+    ]  # fmt: skip
+    arrays = pack_catalogue(
+        pa.Table.from_pylist(rows, arrow_schema(PRODUCTS)), pa.array(ids), exponent=2,
+        currency="EUR", settings=RecommendSettings(),
     )  # fmt: skip
-    arrays = pack_catalogue(rows, ids, exponent=2, currency="EUR")
     people = len(parties)
     listed, bought = people * LISTED, people * BOUGHT_EACH
     arrays |= pack_people(((one, row) for row, one in enumerate(parties)), people)
@@ -251,7 +254,9 @@ def measure_batch(folder: Path, rng: np.random.Generator, customers: int) -> dic
         model = Blend(min_buyers=20).fit(history)
         fitted, rows = time.process_time(), 0
         with pq.ParquetWriter(folder / "lists.parquet", arrow_schema(RECOMMENDATIONS)) as writer:
-            for part in list_all(model, Wishes(), as_of=date(2026, 1, 1), top=BATCH_TOP, min_new=5):
+            for _, part in list_all(
+                model, Wishes(), as_of=date(2026, 1, 1), top=BATCH_TOP, min_new=5
+            ):
                 writer.write_table(part)
                 rows += part.num_rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

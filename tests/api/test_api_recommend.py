@@ -208,3 +208,25 @@ def test_a_visitor_gets_what_stands_beside_what_she_just_looked_at(tmp_path):
             assert (found["source"], found["personalised"]) == ("session", True)
             assert found["items"][0]["reason"]["en"] == "because you looked at Tea"
             assert ask(client, key, "session=v2").json()["source"] == "popular"
+
+
+def test_products_that_are_loaded_reach_requests_before_the_next_turn(tmp_path):
+    with people.make_shop(tmp_path) as shop:
+        people.add_online(shop)
+        key = make_key(shop.store, "s", "service", clock=shop.clock)
+        app = create_app(shop.folder)
+        with TestClient(app) as client:
+            before = ask(client, key).json()["items"]
+            assert [one["name"] for one in before] == ["Tea", "Bread"]
+            later, mapping = tmp_path / "later.csv", tmp_path / "later.toml"
+            later.write_text(
+                "sku,title,stock,since\np1,Green tea,4,2024-06-02\np2,Bread,0,2024-06-02\n"
+            )
+            columns = 'product_id = "sku"\nname = "title"\nvalid_at = "since"'
+            mapping.write_text(
+                people.MAPPING.format(extra='properties = ["stock"]', columns=columns)
+            )
+            shop.load("products", later, mapping=mapping)
+            app.products.look()
+            after = ask(client, key).json()["items"]
+            assert [one["name"] for one in after] == ["Green tea"]

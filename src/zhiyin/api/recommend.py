@@ -65,14 +65,14 @@ class Recommendations:
         self._callers: dict[bytes, tuple[Caller, float]] = {}
         self._lines_of = QuickRead(shop.store.ledger, consents_of_one(), "party_id")
         self._start, self._numbers = os.urandom(16), count()
-        self._door = Door(
-            shop.store.online, shop.settings.recommend, clock=shop.clock,
-            consents=self._consents, recent=self._recent,
+        self.door = Door(
+            shop.store.online, shop.settings.recommend, currency=shop.settings.currency,
+            clock=shop.clock, consents=self._consents, recent=self._recent,
             aside=lambda work: Thread(target=work, daemon=True).start(),
         )  # fmt: skip
 
         with suppress(ZhiyinError):  # the first request need not wait for it
-            self._door.shelf()
+            self.door.shelf()
 
     @staticmethod
     def takes(path: str) -> bool:
@@ -89,7 +89,7 @@ class Recommendations:
             if scope["method"] != "GET":
                 raise _NoSuchMethod
             self._admit(scope)
-            answer = self._door.handle(self._read(scope["query_string"]), self._decision_id())
+            answer = self.door.handle(self._read(scope["query_string"]), self._decision_id())
             if answer.shown is not None:
                 self._journal.post(DECISION, _encode(answer.shown))
         except _NoSuchMethod:
@@ -163,7 +163,7 @@ class Recommendations:
         """
         if not customer:
             return ()
-        held = self._door.shelf().generation.about[NAMESPACES]
+        held = self.door.shelf().generation.about[NAMESPACES]
         spaces = [one for one in held if one != ANONYMOUS and one != USER_ID]
         found = find_direct_parties(self._shop.vault, customer, [USER_ID, *spaces])
         return tuple(found)

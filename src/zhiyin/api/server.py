@@ -48,6 +48,7 @@ from zhiyin.api.processes import (
     stoppable,
     worker_beside,
 )
+from zhiyin.api.product_watch import ProductWatch
 from zhiyin.api.rates import Rates
 from zhiyin.api.recommend import Recommendations
 from zhiyin.api.recommend_openapi import describe_recommend
@@ -89,10 +90,13 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     )
 
     recommendations = Recommendations(shop, collector.journal)
+    products = ProductWatch(shop, recommendations.door)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        products.start()
         yield
+        products.close()
         await collector.close()
         await watcher.close()
         recommendations.close()
@@ -112,7 +116,7 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     add_routes(app, ROUTES)
     describe_tracking(app)
     describe_recommend(app)
-    return Front(app, collector, recommendations, watcher)
+    return Front(app, collector, recommendations, watcher, products)
 
 
 class Front:
@@ -124,8 +128,10 @@ class Front:
         collector: Collector,
         recommendations: Recommendations,
         watcher: Watcher,
+        products: ProductWatch,
     ) -> None:
         self.app = app
+        self.products = products
         self.watcher = watcher
         self._straight = (collector, recommendations)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 FORMAT = 1
 PARTY, PARTY_ROW, PARTIES = "party.id", "party.row", "parties"
@@ -80,11 +81,13 @@ def pack_people(parties: Iterable[tuple[str, int]], rows: int) -> dict[str, np.n
     }  # fmt: skip
 
 
-def pack_texts(name: str, texts: Iterable[bytes]) -> dict[str, np.ndarray]:
-    """Many texts as two arrays, for `Texts`."""
-    held = list(texts)
-    ends = np.cumsum([0, *(len(one) for one in held)]).astype(np.int64)
-    return {f"{name}.bytes": np.frombuffer(b"".join(held), np.uint8), f"{name}.ends": ends}
+def pack_texts(name: str, texts: pa.Array) -> dict[str, np.ndarray]:
+    """Many texts, none of them null, as two arrays, for `Texts`."""
+    held = texts.cast(pa.large_string())
+    _, ends, letters = held.buffers()
+    ends = np.frombuffer(ends, np.int64)[held.offset : held.offset + len(held) + 1]
+    letters = np.frombuffer(letters or b"", np.uint8)
+    return {f"{name}.bytes": letters[ends[0] : ends[-1]], f"{name}.ends": ends - ends[0]}
 
 
 class Texts:

@@ -65,13 +65,17 @@ class RecommendSettings(Section):
         default=0, ge=0, description="pieces an item needs in stock; 0: stock is not looked at"
     )
     stock_property: str = Field(
-        default="stock", min_length=1, description="property of a product that holds its stock"
+        default="stock",
+        min_length=1,
+        description="property that holds a product's stock, before inventory, 库存 …",
     )
     min_margin: float = Field(
         default=0, ge=0, lt=1, description="least margin of an item, a rate; 0: not looked at"
     )
     margin_property: str = Field(
-        default="margin_rate", min_length=1, description="property that holds its margin, a rate"
+        default="margin_rate",
+        min_length=1,
+        description="property that holds its margin, a rate, before margin, cost …",
     )
     rest_days: int = Field(
         default=0, ge=0, description="days for which what was bought is not recommended again"
@@ -91,6 +95,13 @@ class RecommendSettings(Section):
     )
     novelty: float = Field(
         default=0, ge=0, le=1, description="0: by score alone; 1: by score over number of buyers"
+    )
+    explore_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="most of a list's places, a rate, for items with fewer buyers than"
+        " understand.recommend_min_buyers; 0: none",
     )
     pins: tuple[str, ...] = Field(
         default=(), description="items at a place of every list, each as place:product_id"

@@ -380,8 +380,27 @@ RECOMMENDATIONS = Table(
     (
         _DAY, CUSTOMER, req(c.RANK, "int64", "1 = best"), req(c.PRODUCT_ID, "string", "source:id"),
         req(c.SCORE, "float64", "model score"),
-        req(c.MODEL, "string", "model; check.* are lists of a check day that only measure reads"),
+        req(c.MODEL, "string", "model; explore: little known; check.*: lists of a check day"),
         req(c.REASON, "json", "products of hers that speak for it"),
+    ),
+    scope=(c.AS_OF_ON,),
+)  # fmt: skip
+
+
+TOGETHER = Table(
+    "together", "derived", "Products that share orders more often than chance has it, best first.",
+    "understand.models", (c.AS_OF_ON, c.PRODUCT_ID, c.RANK),
+    (
+        _DAY, req(c.PRODUCT_ID, "string", "source:id"),
+        req(c.RANK, "int64", "1 = the largest lift_low"),
+        req(c.OTHER_ID, "string", "source:id of what goes with it"),
+        req(c.ORDERS_TOGETHER, "int64", "orders that hold both"),
+        req(c.SUPPORT, "float64", "share of all orders that hold both"),
+        req(c.CONFIDENCE, "float64", "share of orders with the product that hold the other"),
+        req(c.LIFT, "float64", "confidence over the other's share of all orders"),
+        req(c.LIFT_LOW, "float64", "lower end of the lift's 95 % interval"),
+        req(c.P_VALUE, "float64", "Fisher's exact one-sided test"),
+        req(c.Q_VALUE, "float64", "p after Benjamini and Hochberg"),
     ),
     scope=(c.AS_OF_ON,),
 )  # fmt: skip
@@ -413,7 +432,7 @@ TABLES: dict[str, Table] = {
         CUSTOMERS, IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS,
         RATES, QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, FEATURE_MOMENT_TABLE, FEATURE_STATES,
         CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, AUDIENCE_MEMBERS, SCORES, RECOMMENDATIONS,
-        MODELS, INSIGHTS, RESULTS,
+        TOGETHER, MODELS, INSIGHTS, RESULTS,
     )
 }  # fmt: skip
 

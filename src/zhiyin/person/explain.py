@@ -247,6 +247,8 @@ def _say_reason(reason: Row, names: Mapping[str, str], words: Words) -> str:
         return words(often, **{name: reason.get(name) for name in _RHYTHM})
     if kind == "popular":
         return words("recommend.popular", buyers=reason.get("buyers"))
+    if kind == "explore":
+        return words("recommend.explore")
     return ""
 
 

@@ -44,7 +44,7 @@ from zhiyin.understand.value.forecast import ValueModel
 from zhiyin.understand.value.purchases import PurchaseDays, read_purchases
 
 JOB = "understand.models"
-WRITTEN = ("scores", "memberships", "recommendations", "models", "insights")
+WRITTEN = ("scores", "memberships", "recommendations", "together", "models", "insights")
 REVENUE = "revenue_minor"
 FACTS = ("order_lines", "touches", "offers", "campaigns")
 
@@ -66,7 +66,7 @@ class Findings:
 
 def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     """Fit and score for `ctx.as_of`; writes `scores`, `memberships`, `recommendations`,
-    `models` and `insights` of the day.
+    `together`, `models` and `insights` of the day.
 
     Figures: `models` (task and status of each), `predictions` (churn and next purchase), `value`,
     `segments`, `recommend`.
@@ -334,8 +334,8 @@ def _ask_lists(
     if day is not None:
         then = ctx.store.read("order_lines", as_of=day)
         check = read_day(ctx, config, then, day)
-    wishes = ask_wishes(ctx, order_lines, ctx.as_of)
-    return aside.submit(make_lists, today, check, wishes, top=config.recommend_top)
+    wishes, tries = ask_wishes(ctx, order_lines, ctx.as_of)
+    return aside.submit(make_lists, today, check, wishes, tries, top=config.recommend_top)
 
 
 def _recommend(
@@ -343,6 +343,7 @@ def _recommend(
 ) -> dict[str, int]:
     """Keep the day's lists, and write those of the check day."""
     found.rows["recommendations"].append(lists.today.rows)
+    found.rows["together"].append(lists.together)
     found.add_insight(ctx.as_of, "recommender", "batch", dict(lists.today.card))
     found.figures["recommend"] = {"status": lists.today.status}
     if lists.check is None:

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from zhiyin.core.errors import SchemaTooNew
@@ -20,7 +21,7 @@ def arrays(value=7):
     """Ana has two parties and two entries, Bea one of each."""
     return {
         **pack_people([(ANA, 0), (PHONE, 0), (BEA, 1)], 2),
-        **pack_texts("name", [b"tea", b"", "面包".encode()]),
+        **pack_texts("name", pa.array(["tea", "", "面包"])),
         "seen.starts": np.array([0, 2, 3]), "seen.item": np.array([value, 8, 9], np.int32),
         "empty.starts": np.zeros(3, np.int64), "empty.item": np.zeros(0, np.int32),
     }  # fmt: skip

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zhiyin.understand.recommend.blend import Blend
     from zhiyin.understand.recommend.content import Content, read_attributes
     from zhiyin.understand.recommend.ease import Ease
+    from zhiyin.understand.recommend.embedding import embed_texts
     from zhiyin.understand.recommend.evaluation import evaluate
     from zhiyin.understand.recommend.explain import Reason
     from zhiyin.understand.recommend.graph import Spectral, Walks
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS", "Als", "Blend", "Candidates", "Content", "Ease", "Frequency", "ItemItem", "Metrics",
     "Mixture", "Popularity", "Reason", "Recommender", "Rules", "Shelf", "Spectral", "Transitions",
-    "UserUser", "Walks", "arrange", "bought_together", "evaluate", "fit", "merge_candidates",
-    "read_attributes",
+    "UserUser", "Walks", "arrange", "bought_together", "embed_texts", "evaluate", "fit",
+    "merge_candidates", "read_attributes",
 ]  # fmt: skip
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "blend": "Blend",
     "content": "Content read_attributes",
     "ease": "Ease",
+    "embedding": "embed_texts",
     "evaluation": "evaluate",
     "explain": "Reason",
     "graph": "Spectral Walks",

@@ -15,11 +15,12 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import RECOMMENDATIONS
 from zhiyin.understand.recommend.blend import RIDGE, Blend
-from zhiyin.understand.recommend.history import History, read_history
+from zhiyin.understand.recommend.history import History, keep_products, read_history
 from zhiyin.understand.recommend.interactions import Interactions
 from zhiyin.understand.recommend.reasons import explain_ranking
 from zhiyin.understand.recommend.rules import arrange, merge_candidates
 from zhiyin.understand.recommend.scorer import FILL, Ranking
+from zhiyin.understand.recommend.tries import Tries, weave
 from zhiyin.understand.recommend.wishes import Wishes
 
 _CHUNK_CUSTOMERS = 2000
@@ -34,7 +35,7 @@ class Recommended:
     rows
         Table `recommendations`: `as_of_on`, `customer_id`, `rank`, `product_id`, `score`
         (probability of a purchase within the horizon), `model` (`blend.repeat`, `blend.new`,
-        `popularity` or `pin`), `reason` (JSON, see `reasons.explain_ranking`).
+        `popularity`, `pin` or `explore`), `reason` (JSON, see `reasons.explain_ranking`).
     card
         What the model learned and on how much; JSON values, for table `insights`.
     status
@@ -57,6 +58,7 @@ def recommend_batch(
     categories: Mapping[str, str] | None = None,
     ridges: Sequence[float] = (RIDGE,),
     wishes: Wishes | None = None,
+    tries: Tries | None = None,
 ) -> Recommended:
     """The `top` products of every customer with a purchase before `until`.
 
@@ -79,6 +81,8 @@ def recommend_batch(
         Penalties of EASE to choose from on the last month; one: no choice, half the time.
     wishes
         Rules of the shop: stock, margin, rests, categories, pins, diversity, novelty.
+    tries
+        Products with fewer buyers that may have some of the places; None: none has.
 
     Raises
     ------
@@ -89,7 +93,10 @@ def recommend_batch(
         raise InvalidParameter(f"top is {top}, it must be at least 1")
     if not 0 <= min_new <= top:
         raise InvalidParameter(f"min_new is {min_new}, it must be within 0..{top}")
-    history = read_history(interactions, until=until, min_buyers=min_buyers)
+    if min_buyers < 1:
+        raise InvalidParameter(f"min_buyers is {min_buyers}, it must be at least 1")
+    everything = read_history(interactions, until=until, min_buyers=1)
+    history = keep_products(everything, everything.buyers >= min_buyers)
     schema = arrow_schema(RECOMMENDATIONS)
     if not history.shape[0] or not history.shape[1]:
         card = {"status": "no_products"} | _sizes(history)
@@ -97,9 +104,19 @@ def recommend_batch(
     model = Blend(min_buyers=min_buyers, categories=categories or {}, ridges=ridges)
     model.fit(history)
     wishes = wishes or Wishes()
-    parts = list_all(model, wishes, as_of=as_of, top=top, min_new=min_new)
-    rows = pa.concat_tables([schema.empty_table(), *parts])
+    explorer, places = None, np.zeros(0, dtype=np.int64)
+    if tries is not None and len(places := tries.places(top)):
+        explorer = tries.fit(everything, min_buyers=min_buyers, horizon_days=model.horizon_days)
+    parts = [schema.empty_table()]
+    for codes, part in list_all(model, wishes, as_of=as_of, top=top, min_new=min_new):
+        woven = part
+        if explorer is not None:
+            woven = weave(part, explorer, history, codes, places=places, top=top)
+        parts.append(woven)
+    rows = pa.concat_tables(parts)
     card = model.describe() | _sizes(history) | {"top": top, "min_new": min_new}
+    if explorer is not None:
+        card |= {"explore": explorer.describe()}
     known = set(map(str, history.products))
     if left := sorted(set(wishes.pins.values()) - known):
         card |= {"pins_left_out": left}
@@ -108,8 +125,8 @@ def recommend_batch(
 
 def list_all(
     model: Blend, wishes: Wishes, *, as_of: date, top: int, min_new: int
-) -> Iterator[pa.Table]:
-    """The lists of all customers of a fitted blend, so many customers at a time."""
+) -> Iterator[tuple[np.ndarray, pa.Table]]:
+    """Customers by code and their lists, of a fitted blend, so many customers at a time."""
     history, schema = model.history, arrow_schema(RECOMMENDATIONS)
     shelf = wishes.shelf(history, model.categories)
     rules = wishes.arranged(history, min_new=min_new, top=top)
@@ -120,7 +137,7 @@ def list_all(
         candidates = merge_candidates(*model.recommend_both(codes, k=depth))
         candidates = wishes.bar(candidates, history, codes, pins=pinned.tolist())
         ranking = arrange(candidates, shelf, rules, k=top)
-        yield _rows(model, codes, ranking, as_of=as_of, pinned=pinned).cast(schema)
+        yield codes, _rows(model, codes, ranking, as_of=as_of, pinned=pinned).cast(schema)
 
 
 def _rows(

@@ -1,41 +1,38 @@
+# pyright: standard, reportAttributeAccessIssue=false
+# (pyarrow makes the functions of `compute` when it is imported)
 """Products as requests need them: what to show, what they cost, whether they can be bought."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from zhiyin.core import columns as c
-from zhiyin.core.generation import pack_texts
+from zhiyin.core.currency import EXPONENTS
+from zhiyin.core.generation import Generation, pack_texts
+from zhiyin.core.placements import RecommendSettings
+from zhiyin.understand.recommend.goods import COLUMNS as READ
+from zhiyin.understand.recommend.goods import read_goods
 
-STOCK = frozenset({"stock", "inventory", "inventory_quantity", "quantity_available", "库存"})
-"""Properties of a product that count what is left of it."""
-AVAILABLE = frozenset(
-    {"in_stock", "available", "availability", "buyable", "active", "在售", "上架"}
-)
-"""Properties that say whether it can be bought."""
-GONE = frozenset(
-    {"false", "no", "0", "out of stock", "outofstock", "out_of_stock", "sold out", "soldout",
-     "discontinued", "unavailable", "inactive", "缺货", "售罄", "下架", "否"}
-)  # fmt: skip
-MARGIN, COST = ("margin_rate", "margin"), ("cost", "unit_cost", "成本")
-"""Properties with the margin as a share of the price, and with the cost in the currency."""
 SHOWN = (c.PRODUCT_ID, c.NAME, c.CATEGORY, c.BRAND, c.URL)
+COLUMNS = tuple(dict.fromkeys((*READ, *SHOWN)))
+"""What is read of table `products`."""
 UNKNOWN_PRICE = -1
+_OF_TURN = ("category.", "item.category", "item.id.")
+_ESCAPED = r'["\\\x00-\x1f]'  # what a JSON text does not hold as it is
 
 
 def pack_catalogue(
-    rows: Iterable[Mapping[str, Any]],
-    ids: Sequence[str],
+    products: pa.Table,
+    ids: pa.Array,
     *,
     exponent: int,
     currency: str,
-    hidden: Collection[str] = (),
+    settings: RecommendSettings,
 ) -> dict[str, np.ndarray]:
     """Arrays `item.…` and `category.name` for the products `ids`, in their order.
 
@@ -43,91 +40,78 @@ def pack_catalogue(
 
     Parameters
     ----------
-    rows
-        Of table `products`. Where there are any, a product that is not among them is no longer
-        sold; where there are none, everything can be bought.
+    products
+        Table `products`, at least `COLUMNS`. Where there are any, a product that is not among them
+        is no longer sold; where there are none, everything can be bought.
     exponent
         Digits of the currency behind the point.
-    hidden
-        Products that are shown to nobody, whatever a placement says.
+    settings
+        Rules of the shop: what is shown to nobody, whatever a placement says.
     """
-    known = {row[c.PRODUCT_ID]: row for row in rows}
-    held = [known.get(one, {c.PRODUCT_ID: one}) for one in ids]
-    extra = [_properties(row) for row in held]
-    names = sorted({row[c.CATEGORY] for row in held if row.get(c.CATEGORY)})
-    code = {name: place for place, name in enumerate(names)}
-    prices = [UNKNOWN_PRICE if (p := row.get(c.PRICE_BASE_MINOR)) is None else p for row in held]
+    row = pc.index_in(ids, products[c.PRODUCT_ID].combine_chunks())
+    listed = row.is_valid().to_numpy(zero_copy_only=False)
+    held = {name: products[name].combine_chunks().take(row) for name in COLUMNS}
+    held[c.PRODUCT_ID] = ids
+    goods = read_goods(pa.table(held), settings, exponent=exponent)
+    within = {name: _within(held[name]) for name in SHOWN}
+    said = _told(within[c.CATEGORY])
+    names = pc.unique(said).drop_null()
+    names = names.take(pc.array_sort_indices(names))
+    price = held[c.PRICE_BASE_MINOR]
     return {
-        **pack_texts("item.id", (one.encode() for one in ids)),
-        **pack_texts("item.name", (_within(_name(row)) for row in held)),
-        **pack_texts("item.json", (_shown(row, currency) for row in held)),
-        **pack_texts("category.name", (_within(name) for name in names)),
-        "item.category": np.array([code.get(row.get(c.CATEGORY), -1) for row in held], np.int32),
-        "item.price": np.array(prices, np.int64),
-        "item.margin": np.array(
-            [_margin(one, price, exponent) for one, price in zip(extra, prices, strict=True)],
-            np.float32,
-        ),
-        "item.hidden": np.array([one in hidden for one in ids], bool),
-        "item.buyable": np.array(
-            [
-                (not known or row[c.PRODUCT_ID] in known) and _buyable(one)
-                for row, one in zip(held, extra, strict=True)
-            ],
-            bool,
-        ),
-    }  # fmt: skip
+        **pack_texts("item.id", ids),
+        **pack_texts("item.name", pc.coalesce(_told(within[c.NAME]), within[c.PRODUCT_ID])),
+        **pack_texts("item.json", _shown(within, price, currency)),
+        **pack_texts("category.name", names),
+        "item.category": _numpy(pc.fill_null(pc.index_in(said, names), -1), np.int32),
+        "item.price": _numpy(pc.fill_null(price, UNKNOWN_PRICE), np.int64),
+        "item.margin": goods.margin.astype(np.float32),
+        "item.hidden": goods.hidden,
+        "item.buyable": goods.offered & (listed if products.num_rows else True),
+    }
 
 
-def _within(text: str) -> bytes:
-    return msgspec.json.encode(text)[1:-1]
+def _numpy(values: pa.Array, kind: type) -> np.ndarray:
+    return values.to_numpy(zero_copy_only=False).astype(kind)
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return row.get(c.NAME) or row[c.PRODUCT_ID]
-
-
-def _shown(row: Mapping[str, Any], currency: str) -> bytes:
-    """The fields of a product as an answer has them, JSON without its braces."""
-    shown = {name: row.get(name) for name in SHOWN}
-    price = row.get(c.PRICE_BASE_MINOR)
-    shown |= {c.PRICE_MINOR: price, c.CURRENCY: None if price is None else currency}
-    return msgspec.json.encode(shown)[1:-1]
-
-
-def _properties(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    text = row.get(c.PROPERTIES)
-    found = json.loads(text) if text else {}
-    return (
-        {str(key).lower(): value for key, value in found.items()} if isinstance(found, dict) else {}
+def renew(
+    held: Generation, products: pa.Table, *, settings: RecommendSettings, currency: str
+) -> Generation:
+    """A generation with products as they are now: names, prices, what can be bought, what is
+    hidden. Its products and their categories stay those of the turn.
+    """
+    arrays = held.arrays
+    ends, letters = arrays["item.id.ends"], arrays["item.id.bytes"]
+    buffers = pa.py_buffer(np.ascontiguousarray(ends)), pa.py_buffer(np.ascontiguousarray(letters))
+    ids = pa.LargeStringArray.from_buffers(len(ends) - 1, *buffers).cast(pa.string())
+    made = pack_catalogue(
+        products, ids, exponent=EXPONENTS[currency], currency=currency, settings=settings
     )
+    fresh = {name: array for name, array in made.items() if not name.startswith(_OF_TURN)}
+    return replace(held, arrays={**arrays, **fresh})
 
 
-def _buyable(extra: Mapping[str, Any]) -> bool:
-    """Whether nothing says that it cannot be bought."""
-    for name in STOCK & extra.keys():
-        left = _number(extra[name])
-        if left is not None and left <= 0:
-            return False
-    return not any(str(extra[name]).strip().lower() in GONE for name in AVAILABLE & extra.keys())
+def _told(texts: pa.Array) -> pa.Array:
+    """The texts, null where they are empty."""
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
-def _margin(extra: Mapping[str, Any], price: int, exponent: int) -> float:
-    """The margin as a share of the price; NaN where it is not known."""
-    for name in MARGIN:
-        share = _number(extra.get(name))
-        if share is not None and share <= 1:
-            return share
-    costs = (cost for name in COST if (cost := _number(extra.get(name))) is not None)
-    cost = next(costs, None)
-    return math.nan if cost is None or price <= 0 else 1 - cost * 10**exponent / price
+def _within(texts: pa.Array) -> pa.Array:
+    """Texts as JSON has them between its quotes."""
+    found = pc.match_substring_regex(texts, _ESCAPED)
+    if not pc.any(found).as_py():
+        return texts
+    made = [msgspec.json.encode(one)[1:-1].decode() for one in texts.filter(found).to_pylist()]
+    return pc.replace_with_mask(texts, pc.fill_null(found, False), pa.array(made, pa.string()))
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        found = float(str(value))
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
+def _shown(within: dict[str, pa.Array], price: pa.Array, currency: str) -> pa.Array:
+    """The fields of each product as an answer has them, JSON without its braces."""
+    parts: list[pa.Array | str] = []
+    for name in SHOWN:
+        quoted = pc.binary_join_element_wise('"', within[name], '"', "")
+        parts += [f'"{name}":', pc.fill_null(quoted, "null"), ","]
+    unit = pc.if_else(price.is_valid(), msgspec.json.encode(currency).decode(), "null")
+    parts += [f'"{c.PRICE_MINOR}":', pc.fill_null(price.cast(pa.string()), "null")]
+    return pc.binary_join_element_wise(*parts, f',"{c.CURRENCY}":', unit, "")

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import linalg, sparse
 
+from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import History
 from zhiyin.understand.recommend.scorer import Additive, blocks
 
@@ -147,6 +148,8 @@ class Ease(Additive):
         return history.faded(self.fade)
 
     def _set_basis(self, history: History) -> None:
+        if self.ridge < 0:
+            raise InvalidParameter(f"ridge is {self.ridge}, it must not be negative")
         weights = history.matrix(self._weigh(history, learning=True))
         filled = np.flatnonzero(np.diff(weights.indptr))
         items = history.shape[1]

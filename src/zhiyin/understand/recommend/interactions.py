@@ -23,7 +23,12 @@ def column_names(table: Interactions) -> list[str]:
 
 
 def require_columns(table: Interactions, names: Sequence[str], *, what: str, hint: str) -> None:
-    """Raise `InvalidParameter` where one of the columns `names` is not there."""
+    """Raise `InvalidParameter` where this is no table, or lacks one of the columns `names`."""
+    if not hasattr(table, "columns"):
+        raise InvalidParameter(
+            f"{what} are no table but of type {type(table).__name__}",
+            hint="hand in an Arrow, pandas or Ibis table, say pandas.DataFrame(rows)",
+        )
     missing = [name for name in names if name not in column_names(table)]
     if missing:
         raise InvalidParameter(f"{what} have no column {missing[0]!r}", hint=hint)

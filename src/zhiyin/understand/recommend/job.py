@@ -18,9 +18,17 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import start_of_day
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
+from zhiyin.core.currency import EXPONENTS
 from zhiyin.understand.recommend.batch import Recommended, recommend_batch
+from zhiyin.understand.recommend.catalogue import COLUMNS
+from zhiyin.understand.recommend.goods import read_goods
 from zhiyin.understand.recommend.lists import rank_all
+from zhiyin.understand.recommend.together import bought_together
+from zhiyin.understand.recommend.tries import Tries
 from zhiyin.understand.recommend.wishes import Wishes, looks_at_products, read_wishes
+
+_READ = (c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY, c.ORDER_ID)
+_WITH_EACH = 20  # products told to go with each
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +41,19 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Lists of the day, and of every model as of the check day; only `measure` reads those."""
+    """Lists of the day, of every model as of the check day, which only `measure` reads, and what
+    is bought together as of the day, rows of table `together`.
+    """
 
     today: Recommended
     check: pa.Table | None
+    together: pa.Table
 
 
 def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, day: date) -> Asked:
     """What is known on a day, `order_lines` as seen on it."""
     items = order_lines.filter(order_lines[c.KIND] == "item")
-    rows = items.select(c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY).to_pyarrow()
+    rows = items.select(*_READ).to_pyarrow()
     terms = {
         "as_of": day,
         "until": start_of_day(day, ctx.settings.zone),
@@ -52,13 +63,13 @@ def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, da
     return Asked(rows, terms)
 
 
-def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
-    """The rules of the shop as of a day."""
+def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> tuple[Wishes, Tries | None]:
+    """The rules of the shop as of a day, and what its lists may try."""
     rules = ctx.settings.recommend
-    products: list[dict[str, Any]] = []
-    if looks_at_products(rules):
-        names = (c.PRODUCT_ID, c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.PROPERTIES)
-        products = ctx.store.read("products", as_of=day).select(*names).to_pyarrow().to_pylist()
+    products, goods, tries = None, None, None
+    if looks_at_products(rules) or rules.explore_share:
+        products = ctx.store.read("products", as_of=day).select(*COLUMNS).to_pyarrow()
+        goods = read_goods(products, rules, exponent=EXPONENTS[ctx.settings.currency])
     returned: list[tuple[str, str]] = []
     if rules.skip_returned:
         back = order_lines.filter(
@@ -68,15 +79,24 @@ def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> Wishes:
         )
         pairs = back.select(c.CUSTOMER_ID, c.PRODUCT_ID).distinct().to_pyarrow().to_pydict()
         returned = list(zip(pairs[c.CUSTOMER_ID], pairs[c.PRODUCT_ID], strict=True))
-    return read_wishes(rules, products, returned)
+    wishes = read_wishes(rules, goods, returned)
+    if products is not None and goods is not None and rules.explore_share and len(goods.ids):
+        gone = goods.ids.filter(pa.array(~goods.offered)).to_pylist()
+        tries = Tries(products, rules.explore_share, wishes.hidden | wishes.poor | set(gone))
+    return wishes, tries
 
 
-def make_lists(today: Asked, check: Asked | None, wishes: Wishes, *, top: int) -> Lists:
+def make_lists(
+    today: Asked, check: Asked | None, wishes: Wishes, tries: Tries | None, *, top: int
+) -> Lists:
     """Fit and rank, for the day by the shop's rules, for the check day from a fit apart."""
     made = recommend_batch(
-        today.purchases, top=top, min_new=min(5, top), wishes=wishes, **today.terms
+        today.purchases, top=top, min_new=min(5, top), wishes=wishes, tries=tries, **today.terms
     )
-    return Lists(made, None if check is None else rank_all(check.purchases, **check.terms))
+    found = bought_together(today.purchases, k=_WITH_EACH)
+    day = pa.array([today.terms["as_of"]] * found.num_rows, pa.date32())
+    checked = None if check is None else rank_all(check.purchases, **check.terms)
+    return Lists(made, checked, found.add_column(0, c.AS_OF_ON, day))
 
 
 def _categories(ctx: Context, day: date) -> dict[str, str]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock
@@ -22,6 +23,7 @@ from zhiyin.core.parties import Join
 from zhiyin.core.placements import DEFAULT, PlacementSettings, RecommendSettings
 from zhiyin.core.protocols import Online
 from zhiyin.govern.gate import PERSONALISATION, Consent, use_state
+from zhiyin.understand.recommend.catalogue import renew
 from zhiyin.understand.recommend.serving import PERSONAL, Ask, Place, fill, say_why
 from zhiyin.understand.recommend.shelf import JOINS, Shelf
 
@@ -76,6 +78,8 @@ class Door:
     ----------
     online
         Where the current generation is.
+    currency
+        Of the workspace.
     consents, recent
         How consents and what was tracked lately are read.
     aside
@@ -87,6 +91,7 @@ class Door:
         online: Online,
         settings: RecommendSettings,
         *,
+        currency: str,
         clock: Clock,
         consents: ReadConsents,
         recent: ReadRecent,
@@ -94,12 +99,14 @@ class Door:
     ) -> None:
         self._online = online
         self._settings = settings
+        self._currency = currency
         self._clock = clock
         self._consents = consents
         self._recent = recent
         self._aside = aside
         self._shelf: Shelf | None = None
         self._taken: Generation | None = None  # the shelf's, or that of the one being made
+        self._products: pa.Table | None = None  # as they are now, where that is told
 
     def shelf(self) -> Shelf:
         """The current generation; the one before it while the new one is made ready aside.
@@ -121,8 +128,20 @@ class Door:
             self._aside(lambda: self._take(held))
         return self._shelf
 
+    def renew(self, products: pa.Table) -> None:
+        """Take products as they are now, rows of the table with at least `catalogue.COLUMNS`, for
+        this generation and later ones.
+        """
+        self._products = products
+        held = self._online.generation()
+        if held is not None:
+            self._take(held)
+
     def _take(self, held: Generation) -> Shelf:
-        made = Shelf(held)
+        shown = held
+        if self._products is not None:
+            shown = renew(held, self._products, settings=self._settings, currency=self._currency)
+        made = Shelf(shown)
         self._taken, self._shelf = held, made
         return made
 

@@ -2,17 +2,16 @@
 # (Ibis knows the type of a column when it runs; pyarrow makes `compute` when it is imported)
 """The job `understand.online`: the lists of the day become a generation of the online store.
 
-Reads `recommendations` of the day, `order_lines` and `merges` as of it, and `products` as they
-are now. Writes no table: what `GET /v1/recommend` looks up is made complete and swapped in
-(`store.online`).
+Reads `recommendations` and `together` of the day, `order_lines` and `merges` as of it, and
+`products` as they are now. Writes no table: what `GET /v1/recommend` looks up is made complete and
+swapped in (`store.online`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import ibis
 import numpy as np
@@ -26,14 +25,20 @@ from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.generation import PEOPLE, pack_people, starts_of
-from zhiyin.core.placements import RecommendSettings
 from zhiyin.core.values import JobReport
 from zhiyin.govern.live import read_kinship
 from zhiyin.govern.people import Kinship
-from zhiyin.understand.recommend.catalogue import pack_catalogue
+from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
-from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, KINDS, NAMESPACES
-from zhiyin.understand.recommend.wishes import looks_at_products, read_wishes
+from zhiyin.understand.recommend.shelf import (
+    BOUGHT,
+    CANDIDATES,
+    JOINS,
+    KINDS,
+    NAMESPACES,
+    NEAR,
+    TOGETHER,
+)
 
 JOB = "understand.online"
 NEIGHBOURS, SHRINKAGE = 50, 10.0
@@ -55,23 +60,26 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         note = f"The online store keeps what is known on {held.about[c.AS_OF_ON]}, a later day."
         return JobReport(JOB, figures={"status": "kept_newer"}, notes=(note,))
     pairs = _purchases(ctx)
-    lists = _lists(ctx)
-    products = ctx.store.read("products").select(  # as they are now: it is now that they are shown
-        c.PRODUCT_ID, c.NAME, c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.BRAND,
-        c.PRICE_BASE_MINOR, c.URL, c.PROPERTIES,
-    ).to_pyarrow()  # fmt: skip
-    known = products.to_pylist()
-    ids = _distinct(pairs[c.PRODUCT_ID], lists[c.PRODUCT_ID], products[c.PRODUCT_ID])
+    lists, together = _lists(ctx), _together(ctx)
+    # products as they are now: it is now that they are shown
+    products = ctx.store.read("products").select(*COLUMNS).to_pyarrow()
+    ids = _distinct(
+        pairs[c.PRODUCT_ID],
+        lists[c.PRODUCT_ID],
+        products[c.PRODUCT_ID],
+        together[c.PRODUCT_ID],
+        together[c.OTHER_ID],
+    )
     customers = _distinct(pairs[c.CUSTOMER_ID], lists[c.CUSTOMER_ID])
     arrays = pack_catalogue(
-        known, ids.to_pylist(),
-        exponent=EXPONENTS[ctx.settings.currency], currency=ctx.settings.currency,
-        hidden=_hidden(ctx.settings.recommend, known),
+        products, ids, exponent=EXPONENTS[ctx.settings.currency],
+        currency=ctx.settings.currency, settings=ctx.settings.recommend,
     )  # fmt: skip
     arrays |= _pack_lists(lists, ids, customers)
     arrays |= _pack_bought(pairs, ids, customers)
     arrays |= _pack_people(read_kinship(ctx.store, as_of=ctx.as_of), customers.to_pylist())
     arrays |= _pack_popular(arrays, ctx.as_of)
+    arrays |= _pack_together(together, ids)
     with threadpool_limits(1):
         arrays |= _pack_neighbours(arrays, config.recommend_min_buyers)
     about = {
@@ -81,11 +89,6 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     number = ctx.online.publish(arrays, about)
     sizes = {"customers": len(customers), "products": len(ids), "candidates": lists.num_rows}
     return JobReport(JOB, figures={"status": "ok", "generation": number, **sizes})
-
-
-def _hidden(settings: RecommendSettings, rows: Sequence[Mapping[str, Any]]) -> Collection[str]:
-    """What the shop never shows, whatever a placement says."""
-    return read_wishes(settings, rows).hidden if looks_at_products(settings) else ()
 
 
 def _namespaces(ctx: Context) -> list[str]:
@@ -102,7 +105,10 @@ def _purchases(ctx: Context) -> pa.Table:
     last = items.group_by([c.CUSTOMER_ID, c.PRODUCT_ID]).aggregate(
         **{c.SOLD_AT: items[c.SOLD_AT].max()}
     )
-    return last.order_by([c.CUSTOMER_ID, c.PRODUCT_ID]).to_pyarrow()
+    found = last.to_pyarrow()
+    for place, name in enumerate((c.CUSTOMER_ID, c.PRODUCT_ID)):
+        found = found.set_column(place, name, found[name].dictionary_encode().unify_dictionaries())
+    return found
 
 
 def _lists(ctx: Context) -> pa.Table:
@@ -113,6 +119,13 @@ def _lists(ctx: Context) -> pa.Table:
     )
     columns = (c.CUSTOMER_ID, c.RANK, c.PRODUCT_ID, c.SCORE, c.REASON)
     return _with_reasons(rows.select(*columns).order_by([c.CUSTOMER_ID, c.RANK]).to_pyarrow())
+
+
+def _together(ctx: Context) -> pa.Table:
+    """What goes with each product."""
+    rows = ctx.store.read("together")
+    rows = rows.filter(rows[c.AS_OF_ON] == ibis.literal(ctx.as_of))
+    return rows.select(c.PRODUCT_ID, c.OTHER_ID, c.CONFIDENCE).to_pyarrow()
 
 
 def _with_reasons(rows: pa.Table) -> pa.Table:
@@ -139,13 +152,23 @@ def _with_reasons(rows: pa.Table) -> pa.Table:
 
 def _distinct(*columns: pa.ChunkedArray) -> pa.Array:
     """The values of all columns, each once, sorted as Python does."""
-    values = {one for column in columns for one in pc.unique(column).to_pylist()}
-    return pa.array(sorted(values - {None}), pa.string())
+    values = pc.unique(pa.concat_arrays([_values(column) for column in columns])).drop_null()
+    return values.take(pc.array_sort_indices(values))
+
+
+def _values(column: pa.ChunkedArray) -> pa.Array:
+    if not pa.types.is_dictionary(column.type):
+        return pc.unique(column).cast(pa.string())
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
 
 
 def _codes(values: pa.ChunkedArray, ids: pa.Array) -> np.ndarray:
+    if pa.types.is_dictionary(values.type):  # each text is looked up once
+        code = _codes(_values(values), ids)
+        places = [one.indices.to_numpy() for one in values.chunks]
+        return code[np.concatenate([np.zeros(0, np.int64), *places])]
     found = pc.fill_null(pc.index_in(values, ids), _NONE)
-    return found.combine_chunks().to_numpy(zero_copy_only=False).astype(np.int32)
+    return np.asarray(found).astype(np.int32)
 
 
 def _pack_lists(lists: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[str, np.ndarray]:
@@ -163,12 +186,13 @@ def _pack_lists(lists: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[str
 
 
 def _pack_bought(pairs: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[str, np.ndarray]:
+    who, what = _codes(pairs[c.CUSTOMER_ID], customers), _codes(pairs[c.PRODUCT_ID], ids)
+    order = np.argsort(who.astype(np.int64) * len(ids) + what)
     seconds = pairs[c.SOLD_AT].cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     return {
-        f"{BOUGHT}.starts": starts_of(_codes(pairs[c.CUSTOMER_ID], customers), len(customers)),
-        f"{BOUGHT}.item": _codes(pairs[c.PRODUCT_ID], ids),
-        f"{BOUGHT}.at": seconds.combine_chunks().to_numpy(zero_copy_only=False),
-    }
+        f"{BOUGHT}.starts": starts_of(who, len(customers)), f"{BOUGHT}.item": what[order],
+        f"{BOUGHT}.at": np.asarray(seconds)[order],
+    }  # fmt: skip
 
 
 def _pack_people(kinship: Kinship, customers: Sequence[str]) -> dict[str, np.ndarray]:
@@ -186,20 +210,31 @@ def _pack_people(kinship: Kinship, customers: Sequence[str]) -> dict[str, np.nda
 
 
 def _pack_popular(arrays: dict[str, np.ndarray], day: date) -> dict[str, np.ndarray]:
-    """Buyers of each product, and what most people bought lately, overall and by category."""
+    """Buyers of each product, and all products by buyers lately, overall and by category."""
     item, at = arrays[f"{BOUGHT}.item"], arrays[f"{BOUGHT}.at"]
     category, size = arrays["item.category"], len(arrays["item.category"])
     buyers = np.bincount(item, minlength=size).astype(np.int32)
     end = int(np.datetime64(day, "s").astype(np.int64))
     lately = np.bincount(item[at >= end - POPULAR_DAYS * 86_400], minlength=size)
     order = np.lexsort((np.arange(size), -buyers, -lately))
-    order = order[(arrays["item.buyable"] & ~arrays["item.hidden"])[order]].astype(np.int32)
+    order = order.astype(np.int32)  # sold out or not: it may be there again before the next turn
     by_category = order[np.argsort(category[order], kind="stable")]
     by_category = by_category[category[by_category] >= 0]
     names = len(arrays["category.name.ends"]) - 1
     return {
         "item.buyers": buyers, "popular.item": order, "shelf.item": by_category,
         "shelf.starts": starts_of(category[by_category], names),
+    }  # fmt: skip
+
+
+def _pack_together(rows: pa.Table, ids: pa.Array) -> dict[str, np.ndarray]:
+    """For each product what goes with it, the surest first."""
+    source, target = _codes(rows[c.PRODUCT_ID], ids), _codes(rows[c.OTHER_ID], ids)
+    score = np.asarray(rows[c.CONFIDENCE]).astype(np.float32)
+    order = np.lexsort((target, -score, source))
+    return {
+        f"{TOGETHER}.starts": starts_of(source, len(ids)), f"{TOGETHER}.item": target[order],
+        f"{TOGETHER}.score": score[order],
     }  # fmt: skip
 
 
@@ -220,6 +255,6 @@ def _pack_neighbours(arrays: dict[str, np.ndarray], min_buyers: int) -> dict[str
     order = np.lexsort((near.col, -near.data, near.row))
     source, target = taken[near.row[order]], taken[near.col[order]]
     return {
-        "near.starts": starts_of(source, size), "near.item": target.astype(np.int32),
-        "near.score": near.data[order].astype(np.float32),
+        f"{NEAR}.starts": starts_of(source, size), f"{NEAR}.item": target.astype(np.int32),
+        f"{NEAR}.score": near.data[order].astype(np.float32),
     }  # fmt: skip

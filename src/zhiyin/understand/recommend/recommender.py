@@ -75,7 +75,14 @@ class Recommender:
         Unknown users, and known ones without an item of the catalogue, get the most taken items.
         Lists are shorter where the catalogue has no more. Scores order the list of one user; a
         score of 1e-12 or less says that the place was filled by what is most taken.
+
+        Raises
+        ------
+        InvalidParameter
+            If `k` is below 1, or the users are one text and not a list.
         """
+        if isinstance(user_ids, str | bytes):
+            raise InvalidParameter("user_ids is one text, not a list", hint='recommend(["u1"], 10)')
         history = self.scorer.history
         asked = [str(user) for user in user_ids]
         codes = history.codes(np.asarray(asked, dtype=object))

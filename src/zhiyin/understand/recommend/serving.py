@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from zhiyin.core.placements import PlacementSettings
-from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, FADE, KINDS, Shelf
+from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, FADE, KINDS, TOGETHER, Shelf
 
 PIN = "pin"
 PERSONAL = frozenset({"customer", "session"})
@@ -144,10 +144,11 @@ def _offers(shelf: Shelf, ask: Ask, rule: PlacementSettings, link: str) -> Itera
         return _popular(shelf, islice(shelf.popular(rule), _LOOKED_THROUGH))
     if link == "category":
         return _of_category(shelf, ask)
-    seeds = {"session": ask.seen, "basket": ask.basket}.get(link)
-    if seeds is None:
-        seeds = () if ask.item is None else (ask.item,)
-    found = shelf.beside(seeds, fade=FADE if link == "session" else 1.0)
+    if link == "session":
+        found = shelf.beside(ask.seen, fade=FADE)
+    else:
+        seeds = ask.basket if link == "basket" else [] if ask.item is None else [ask.item]
+        found = chain(shelf.beside(seeds, by=TOGETHER), shelf.beside(seeds))
     return (Place(code, score, link, by) for code, score, by in found)
 
 

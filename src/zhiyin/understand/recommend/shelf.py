@@ -12,6 +12,8 @@ from zhiyin.core.placements import PlacementSettings
 from zhiyin.understand.recommend.catalogue import UNKNOWN_PRICE
 
 CANDIDATES, BOUGHT, JOINS = "candidates", "bought", "joins"
+NEAR, TOGETHER = "near", "together"
+"""Who stands beside whom: by buyers in common, by orders that hold both."""
 NAMESPACES = "namespaces"
 """Key of `about`: the id spaces in which customers are named."""
 KINDS = ("", "repeat", "because", "popular")
@@ -35,7 +37,11 @@ class Shelf:
         arrays = generation.arrays
         self.category: list[int] = arrays["item.category"].tolist()
         self.buyers = arrays["item.buyers"]
-        self._near = arrays["near.starts"], arrays["near.item"], arrays["near.score"]
+        self._beside = {
+            name: tuple(arrays[f"{name}.{part}"] for part in ("starts", "item", "score"))
+            for name in (NEAR, TOGETHER)
+            if f"{name}.starts" in arrays  # a generation of an earlier version has no `together`
+        }
         self._popular, self._shelf = arrays["popular.item"], arrays["shelf.item"]
         self._allowed: dict[PlacementSettings, bytes] = {}
         self._popular_of: dict[PlacementSettings, list[int]] = {}
@@ -65,12 +71,15 @@ class Shelf:
         return self._shelf[self.generation.span("shelf", category)].tolist()
 
     def beside(
-        self, seeds: Sequence[int], *, fade: float = 1.0
+        self, seeds: Sequence[int], *, by: str = NEAR, fade: float = 1.0
     ) -> Iterator[tuple[int, float, int]]:
-        """Products with buyers in common with `seeds`, best first: code, score, and the seed that
-        speaks most for it. Each seed counts `fade` times what the one before it does.
+        """Products that stand beside `seeds`, by buyers in common (`NEAR`) or by orders that hold
+        both (`TOGETHER`), best first: code, score, and the seed that speaks most for it. Each seed
+        counts `fade` times what the one before it does.
         """
-        starts, items, scores = self._near
+        if by not in self._beside:
+            return
+        starts, items, scores = self._beside[by]
         said = list(dict.fromkeys(seeds))[:_LATEST]
         spans = [slice(int(starts[one]), int(starts[one + 1])) for one in said]
         if len(said) == 1:

@@ -19,9 +19,6 @@ from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import encode, indicator
 from zhiyin.understand.recommend.interactions import Interactions, require_columns, to_arrow
 
-OTHER_ID, TOGETHER, SUPPORT, CONFIDENCE = "other_id", "orders_together", "support", "confidence"
-LIFT, LIFT_LOW, P_VALUE, Q_VALUE = "lift", "lift_low", "p_value", "q_value"
-
 _Z = 1.959963984540054
 _BLOCK_CELLS = 20_000_000  # pairs of items that are counted at once
 
@@ -112,14 +109,14 @@ def bought_together(
         {
             c.PRODUCT_ID: pa.array(items[one], pa.string()),
             c.RANK: pa.array(rank, pa.int64()),
-            OTHER_ID: pa.array(items[other], pa.string()),
-            TOGETHER: pa.array(n_ab[both], pa.int64()),
-            SUPPORT: pa.array(n_ab[both] / max(total, 1), pa.float64()),
-            CONFIDENCE: pa.array(n_ab[both] / orders[one], pa.float64()),
-            LIFT: pa.array(lift[both]),
-            LIFT_LOW: pa.array(low[both]),
-            P_VALUE: pa.array(p[both]),
-            Q_VALUE: pa.array(q[both]),
+            c.OTHER_ID: pa.array(items[other], pa.string()),
+            c.ORDERS_TOGETHER: pa.array(n_ab[both], pa.int64()),
+            c.SUPPORT: pa.array(n_ab[both] / max(total, 1), pa.float64()),
+            c.CONFIDENCE: pa.array(n_ab[both] / orders[one], pa.float64()),
+            c.LIFT: pa.array(lift[both]),
+            c.LIFT_LOW: pa.array(low[both]),
+            c.P_VALUE: pa.array(p[both]),
+            c.Q_VALUE: pa.array(q[both]),
         }
     )
 

@@ -1,18 +1,15 @@
-# pyright: standard, reportAttributeAccessIssue=false
-# (pyarrow makes the functions of `compute` when it is imported)
 """What the shop wishes of its lists, by ids, and as the arrays that `rules.arrange` reads."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from zhiyin.core import columns as c
 from zhiyin.core.placements import RecommendSettings
+from zhiyin.understand.recommend.goods import Goods
 from zhiyin.understand.recommend.history import History
 from zhiyin.understand.recommend.rules import Candidates, Rules, Shelf
 
@@ -112,36 +109,26 @@ def _add(
 
 
 def read_wishes(
-    settings: RecommendSettings,
-    products: Iterable[Mapping[str, Any]],
-    returned: Iterable[tuple[str, str]] = (),
+    settings: RecommendSettings, goods: Goods | None, returned: Iterable[tuple[str, str]] = ()
 ) -> Wishes:
     """The wishes of a workspace.
 
     Parameters
     ----------
-    products
-        Rows of table `products`: `product_id`, `department`, `category`, `subcategory`,
-        `properties`. One that holds no number where a rule looks for one stays.
+    goods
+        Its products; None: nothing is looked up in them. One that holds no number where a rule
+        looks for one stays.
     returned
         (customer, product) of lines that came back.
     """
-    sensitive = frozenset(settings.sensitive)
-    hidden, poor = set(), set()
-    for row in products:
-        told = json.loads(row[c.PROPERTIES] or "{}")
-        stock, margin = (
-            _number(told.get(name)) for name in (settings.stock_property, settings.margin_property)
-        )
-        if stock is not None and stock < settings.min_stock:
-            hidden.add(row[c.PRODUCT_ID])
-        if sensitive & {row[c.DEPARTMENT], row[c.CATEGORY], row[c.SUBCATEGORY]}:
-            hidden.add(row[c.PRODUCT_ID])
-        if margin is not None and settings.min_margin and margin < settings.min_margin:
-            poor.add(row[c.PRODUCT_ID])
+    hidden, poor = frozenset[str](), frozenset[str]()
+    if goods is not None:
+        hidden = _named(goods.ids, goods.hidden)
+        if settings.min_margin:
+            poor = _named(goods.ids, goods.margin < settings.min_margin)
     return Wishes(
-        hidden=frozenset(hidden),
-        poor=frozenset(poor),
+        hidden=hidden,
+        poor=poor,
         returned=frozenset(returned) if settings.skip_returned else frozenset(),
         rest_days=float(settings.rest_days),
         pins=settings.pinned,
@@ -158,8 +145,5 @@ def looks_at_products(settings: RecommendSettings) -> bool:
     return bool(settings.min_stock or settings.min_margin or settings.sensitive)
 
 
-def _number(value: object) -> float | None:
-    try:
-        return float(value)  # pyright: ignore[reportArgumentType] (that is what is tried)
-    except (TypeError, ValueError):
-        return None
+def _named(ids: pa.Array, mask: np.ndarray) -> frozenset[str]:
+    return frozenset(ids.filter(pa.array(mask)).to_pylist())

@@ -231,3 +231,12 @@ def test_a_model_of_ones_own_is_taken(tastes):
     weak, strong = (fit(tastes, Ease(ridge=r, fade=0.0)).scorer for r in (1.0, 1000.0))
     codes = np.arange(5)
     assert np.abs(strong.score(codes)).max() < np.abs(weak.score(codes)).max()
+
+
+def test_what_is_no_table_and_one_user_for_many_are_refused_in_words(tastes):
+    with pytest.raises(InvalidParameter, match="interactions are no table but of type list"):
+        fit([{"user_id": "a", "item_id": "x"}])
+    with pytest.raises(InvalidParameter, match="one text, not a list"):
+        fit(tastes, "popularity").recommend("u1", 3)
+    with pytest.raises(InvalidParameter, match="ridge is -1"):
+        fit(tastes, Ease(ridge=-1))

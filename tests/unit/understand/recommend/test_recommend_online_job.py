@@ -14,9 +14,12 @@ from zhiyin.core.context import Context
 from zhiyin.core.generation import Texts
 from zhiyin.core.placements import PlacementSettings, RecommendSettings
 from zhiyin.core.rng import Streams
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import PRODUCTS
 from zhiyin.store.online import OnlineStore
 from zhiyin.testing.contract_store import LOADED, merge, put
 from zhiyin.testing.store import MemoryStore
+from zhiyin.understand.recommend.catalogue import renew
 from zhiyin.understand.recommend.online_job import KINDS, run
 from zhiyin.understand.recommend.shelf import Shelf
 
@@ -131,8 +134,24 @@ def test_neighbours_have_buyers_in_common(made):
     assert near["score"][0] == pytest.approx(3 / (3 + 10))
 
 
+def test_what_goes_with_a_product_is_there_the_surest_first(ctx):
+    shares = dict.fromkeys(("support", "lift", "lift_low", "p_value", "q_value"), 0.5)
+    goes = [
+        {c.AS_OF_ON: DAY, c.PRODUCT_ID: "s:1", c.RANK: rank, c.OTHER_ID: other,
+         "orders_together": 5, c.CONFIDENCE: confidence, **shares}
+        for rank, (other, confidence) in enumerate((("s:3", 0.2), ("s:guests", 0.4)), start=1)
+    ]  # fmt: skip
+    ctx.store.replace("together", pa.Table.from_pylist(goes), scope={c.AS_OF_ON: DAY})
+    run(ctx, ctx.settings.understand)
+    made = ctx.online.generation()
+    size = len(made.arrays["item.price"])
+    goes = made.people("together", ids_of(made, range(size)).index("s:1"))
+    assert ids_of(made, goes["item"]) == ["s:guests", "s:3"], "also what only guests bought"
+    assert goes["score"].tolist() == pytest.approx([0.4, 0.2])
+
+
 def test_only_what_can_be_bought_is_popular(made):
-    assert ids_of(made, made.arrays["popular.item"]) == ["s:3"]
+    assert ids_of(made, Shelf(made).popular(PlacementSettings())) == ["s:3"]
     assert made.arrays["item.buyers"].sum() == sum(map(len, BASKETS.values()))
 
 
@@ -145,7 +164,26 @@ def test_what_the_shop_never_shows_is_let_in_by_no_placement(ctx):
     allowed = Shelf(made).allowed(PlacementSettings(in_stock=False))
     known = ids_of(made, range(4))
     assert [one for one, may in zip(known, allowed, strict=True) if may] == ['s:"', "s:1"]
-    assert ids_of(made, made.arrays["popular.item"]) == []
+    assert ids_of(made, Shelf(made).popular(PlacementSettings())) == []
+
+
+def test_products_loaded_since_change_price_and_stock_and_nothing_else(ctx, made):
+    rows = [
+        product("1", name="Tea!", category="drinks", price_base_minor=650, properties=None),
+        product("2", name="Bread", category="new", price_base_minor=100, properties=None),
+        product("9", name="Unknown to the turn"),
+    ]
+    table = pa.Table.from_pylist(rows, arrow_schema(PRODUCTS))
+    fresh = renew(made, table, settings=RecommendSettings(sensitive=("new",)), currency="EUR")
+    known = dict(zip(ids_of(fresh, range(4)), range(4), strict=True))
+    assert list(known) == ['s:"', "s:1", "s:2", "s:3"]
+    assert fresh.arrays["item.price"][known["s:1"]] == 650
+    assert json.loads(b"{" + Texts(fresh, "item.json")[known["s:1"]] + b"}")["name"] == "Tea!"
+    assert fresh.arrays["item.buyable"].tolist() == [False, True, True, False], "s:3 is gone"
+    assert fresh.arrays["item.hidden"].tolist() == [False, False, True, False]
+    assert ids_of(fresh, Shelf(fresh).popular(PlacementSettings())) == ["s:1"], "it is there again"
+    same = {"candidates.item", "party.id", "near.item", "item.category", "popular.item"}
+    assert all(fresh.arrays[name] is made.arrays[name] for name in same)
 
 
 def test_an_earlier_day_does_not_take_the_place_of_a_later_one(ctx, made):

@@ -7,16 +7,19 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.unit.understand.recommend.conftest import UNTIL
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ConfigError, InvalidParameter
 from zhiyin.core.placements import RecommendSettings
-from zhiyin.core.tables import RECOMMENDATIONS
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import PRODUCTS, RECOMMENDATIONS
 from zhiyin.understand import recommend
 from zhiyin.understand.recommend import Candidates, Rules, Shelf, arrange, merge_candidates
 from zhiyin.understand.recommend.batch import recommend_batch
+from zhiyin.understand.recommend.goods import Goods, read_goods
 from zhiyin.understand.recommend.scorer import Ranking
 from zhiyin.understand.recommend.wishes import Wishes, read_wishes
 
@@ -149,7 +152,7 @@ def test_nothing_that_recommends_reads_a_price_or_an_income():
     """A model that knows what she pays could choose dear items for those who pay more."""
     money = ("PRICE", "PAID", "AMOUNT_MINOR", "INCOME", "DISCOUNT", "_MINOR", "MONETARY")
     folder = Path(recommend.__file__).parent
-    shows = {"catalogue.py", "online_job.py"}  # what a product costs everybody, to be shown
+    shows = {"catalogue.py", "goods.py", "online_job.py"}  # what a product costs everybody
     for module in sorted(one for one in folder.glob("*.py") if one.name not in shows):
         named = [word for word in money if f"c.{word}" in module.read_text(encoding="utf-8")]
         assert named == [], module.name
@@ -164,15 +167,45 @@ def _product(number: int, **properties) -> dict:
     }  # fmt: skip
 
 
+def _goods(products: list[dict], **rules) -> Goods:
+    rows = pa.Table.from_pylist(products, arrow_schema(PRODUCTS))
+    return read_goods(rows, RecommendSettings(**rules), exponent=2)
+
+
+def _wishes(products: list[dict], **rules) -> Wishes:
+    return read_wishes(RecommendSettings(**rules), _goods(products, **rules))
+
+
 def test_wishes_read_stock_and_margin_and_leave_what_is_not_known():
     products = [
         _product(1, stock=0, margin_rate=0.5), _product(2, stock="7", margin_rate="0.05"),
         _product(3), _product(4, stock="plenty"),
     ]  # fmt: skip
-    found = read_wishes(RecommendSettings(min_stock=1, min_margin=0.1), products)
+    found = _wishes(products, min_stock=1, min_margin=0.1)
     assert (found.hidden, found.poor) == ({"s:1"}, {"s:2"})
-    found = read_wishes(RecommendSettings(sensitive=("c1",)), products)
+    found = _wishes(products, sensitive=("c1",))
     assert found.hidden == {"s:1", "s:3"}
+
+
+def test_shops_name_stock_and_cost_in_their_own_ways():
+    products = [
+        _product(1, Inventory="0"), _product(2, 库存=5, cost=1), _product(3, in_stock=False),
+        _product(4, units=0, stock=9), _product(5, availability="售罄", margin=2, unit_cost="3"),
+        _product(6),
+    ]  # fmt: skip
+    for one in products:
+        one["price_base_minor"] = 400
+    found = _goods(products, stock_property="Units", min_stock=6)
+    np.testing.assert_equal(found.stock, [0, 5, np.nan, 0, np.nan, np.nan])
+    assert found.offered.tolist() == [False, True, False, False, False, True]
+    np.testing.assert_allclose(found.margin, [np.nan, 0.75, np.nan, np.nan, 0.25, np.nan])
+    assert found.hidden.tolist() == [True, True, False, True, False, False]
+
+
+def test_a_loss_is_no_reason_where_no_margin_is_asked_for():
+    assert _wishes([_product(1, margin=-0.2, stock=3)], min_stock=1) == Wishes(
+        pins={}, rules=Rules()
+    )
 
 
 def test_the_batch_follows_the_wishes(shop):

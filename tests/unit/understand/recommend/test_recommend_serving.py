@@ -1,17 +1,21 @@
 """What a request gets: who answers, what the rules leave out, and what may be used of her."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from zhiyin.core.clock import FrozenClock
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
 from zhiyin.core.generation import PEOPLE, Generation, pack_people, starts_of
 from zhiyin.core.placements import PlacementSettings, RecommendSettings
+from zhiyin.core.rows import arrow_schema
+from zhiyin.core.tables import PRODUCTS as TABLE
 from zhiyin.govern.gate import Consent
-from zhiyin.understand.recommend.catalogue import pack_catalogue
+from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.live import Door, Recent, Request
 from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS
 
@@ -46,7 +50,10 @@ def make_generation(number=1):
         for one, (category, price, margin, stock) in PRODUCTS.items()
     ]  # fmt: skip
     popular = [CODE[one] for one in BUYERS if one != "d"]
-    arrays = pack_catalogue(rows, list(PRODUCTS), exponent=2, currency="EUR")
+    products = pa.Table.from_pylist(rows, arrow_schema(TABLE).empty_table().select(COLUMNS).schema)
+    arrays = pack_catalogue(
+        products, pa.array(PRODUCTS), exponent=2, currency="EUR", settings=RecommendSettings()
+    )
     category = arrays["item.category"]
     shelf = sorted((one for one in popular if category[one] >= 0), key=lambda one: category[one])
     reasons = [WORDS["because"], WORDS["repeat"], WORDS["popular"], (0, "", -1, -1)]
@@ -88,7 +95,7 @@ def door(rules=None, *, lines=(), recent=NOTHING, **settings):
     places = {"home": PlacementSettings(**(rules or {}))}
     settings = RecommendSettings(placements=places, **settings)
     return Door(
-        Online(make_generation()), settings, clock=FrozenClock(NOW),
+        Online(make_generation()), settings, currency="EUR", clock=FrozenClock(NOW),
         consents=lambda parties: [one for one in lines if one.party_id in parties],
         recent=lambda parties: recent,
     )  # fmt: skip
@@ -274,3 +281,31 @@ def test_wrong_requests_are_told_what_is_wrong():
     empty._online.held = None
     with pytest.raises(NotEnoughData, match="zhiyin run"):
         empty.handle(Request(), "d")
+
+
+def test_a_basket_asks_orders_before_buyers_in_common():
+    made = door({"chain": ["basket"]})
+    assert ids(ask(made, basket=("a",))) == "be"
+    held = make_generation()
+    goes = [[(CODE["g"], 0.3), (CODE["e"], 0.1)] if one == "a" else [] for one in PRODUCTS]
+    made._online.held = replace(
+        held, arrays=held.arrays | group("together", goes, item=np.int32, score=np.float32)
+    )
+    found = ask(made, basket=("a",))
+    assert ids(found) == "geb", "then those beside it, each once"
+    assert found["items"][0]["reason"]["en"] == "goes with A in your basket"
+
+
+def test_products_that_are_renewed_are_so_in_later_generations_too():
+    made = door()
+    assert "a" in ids(ask(made, **ANA_ASKS))
+    rows = [{"product_id": one, "price_base_minor": 999, "properties": json.dumps({"stock": 1})}
+            for one in PRODUCTS if one != "a"]  # fmt: skip
+    made.renew(pa.Table.from_pylist(rows, arrow_schema(TABLE)))
+    for number in (1, 2):
+        made._online.held = make_generation(number)
+        found = ask(made, **ANA_ASKS)
+        assert found["generation"] == number
+        assert "a" not in ids(found), "it is sold no more"
+        assert "d" in ids(found), "it is in stock again"
+        assert {one["price_minor"] for one in found["items"]} == {999}

@@ -13,6 +13,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.rng import Streams
 from zhiyin.testing.store import MemoryStore
 from zhiyin.understand.recommend.job import ask_wishes
+from zhiyin.understand.recommend.tries import Tries
 from zhiyin.understand.recommend.wishes import Wishes
 
 DAY = date(2026, 6, 1)
@@ -31,7 +32,7 @@ def _line(number: int, who: str | None, product: str, kind: str, at: datetime) -
     }  # fmt: skip
 
 
-def _ask(**rules: object) -> Wishes:
+def _ask(**rules: object) -> tuple[Wishes, Tries | None]:
     store = MemoryStore()
     lines = [
         _line(1, "p_a", "s:tea", "item", BEFORE), _line(2, "p_a", "s:tea", "return", BEFORE),
@@ -51,10 +52,22 @@ def _ask(**rules: object) -> Wishes:
     return ask_wishes(ctx, store.read("order_lines", as_of=DAY), DAY)
 
 
+def _wishes(**rules: object) -> Wishes:
+    return _ask(**rules)[0]
+
+
 def test_what_came_back_before_the_day_is_known_by_customer():
-    assert _ask() == Wishes(returned=frozenset({("p_a", "s:tea")}))
-    assert _ask(skip_returned=False) == Wishes()
+    assert _wishes() == Wishes(returned=frozenset({("p_a", "s:tea")}))
+    assert _wishes(skip_returned=False) == Wishes()
 
 
 def test_stock_and_categories_are_those_of_the_day():
-    assert _ask(min_stock=1, sensitive=["SPIRITS"]).hidden == {"s:tea", "s:gin"}
+    assert _wishes(min_stock=1, sensitive=["SPIRITS"]).hidden == {"s:tea", "s:gin"}
+
+
+def test_what_is_sold_out_or_hidden_is_not_tried():
+    _, tries = _ask(sensitive=["SPIRITS"])
+    assert tries is not None
+    assert tries.closed == {"s:tea", "s:gin"}
+    assert tries.products["product_id"].to_pylist() == ["s:tea", "s:gin"]
+    assert _ask(explore_share=0)[1] is None
