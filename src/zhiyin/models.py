@@ -36,6 +36,7 @@ from zhiyin.understand.predict.registry import (
 )
 from zhiyin.understand.predict.task import RESPONSE
 from zhiyin.understand.predict.training import Version, kept_rows
+from zhiyin.understand.value.scoring import TASK as VALUE
 
 Row = dict[str, Any]
 _Row = TypeVar("_Row", Version, Entry)
@@ -80,16 +81,13 @@ class Models:
         versions, entries = self._held(task)
         mine, log = _of(versions, (task, subject)), _of(entries, (task, subject))
         one = _find(mine, version or champion_now(log) or "", task, subject)
-        card, measured = self._card(one), self._measured(one)
-        promised = card.get("validation", {}).get("last_fold", {}).get("auc_low")
+        card = self._card(one)
+        decay, measured = self._told_value(one) if task == VALUE else self._told(one, card)
         return {
             "task": task, "subject": subject, "version": one.version,
             "stage": stages(mine, log)[one.version], "as_of": one.as_of_on.isoformat(),
-            "decay": find_decay(promised, max(measured.items())[1] if measured else None),
-            "measured": [
-                {"as_of": day.isoformat(), "auc": e.value, "low": e.low, "high": e.high, "n": e.n}
-                for day, e in sorted(measured.items())
-            ],
+            "decay": decay,
+            "measured": measured,
             "card": card,
             "log": [
                 {"version": e.version, "kind": e.kind, "on_day": e.on_day.isoformat(), "by": e.by}
@@ -187,6 +185,24 @@ class Models:
     def _held(self, task: str | None) -> tuple[list[Version], list[Entry]]:
         with reading(self.store.ledger) as connection:
             return read_versions(connection, task), read_entries(connection, task)
+
+    def _told(self, one: Version, card: Row) -> tuple[str, list[Row]]:
+        """Whether it keeps what its card promised, and its AUC on what then happened by day."""
+        measured = self._measured(one)
+        promised = card.get("validation", {}).get("last_fold", {}).get("auc_low")
+        rows = [
+            {"as_of": day.isoformat(), "auc": e.value, "low": e.low, "high": e.high, "n": e.n}
+            for day, e in sorted(measured.items())
+        ]
+        return find_decay(promised, max(measured.items())[1] if measured else None), rows
+
+    def _told_value(self, one: Version) -> tuple[str, list[Row]]:
+        """Whether it keeps within its bounds, and what it expected beside what came by turn."""
+        rows = self.store.read("insights")
+        mine = rows.filter(rows[c.KIND] == "value_decay", rows[c.KEY] == one.version)
+        told = mine.order_by(c.AS_OF_ON).select(c.BODY).to_pyarrow()[c.BODY].to_pylist()
+        measured = [body for text in told if "purchases" in (body := json.loads(text))]
+        return measured[-1]["status"] if measured else "not_yet", measured
 
     def _measured(self, one: Version) -> dict[date, Estimate]:
         """AUC on what then happened, of the days that the version's own scores are measured for."""

@@ -136,6 +136,18 @@ def test_yesterdays_churn_scores_are_measured_once_the_horizon_is_over(second):
     assert shown["decay"] == "ok"
 
 
+def test_the_model_of_value_that_spoke_is_looked_back_on(second):
+    workspace = second
+    held = Models(workspace.store, workspace.clock, "auto")
+    first = min(held.listed("value"), key=lambda one: one["as_of"])
+    shown = held.shown("value", version=first["version"])
+    assert [one["until"] for one in shown["measured"]] == [SECOND.isoformat()]
+    told = shown["measured"][0]
+    assert told["since"] == FIRST.isoformat()
+    assert shown["decay"] == told["status"]
+    assert told["words"]["zh"]
+
+
 def test_the_command_line_lists_and_shows(shop):
     workspace = shop[0]
     listed = CliRunner().invoke(app, ["models", "list", "-w", str(workspace.folder)])

@@ -26,6 +26,8 @@ from zhiyin.core.ledger import (
     journey_places,
     journeys,
     messages,
+    steps,
+    turns,
 )
 from zhiyin.testing.channel import RecordingChannel
 
@@ -224,3 +226,23 @@ def test_the_command_lists_and_sends_also_what_was_told(shop, robot):
 
 def test_every_alert_has_its_words_in_both_languages():
     assert all(en and zh for en, zh in WORDS.values())
+
+
+def test_a_value_model_out_of_bounds_is_told_once_and_not_after_a_turn_that_is_content(shop, robot):
+    words = {"en": "It no longer tells the spend.", "zh": "模型对消费金额的判断已失准。"}
+    for day, status in ((0, "decayed"), (1, "ok")):
+        decay = {"status": status, "model_version": "abc", "words": words}
+        with shop.store.begin() as connection:
+            connection.execute(turns.insert().values(
+                turn_id=f"t{day}", as_of_on=NOW.date() + timedelta(days=day), state="done",
+                inputs={}, config={}, code_version="x", started_at=naive_utc(NOW),
+            ))  # fmt: skip
+            connection.execute(steps.insert().values(
+                turn_id=f"t{day}", job="understand.models", state="done",
+                report={"figures": {"value": {"status": "ok", "decay": decay}}},
+            ))  # fmt: skip
+        told = [one.kind for one in tell_staff(shop)]
+        assert told == (["value"] if status == "decayed" else [])
+        assert tell_staff(shop) == []
+    assert list_alerts(shop) == []
+    assert words["zh"] in said(robot)[0]

@@ -1,6 +1,6 @@
 """What staff should know of: campaigns that stopped or are done, deliveries that cannot go on,
-journeys where people are stuck or whose systems take no calls, mass messages that nobody confirms.
-No customer is named.
+journeys where people are stuck or whose systems take no calls, mass messages that nobody confirms,
+a model of customer value that no longer tells what then happens. No customer is named.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from zhiyin.act.journeys.ledger import read_stuck
 from zhiyin.act.ledger import FAILED, SENT, UNKNOWN, count_messages
 from zhiyin.act.mass_ledger import open_mass_sends
 from zhiyin.core.clock import naive_utc
-from zhiyin.core.ledger import audit
+from zhiyin.core.ledger import audit, steps, turns
 
 STOPPED, ENDED, DELIVERY, STUCK, MEMBERS = "stopped", "ended", "delivery", "stuck", "members"
-CALLS = "calls"
+CALLS, VALUE = "calls", "value"
 WORDS = {
     STOPPED: ("Campaign {name} was stopped by its rule: {why}", "活动 {name} 触发停止规则：{why}"),
     ENDED: (
@@ -37,6 +37,7 @@ WORDS = {
             "旅程 {name}：{n} 人长时间未能继续"),
     CALLS: ("Journey {name}: {n} calls of its step {step} failed within a day",
             "旅程 {name}：步骤 {step} 一天内有 {n} 次回调失败"),
+    VALUE: ("{en}", "{zh}"),  # in the words of the turn
     MEMBERS: ("{name} has not confirmed {n} mass messages for a day",
               "{name} 有 {n} 条群发消息超过一天未确认"),
 }  # fmt: skip
@@ -85,7 +86,7 @@ def find_alerts(connection: sa.Connection, *, now: datetime, stuck_hours: int) -
     )  # fmt: skip
     members = Counter(member or "?" for _, _, member in waiting)
     made += [Alert(MEMBERS, one, {"name": one, "n": members[one]}) for one in sorted(members)]
-    return made
+    return made + _of_value(connection)
 
 
 def leave_told(connection: sa.Connection, found: Sequence[Alert], *, now: datetime) -> list[Alert]:
@@ -119,6 +120,22 @@ def write_alerts(alerts: Sequence[Alert], *, shop: str, language: str) -> TextMe
     title = _TITLES[language == "zh"].format(shop=shop, n=len(alerts))
     lines = "\n".join(f"- {one.text(language)}" for one in alerts)
     return TextMessage(f"#### {title}\n{lines}", {"title": title})
+
+
+def _of_value(connection: sa.Connection) -> list[Alert]:
+    """What the latest turn says of the model of customer value, where it is out of bounds."""
+    latest = (
+        sa.select(steps.c.report)
+        .join(turns, turns.c.turn_id == steps.c.turn_id)
+        .where(steps.c.job == "understand.models", steps.c.state == "done")
+        .order_by(turns.c.as_of_on.desc(), turns.c.started_at.desc())
+        .limit(1)
+    )
+    figures = (connection.execute(latest).scalar() or {}).get("figures", {})
+    told = figures.get("value", {}).get("decay", {})
+    if told.get("status") != "decayed":
+        return []
+    return [Alert(VALUE, told["model_version"], told["words"])]
 
 
 def _of_campaign(connection: sa.Connection, campaign: Campaign, now: datetime) -> Alert | None:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
+from typing import Any
 
 import ibis
+import msgspec
 import pyarrow as pa
 
 from zhiyin.audience import formula as f
@@ -207,7 +209,7 @@ class Compiled:
 
 
 def compile(
-    rule: r.Rule,
+    rule: r.Rule | str | bytes | dict[str, Any],
     *,
     audiences: Mapping[str, r.Rule] | None = None,
     vocabulary: Vocabulary | None = None,
@@ -217,7 +219,7 @@ def compile(
     Parameters
     ----------
     rule
-        What `parse` gives.
+        What `parse` gives, or what it takes: JSON text or its parsed values.
     audiences
         The rules of other audiences, by name, that it may name.
     vocabulary
@@ -226,10 +228,11 @@ def compile(
     Raises
     ------
     InvalidRule
-        If something it names does not exist, a value has the wrong type, a window is not 1 day or
-        longer, `and` or `or` is empty, or audiences name each other in a circle.
+        As `parse`; and if something it names does not exist, a value has the wrong type, a window
+        is not 1 day or longer, `and` or `or` is empty, or audiences name each other in a circle.
     """
-    return compile_many({"audience": rule}, audiences=audiences, vocabulary=vocabulary)
+    parsed = rule if isinstance(rule, msgspec.Struct) else r.parse(rule)
+    return compile_many({"audience": parsed}, audiences=audiences, vocabulary=vocabulary)
 
 
 def compile_many(

@@ -278,7 +278,8 @@ def explain_invalid(
     if "unknown field" in said:
         return InvalidRule(
             f"{where}: a rule has no field {name!r}", reason="unknown_field", where=where,
-            hint=did_you_mean(name, [*fields, *_FIELDS]),
+            hint=did_you_mean(name, known := [*fields, *_FIELDS])
+            or f"fields: {', '.join(sorted(set(known)))}",
         )  # fmt: skip
     listed = (_CHOICES | dict(choices or {})).get(re.split(r"[.\[\]]", where)[-1], ())
     if said.startswith("Invalid value") and where.endswith(".type"):

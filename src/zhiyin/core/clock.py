@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from typing import Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from zhiyin.core.errors import InvalidParameter
 
 
 class Clock(Protocol):
@@ -46,8 +48,22 @@ class FrozenClock:
 
 
 def start_of_day(day: date, zone: str) -> datetime:
-    """00:00 of the local `day` in `zone`, as an aware UTC moment."""
-    return datetime.combine(day, time_of_day(0), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    """00:00 of the local `day` in `zone`, as an aware UTC moment.
+
+    Raises
+    ------
+    InvalidParameter
+        If `day` is no day, or there is no such zone.
+    """
+    if not isinstance(day, date):  # pyright: ignore[reportUnnecessaryIsInstance]  # who calls from a notebook
+        raise InvalidParameter(f"the day is {day!r}, no date", hint="pass a datetime.date")
+    try:
+        local = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError):
+        raise InvalidParameter(
+            f"there is no time zone {zone!r}", hint="take an IANA name, such as Asia/Shanghai"
+        ) from None
+    return datetime.combine(day, time_of_day(0), tzinfo=local).astimezone(UTC)
 
 
 def run_moment(day: date, zone: str) -> datetime:

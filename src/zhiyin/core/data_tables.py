@@ -99,7 +99,8 @@ INSIGHTS = Table(
     "insights", "derived", "What a day's models say in words and numbers, about groups only.",
     "understand.models", (c.AS_OF_ON, c.KIND, c.KEY),
     (
-        _DAY, req(c.KIND, "string", "segment, movement, searches, model_card, value …"),
+        _DAY, req(c.KIND, "string", "segment, movement, searches, model_card, value, "
+            "value_decay, warning …"),
         req(c.KEY, "string", "which one"), req(c.BODY, "json", "content"),
     ),
     scope=(c.AS_OF_ON,),

@@ -9,9 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 import ibis
+import pandas as pd
+import pyarrow as pa
 from ibis.expr import operations as ops
 
 from zhiyin.core import columns as c
+from zhiyin.core.clock import start_of_day
 from zhiyin.core.features import FEATURES, MOMENTS, Feature
 from zhiyin.profile import browsing
 from zhiyin.profile.assortment import summarise_assortment
@@ -23,7 +26,7 @@ from zhiyin.profile.purchases import (
     summarise_stores,
 )
 from zhiyin.profile.response import summarise_response
-from zhiyin.profile.visible import Days
+from zhiyin.profile.visible import Days, read_tables
 
 TABLES = ("order_lines", "products", "touches", "customers")
 MANY_LINES = 5_000_000
@@ -44,7 +47,7 @@ COUNTS = frozenset(
 
 
 def build(
-    tables: Mapping[str, ibis.Table],
+    tables: Mapping[str, ibis.Table | pd.DataFrame | pa.Table],
     *,
     as_of: date,
     zone: str,
@@ -58,7 +61,7 @@ def build(
         `order_lines`, `products`, `touches` and `customers`, with `customer_id` where they have
         `party_id`, revisions resolved (what `store.read` gives); also `events` and `item_events`
         where a site or an app is tracked, else what is made from them is null. Rows on or after
-        the day are ignored.
+        the day are ignored. They may be of Ibis, pandas or Arrow.
     as_of
         Local day; 00:00 of it in `zone` is the boundary.
     zone
@@ -73,11 +76,20 @@ def build(
     `customer_id` and the columns of `core.features.FEATURES` in that order. A day is 24 hours
     back from the boundary in `*_days`, a local day in the windows.
 
+    Raises
+    ------
+    InvalidParameter
+        If a table or a column is missing, a time is no naive UTC timestamp, the day is no date, or
+        there is no such zone.
+
     Notes
     -----
     Sums are over integer minor units and exact; floats are rounded to `DECIMALS`.
     """
-    facts = gather(tables, Days((as_of,), zone))
+    start_of_day(as_of, zone)  # refuses what is no day or no zone
+    tracked = [name for name in browsing.TABLES if name in tables]
+    days = Days((as_of,), zone)
+    facts = gather(read_tables(tables, (*TABLES, *tracked)), days)
     if people is None:
         return build_days(facts)
     numbers = facts.customers.select(c.CUSTOMER_ID, "who")

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 from ibis import _
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
+from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.tables import table as table_of
 
 DAY_SECONDS = 86_400
@@ -152,3 +154,45 @@ COLUMNS = {
     "offers": (c.OFFER_ID, c.CAMPAIGN_ID, c.PRODUCT_ID),
     "campaigns": (c.CAMPAIGN_ID, c.KIND, c.START_ON, c.END_ON),
 }  # what the features read; narrow tables also keep the expressions quick to compile
+
+
+def read_tables(
+    tables: Mapping[str, ibis.Table | pd.DataFrame | pa.Table], names: Iterable[str]
+) -> dict[str, ibis.Table]:
+    """The named tables as Ibis tables.
+
+    Raises
+    ------
+    InvalidParameter
+        If one is missing, lacks a column of `COLUMNS`, or has a time that is no naive timestamp.
+    """
+    wanted = tuple(names)
+    if missing := [name for name in wanted if name not in tables]:
+        raise InvalidParameter(
+            f"there is no table {', '.join(missing)}",
+            hint=f"give {', '.join(wanted)}; one without rows where there is nothing",
+        )
+    return {name: _read_table(tables[name], name) for name in wanted}
+
+
+def _read_table(rows: ibis.Table | pd.DataFrame | pa.Table, name: str) -> ibis.Table:
+    if not isinstance(rows, ibis.Table | pd.DataFrame | pa.Table):
+        raise InvalidParameter(
+            f"{name} is a {type(rows).__name__}", hint="give a table of Ibis, pandas or Arrow"
+        )
+    if isinstance(rows, pd.DataFrame):
+        rows = pa.Table.from_pandas(rows, preserve_index=False)
+    table = ibis.memtable(rows) if isinstance(rows, pa.Table) else rows
+    if lacking := [column for column in COLUMNS[name] if column not in table.columns]:
+        raise InvalidParameter(
+            f"{name} has no column {', '.join(lacking)}",
+            hint=f"it has {', '.join(table.columns[:20])}; rename yours",
+        )
+    schema = table_of(name)
+    for time in {schema.time, c.VALID_AT if schema.revisions else None} & {*table.columns}:
+        kind = table[time].type()
+        if not kind.is_timestamp() or kind.timezone is not None:
+            raise InvalidParameter(
+                f"{time} of {name} is {kind}", hint="give timestamps in UTC, without a zone"
+            )
+    return table

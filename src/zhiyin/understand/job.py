@@ -40,6 +40,7 @@ from zhiyin.understand.segment.clusters import Clusters, find_clusters
 from zhiyin.understand.segment.lasting import keep_names, match_clusters, say_changes
 from zhiyin.understand.segment.portrait import Meaning, describe_clusters
 from zhiyin.understand.value import scoring
+from zhiyin.understand.value.decay import DECAYED
 from zhiyin.understand.value.forecast import ValueModel
 from zhiyin.understand.value.purchases import PurchaseDays, read_purchases
 
@@ -190,15 +191,17 @@ def _value(
         config.promotion,
     )  # fmt: skip
     champion = held.champion(ctx, scoring.TASK, "")
+    incumbent = None if champion is None else Incumbent(
+        champion.version, champion.as_of_on, ValueModel.from_artifact(champion.fitted)
+    )  # fmt: skip
     made = valuing.value_customers(
         days, terms, rng=ctx.rng.generator("value"), put_aside=held.put_aside(scoring.TASK, ""),
-        incumbent=None if champion is None
-        else Incumbent(
-            champion.version, champion.as_of_on, ValueModel.from_artifact(champion.fitted)
-        ),
+        incumbent=incumbent,
     )  # fmt: skip
     valued = made.valued
     found.figures["value"] = {"status": valued.status}
+    if incumbent is not None:
+        _watch_value(ctx, config, days, incumbent, found)
     found.add_insight(ctx.as_of, "value", "card", made.card)
     if valued.columns is None or made.speaks is None:
         found.notes.append(f"customer value: no score, {valued.missing}")
@@ -216,6 +219,22 @@ def _value(
     }  # fmt: skip
     found.rows["models"].append(pa.table(row))
     found.learned.append(made)
+
+
+def _watch_value(
+    ctx: Context, config: UnderstandSettings, days: PurchaseDays,
+    incumbent: Incumbent[ValueModel], found: Findings,
+) -> None:  # fmt: skip
+    """Whether the model of value that spoke until today told what then happened."""
+    horizon = scoring.horizon_of(config.value_months)
+    told = valuing.watch_champion(days, incumbent, horizon_days=horizon)
+    found.add_insight(ctx.as_of, "value_decay", incumbent.version, told)
+    words = told.get("words")
+    found.figures["value"]["decay"] = {
+        "status": told["status"], c.MODEL_VERSION: incumbent.version, "words": words,
+    }  # fmt: skip
+    if told["status"] == DECAYED:
+        found.add_insight(ctx.as_of, "warning", "value_decay", told["words"])
 
 
 def _segment(ctx: Context, config: UnderstandSettings, found: Findings) -> None:

@@ -20,6 +20,7 @@ from zhiyin.understand.predict import registry
 from zhiyin.understand.predict.drift import measure_drift
 from zhiyin.understand.predict.quality import Z95
 from zhiyin.understand.predict.training import Version
+from zhiyin.understand.value.decay import MIN_DAYS, MIN_PURCHASES, measure_decay
 from zhiyin.understand.value.forecast import ValueModel, learn_value, row_deviance
 from zhiyin.understand.value.purchases import (
     FEATURES,
@@ -30,8 +31,6 @@ from zhiyin.understand.value.purchases import (
 )
 from zhiyin.understand.value.scoring import MODEL, OK, TASK, Valued, horizon_of, score_value
 
-MIN_DAYS = 28  # of outcomes that neither model learned from, to compare
-MIN_PURCHASES = 50
 _STEADY = frozenset({*(f"purchases_{days}d" for days in WINDOWS), "gap_last", "last_spend"})
 
 
@@ -119,6 +118,18 @@ def value_customers(
         TASK, "", version, days.as_of, MODEL, data_hash, comparison.to_card(), registry.TURN
     )
     return Spoken(spoken, speaks, card, artifact, record, verdict.promote)
+
+
+def watch_champion(
+    days: PurchaseDays, incumbent: registry.Incumbent[ValueModel], *, horizon_days: int
+) -> dict[str, Any]:
+    """What the champion so far expected of the days since it learned, beside what came in them; of
+    the last `horizon_days` where they are more. See `measure_decay`.
+    """
+    length = min((days.as_of - incumbent.as_of_on).days, horizon_days)
+    found = measure_decay(incumbent.fitted, days, length=length)
+    learned = incumbent.as_of_on.isoformat()
+    return {c.MODEL_VERSION: incumbent.version, "learned_on": learned} | found
 
 
 def compete(

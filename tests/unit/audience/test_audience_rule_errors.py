@@ -129,3 +129,21 @@ def test_the_schema_knows_every_type_and_refuses_what_parse_refuses():
     assert validator.is_valid(BOUGHT | {"where": [{"column": "category", "value": "tea"}]})
     for rule in ({"type": "tag", "tga": "vip"}, {"type": "behavior"}, BOUGHT | {"value": "2"}):
         assert not validator.is_valid(rule)
+
+
+def test_compile_takes_what_parse_takes_and_refuses_as_it_does():
+    plain = BOUGHT | {"days": 30}
+    assert compile(plain).rules == compile(parse(plain)).rules
+    assert compile('{"type": "tag", "tag": "vip"}').rules == compile(
+        parse({"type": "tag", "tag": "vip"})
+    ).rules  # fmt: skip
+    for wrong, reason in (
+        (BOUGHT | {"days": -3}, "bad_window"), ({"type": "tag", "xyz": 1}, "unknown_field"),
+        ({}, "missing_field"), ("regulars", "no_json"), (5, "wrong_type"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidRule) as error:
+            compile(wrong)
+        assert error.value.reason == reason
+    with pytest.raises(InvalidRule) as error:
+        compile({"type": "tag", "operator": 1})
+    assert "fields: " in str(error.value.hint)

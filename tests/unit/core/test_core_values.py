@@ -8,10 +8,19 @@ from datetime import UTC, date, datetime
 import pytest
 
 from zhiyin.core.clock import naive_utc, run_moment, start_of_day
-from zhiyin.core.errors import MissingExtra, NotFound
+from zhiyin.core.errors import InvalidParameter, MissingExtra, NotFound
 from zhiyin.core.extras import lightgbm_or_none, load_extra
 from zhiyin.core.registry import Registry
 from zhiyin.core.rng import Streams
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "said"),
+    [("2025-03-01", "UTC", "no date"), (date(2025, 3, 1), "Mars", "no time zone 'Mars'")],
+)
+def test_a_day_as_text_and_an_unknown_zone_are_refused(day, zone, said):
+    with pytest.raises(InvalidParameter, match=said):
+        start_of_day(day, zone)
 
 
 def test_a_local_day_starts_at_local_midnight_also_in_summer():

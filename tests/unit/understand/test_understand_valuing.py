@@ -14,7 +14,7 @@ from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.value import BgNbd, read_purchases
 from zhiyin.understand.value.forecast import Factor, ValueModel, learn_value
 from zhiyin.understand.value.purchases import FEATURES, cut_purchases
-from zhiyin.understand.valuing import Terms, value_customers
+from zhiyin.understand.valuing import Terms, value_customers, watch_champion
 
 BEGIN, THEN, AS_OF = datetime(2025, 1, 1), date(2025, 9, 1), date(2026, 1, 1)
 TERMS = Terms(6, 0.01, 0.25)
@@ -103,3 +103,16 @@ def test_a_champion_of_last_week_cannot_be_judged_yet(orders, champion):
     same = value(orders, THEN, incumbent=champion)
     assert same.card["registry"]["reason"] == "same_version"
     assert same.speaks == champion.version
+
+
+def test_the_champion_is_looked_back_on_since_it_learned_but_not_further_than_the_horizon(
+    orders, champion
+):
+    days = read_purchases(orders, AS_OF)
+    found = watch_champion(days, champion, horizon_days=180)
+    assert (found["since"], found["days"], found["learned_on"]) == ("2025-09-01", 122, "2025-09-01")
+    assert found["model_version"] == champion.version
+    assert found["status"] == "ok"
+    assert watch_champion(days, champion, horizon_days=60)["since"] == "2025-11-02"
+    learned = read_purchases(orders, THEN)
+    assert watch_champion(learned, champion, horizon_days=60)["status"] == "not_yet"

@@ -375,6 +375,7 @@ class ReportData:
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
     predictions: tuple[Prediction, ...] = ()
+    value_told: Both = Both()  # what the model of customer value expected, and what came
     models: tuple[ModelPart, ...] = ()
     no_model: tuple[tuple[str, str], ...] = ()  # code and sentence, where none could be fitted
     measured: tuple[Measured, ...] = ()

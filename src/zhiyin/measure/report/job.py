@@ -37,7 +37,7 @@ from zhiyin.measure.report.data import (
     SegmentsPart,
     Shop,
 )
-from zhiyin.measure.report.predictions import read_predictions
+from zhiyin.measure.report.predictions import read_predictions, read_value
 from zhiyin.measure.report.shape import (
     list_assumptions,
     list_offers,
@@ -102,6 +102,7 @@ def collect_data(
         predictions=read_predictions(
             _of_day(ctx, "scores"), _of_day(ctx, "memberships"), insights, segments.rfm
         ),
+        value_told=read_value(insights),
         models=models,
         no_model=refused,
         measured=tuple(_name_measured(m, names) for m in adapt.read_measured(results)),

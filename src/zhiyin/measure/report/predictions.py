@@ -53,6 +53,12 @@ def read_predictions(
     return tuple(made)
 
 
+def read_value(insights: Sequence[Mapping]) -> Both:
+    """What the model of customer value expected beside what came, where a turn could tell."""
+    told = (adapt.parse(row[c.BODY]) for row in insights if row[c.KIND] == "value_decay")
+    return next((adapt.both(adapt.mapping(body).get("words")) for body in told), Both())
+
+
 def _sample_reasons(scores: ir.Table, task: str, scored: int) -> list[Reasons]:
     """Reasons of at most `SAMPLED` customers over the whole ranking."""
     mine = scores.filter(scores[c.TASK] == task)

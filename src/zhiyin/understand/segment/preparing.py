@@ -190,6 +190,10 @@ def _as_frame(table: pd.DataFrame | np.ndarray, columns: Sequence[str] | None) -
 
 def need_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """InvalidParameter where the table lacks one of the columns; says which and what it has."""
+    if not isinstance(table, pd.DataFrame):
+        raise InvalidParameter(
+            f"a {type(table).__name__} is no table", hint="give a pandas DataFrame"
+        )
     if unknown := [str(name) for name in columns if name not in table.columns]:
         raise InvalidParameter(
             f"the table has no column {', '.join(unknown)}",

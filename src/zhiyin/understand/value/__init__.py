@@ -1,6 +1,7 @@
 """Customer value: how many purchases to expect, who is still a customer, what each is worth."""
 
 from zhiyin.understand.value.bgnbd import BgNbd, fit_bgnbd
+from zhiyin.understand.value.decay import measure_decay
 from zhiyin.understand.value.forecast import Forecast, forecast_value
 from zhiyin.understand.value.gamma_gamma import GammaGamma, fit_gamma_gamma
 from zhiyin.understand.value.holdout import (
@@ -26,6 +27,7 @@ __all__ = [
     "fit_gamma_gamma",
     "fit_pareto_nbd",
     "forecast_value",
+    "measure_decay",
     "read_purchases",
     "summarise",
     "track_purchases",

@@ -12,7 +12,7 @@ from zhiyin.measure.report import foresight
 from zhiyin.measure.report.data import Both, ExpectedOf, Prediction, Segment
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.persona import render_persona
-from zhiyin.measure.report.predictions import make_prediction
+from zhiyin.measure.report.predictions import make_prediction, read_value
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.measure.report.words import Words
@@ -100,3 +100,14 @@ def test_a_persona_is_a_page_in_both_languages_and_hostile_names_are_escaped():
     assert page.count("<script>") == 1
     assert "by chance" not in page
     assert '<html lang="zh-CN" data-en="Best" data-zh="最佳">' in page
+
+
+def test_what_the_model_of_value_told_is_said_where_a_turn_could_tell():
+    early = {"kind": "value_decay", "key": "v", "body": '{"status": "not_yet"}'}
+    assert not read_value([early])
+    words = '{"words": {"en": "expected 10, came 9", "zh": "预计 10，实际 9"}}'
+    found = read_value([early | {"body": words}])
+    assert found == Both("expected 10, came 9", "预计 10，实际 9")
+    page = render(replace(samples.full_report(), value_told=found))
+    assert "expected 10, came 9" in page
+    assert "预计 10，实际 9" in page
