@@ -1,3 +1,8 @@
-"""Whom to contact with what: selection by expected profit, offers, every decision logged."""
+"""Whom to contact with what: selection by expected profit, offers, every decision logged.
 
-__all__ = ["bandit", "holdout", "job", "offer", "reasons", "requests", "selection"]
+`offpolicy` judges a policy by the log of another one, `ramp` lets it take over step by step.
+"""
+
+__all__ = [
+    "bandit", "holdout", "job", "offer", "offpolicy", "ramp", "reasons", "requests", "selection",
+]  # fmt: skip
