@@ -15,7 +15,7 @@ BENCHES = (
     "start", "demo", "response", "recommend", "recommend_journey", "recommend_ease",
     "recommend_serving", "features", "features_large", "erase", "collect", "compact",
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
-    "lookalike", "act", "journeys",
+    "lookalike", "act", "journeys", "decide_offpolicy", "decide_budget",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"

@@ -173,10 +173,20 @@ def test_a_skewed_mean_reaches_further_up_than_down():
     assert mirrored.value - mirrored.low > 1.2 * (mirrored.high - mirrored.value)
 
 
-def test_without_skewness_the_interval_is_that_of_student():
-    parts = np.array([-3.0, -1.0, 1.0, 3.0])
-    found = estimate_mean(parts)  # s = sqrt(20 / 3), t of 3 degrees of freedom = 3.18245
-    assert (found.low, found.high) == pytest.approx((-4.10852, 4.10852), abs=1e-4)
+def test_many_even_parts_have_the_interval_of_student():
+    found = estimate_mean(np.tile([-1.0, 1.0], 5_000))
+    assert (found.low, found.high) == pytest.approx((-0.0196, 0.0196), abs=1e-5)
+
+
+def test_the_interval_is_that_of_hall_with_one_part_more():
+    """Parts 0, 0, 0, 4 by hand: off the mean -1, -1, -1, 3, and 3 once more."""
+    spread = np.sqrt((3 * 1 + 2 * 9) / 4)
+    a = ((-3 + 2 * 27) / 4) / spread**3 / np.sqrt(4) / 3
+    found = estimate_mean(np.array([0.0, 0.0, 0.0, 4.0]))
+    assert found.skew == pytest.approx(3 * a)
+    for bound, t in ((found.low, 3.1824463), (found.high, -3.1824463)):
+        moved = (found.value - bound) / (spread / np.sqrt(3))
+        assert moved + a * moved**2 + a**2 * moved**3 / 3 + a / 2 == pytest.approx(t, abs=1e-6)
 
 
 # --- propensities

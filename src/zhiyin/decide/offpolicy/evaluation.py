@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.decide.offpolicy import propensities
 from zhiyin.decide.offpolicy.estimators import MODELLED, Parts, find_parts
-from zhiyin.decide.offpolicy.intervals import LEVEL, ROUGH, estimate_mean
+from zhiyin.decide.offpolicy.intervals import LEVEL, ROUGH, Mean, estimate_mean
 from zhiyin.decide.offpolicy.log import DecisionLog, Floats, Policy, target_of
 from zhiyin.decide.offpolicy.overlap import LEAST_ESS, MOST_SHARE, Overlap, find_overlap
 from zhiyin.decide.offpolicy.reward import RewardModel, predict_rewards
@@ -140,7 +140,12 @@ def _estimate(
     log: DecisionLog, parts: Parts, method: str, overlap: Overlap, level: float
 ) -> Estimate:
     mean = estimate_mean(parts.values, groups=log.customers, level=level)
-    value, low, high = mean.value + parts.shift, mean.low, mean.high
+    return conclude(mean, parts.shift, method, overlap, log.n)
+
+
+def conclude(mean: Mean, shift: float, method: str, overlap: Overlap, n: int) -> Estimate:
+    """The estimate of a mean, with the status that says how far it can be believed."""
+    low, high = mean.low, mean.high
     status = OK
     if method == "dm":
         status = MODEL_ONLY
@@ -152,4 +157,4 @@ def _estimate(
         status = TOO_FEW_UNITS
     if status in (MODEL_ONLY, NO_OVERLAP):
         low = high = float("nan")
-    return Estimate(value, low, high, overlap.ess, status, log.n, method, overlap)
+    return Estimate(mean.value + shift, low, high, overlap.ess, status, n, method, overlap)

@@ -60,14 +60,14 @@ class DecisionLog:
         """The same decisions, judged by something else that was seen after them."""
         return replace(self, rewards=_column(rewards, self.n, "rewards"))
 
-    def take(self, rows: Bools) -> DecisionLog:
-        """Some of the decisions, `rows` (n,)."""
+    def take(self, rows: Bools | Ints) -> DecisionLog:
+        """Some of the decisions: `rows` are booleans (n,), or their numbers."""
         return replace(
             self, contexts=self.contexts[rows], actions=self.actions[rows],
             rewards=self.rewards[rows], propensities=self.propensities[rows],
             probabilities=None if self.probabilities is None else self.probabilities[rows],
             eligible=None if self.eligible is None else self.eligible[rows],
-            customers=_groups(None if self.customers is None else self.customers[rows], rows.sum()),
+            customers=None if self.customers is None else _numbered(self.customers[rows]),
         )  # fmt: skip
 
 
@@ -182,4 +182,8 @@ def _groups(customers: ArrayLike | None, n: int) -> Ints | None:
     ids = np.asarray(customers)
     if ids.shape != (n,):
         raise InvalidParameter(f"customers are of shape {ids.shape}, not {(n,)}")
+    return _numbered(ids)
+
+
+def _numbered(ids: NDArray) -> Ints:
     return np.unique(ids, return_inverse=True)[1].astype(np.int64)
