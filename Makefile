@@ -18,7 +18,7 @@ KILLS ?= 200
 # JUNIT=FILE: the tests also write their results there
 PYTEST := $(BIN)/python -m pytest $(if $(JUNIT),--junitxml=$(JUNIT))
 
-.PHONY: help setup demo test test-clients test-postgres test-spark check lint types bench torture serve clean
+.PHONY: help setup demo test test-kill test-clients test-postgres test-spark check lint types bench torture serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ test: export OPENBLAS_NUM_THREADS := 1
 test: $(VENV)/.dev ## install, then all tests that need Python only
 	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
 
+test-kill: $(VENV)/.dev ## kill servers, senders, loads and erasures with -9: nothing lost, nothing twice
+	$(PYTEST) -n 2 tests/kill
+
 test-clients: $(VENV)/.clients ## install a browser and other makers' clients, then try them for real
 	sh tests/clients/install.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) tests/clients
@@ -91,13 +94,13 @@ bench: $(VENV)/.dev ## measure every figure, write bench/results and the tables 
 	$(BIN)/python -m bench
 
 torture: $(VENV)/.postgres $(VENV)/.clients ## kill turns, senders and writers many times (ROUNDS=10), collectors and workers 200 times
-	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/loop/test_collect_kill.py
+	TORTURE_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/kill/test_collect_kill.py
 	TORTURE_TIMES=40 $(BIN)/python -m pytest -q tests/property/test_gate_law.py
 	TORTURE_TIMES=10 $(BIN)/python -m pytest -q tests/property tests/clients/test_schemathesis.py \
 		tests/unit/profile/test_profile_browsing.py tests/unit/profile/test_profile_persona.py
 	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
 		$(BIN)/python -m pytest -q \
-		tests/loop/test_turn_resumes.py tests/loop/test_erase_kill.py tests/loop/test_messages_kill.py \
+		tests/loop/test_turn_resumes.py tests/kill/test_erase_kill.py tests/kill/test_messages_kill.py \
 		tests/unit/store/test_killed_writers.py || exit 1; done
 	$(BIN)/python -m bench kills
 

@@ -1,11 +1,9 @@
 """A real server process with its worker: up on a free port, down on a signal, nothing left."""
 
-import json
 import os
 import signal
 import socket
 import threading
-import urllib.request
 
 import httpx
 import psutil
@@ -15,11 +13,8 @@ from tests.commands import START_S, start_server
 from zhiyin.api.keys import make_key
 from zhiyin.api.server import serve_workspace
 from zhiyin.app import Workspace
-from zhiyin.collect.write_keys import make_write_key
-from zhiyin.core.clock import naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.errors import ConfigError, WorkspaceError
-from zhiyin.store.journal import open_segments
 
 
 @pytest.fixture(scope="module")
@@ -72,58 +67,3 @@ def test_a_taken_port_is_said_in_words(folder):
 def test_a_folder_that_is_no_workspace_is_not_served(tmp_path):
     with pytest.raises(WorkspaceError, match="no workspace"):
         serve_workspace(tmp_path, port=0, with_worker=False)
-
-
-@pytest.fixture
-def two_processes(folder):
-    """A server of two processes, a write key, and the other process."""
-    with Workspace.open(folder, write=True) as shop, shop.store.begin() as connection:
-        key = make_write_key(
-            connection, "web", kind="server", now=naive_utc(shop.clock.now()), events_per_s=0
-        ).write_key
-    process, url = start_server("-w", str(folder), "--port", "0", "--no-worker", "--processes", "2")
-    watchdog = threading.Timer(START_S, process.kill)
-    watchdog.start()
-    yield process, url, key
-    watchdog.cancel()
-    process.kill()
-    process.join()
-
-
-def send_until(process, url, key, enough):
-    """Send events over fresh connections until `enough()`; how many were acknowledged."""
-    sent, pace = 0, threading.Event()
-    while not enough():
-        assert process.is_alive(), "the server has ended"
-        event = {"type": "track", "event": "e", "userId": "u", "messageId": f"m{sent}"}
-        body = json.dumps(event | {"writeKey": key}).encode()
-        request = urllib.request.Request(f"{url}/v1/track", data=body)  # noqa: S310 - loopback
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
-                sent += answer.status == 200
-        except OSError:
-            continue  # the process that took the connection was killed
-        pace.wait(0.02)  # leave the machine to the process that starts
-    return sent
-
-
-def test_two_processes_take_events_and_one_that_dies_is_replaced(folder, two_processes):
-    process, url, key = two_processes
-
-    def writing():
-        return len(open_segments(folder / "journal"))
-
-    send_until(process, url, key, lambda: writing() == 2)
-    (other,) = psutil.Process(process.pid).children()
-    other.kill()
-
-    def replaced():
-        children = psutil.Process(process.pid).children()
-        return any(one.pid != other.pid for one in children) and writing() == 2
-
-    assert send_until(process, url, key, replaced) > 0
-    children = psutil.Process(process.pid).children()
-    process.kill()
-    process.join()
-    assert psutil.wait_procs(children, timeout=20)[1] == []
-    assert open_segments(folder / "journal") == set()

@@ -295,16 +295,27 @@ def tracker_calls() -> set[str]:
     return {*events, *re.findall(r"\w+", named[1])}
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
-def test_the_five_lines_turn_a_file_into_a_report(page, tmp_path, monkeypatch):
-    """The lines under *your own data*, run as they stand on a small file."""
-    block = next(b for b in WHOLE if b.page == page and "zhiyin init shop" in b.text)
+def five_lines(page: str) -> list[str]:
+    """The lines under *your own data*."""
+    return shell_lines(next(b for b in WHOLE if b.page == page and "zhiyin init shop" in b.text))
+
+
+def test_the_five_lines_are_those_of_the_other_language():
+    english, chinese = (
+        [shlex.split(line)[:3] for line in five_lines(page)]
+        for page in ("README.md", "README.zh-CN.md")
+    )
+    assert english == chinese  # program, command and what is loaded; the names differ
+
+
+def test_the_five_lines_turn_a_file_into_a_report(tmp_path, monkeypatch):
+    """They are run as they stand on a small file: the Chinese ones, whose names are harder."""
     monkeypatch.chdir(tmp_path)
     mapping = next(b for b in WHOLE if b.page == "docs/start.md" and b.language == "toml")
     in_the_shops_currency = re.sub(r"currency = .*\n", "", mapping.text)
     Path("mapping.toml").write_text(in_the_shops_currency, encoding="utf-8")
     report = None
-    for line in shell_lines(block):
+    for line in five_lines("README.zh-CN.md"):
         program, *arguments = shlex.split(line)
         if program == "open":
             report = Path(arguments[0])

@@ -1,7 +1,8 @@
 """`MemoryStore`: the store without files, for tests and notebooks.
 
 It keeps Arrow tables and computes what was visible on a day row by row, in plain Python: slow,
-easy to check, and written apart from the real store, so that each tests the other.
+easy to check, and written apart from the real store, so that each tests the other. Only the engine
+that queries run on is the same.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from zhiyin.core.rows import arrow_schema, conform
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import MERGES
 from zhiyin.core.tables import table as definition_of
+from zhiyin.store.engines.duckdb import Backend
 
 Row = dict[str, Any]
 _schemas: dict[pa.Schema, ibis.Schema] = {}  # what the engine makes of the columns of Arrow rows
@@ -63,7 +65,7 @@ class MemoryStore:
 
     def __init__(self, *, zone: str = "UTC") -> None:
         self.zone = zone
-        self.backend = ibis.duckdb.from_connection(_engine().cursor())
+        self.backend = Backend.from_connection(_engine().cursor())
         self._database = f"store_{next(_stores)}"
         self.backend.attach(":memory:", name=self._database)
         self._detach = weakref.finalize(self, _detach, self.backend, self._database)

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 import sqlalchemy as sa
 
-from tests.loop.test_messages_kill import CAMPAIGN, _context, _recipients
+from tests.kill.test_messages_kill import CAMPAIGN, _context, _recipients
 from tests.unit.act.shop import Shop
 from zhiyin.act import job, ledger
 from zhiyin.act.channels import sink

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-import ibis
 import pyarrow as pa
 import pytest
 
 from zhiyin.core import columns as c
 from zhiyin.decide.offer import choose_offers
+from zhiyin.testing.store import MemoryStore
 
 DAY = date(2026, 5, 1)
 SCHEMAS = {
@@ -27,9 +27,9 @@ SCHEMAS = {
 
 @pytest.fixture(scope="module")
 def engine():
-    made = ibis.duckdb.connect(threads=1)
+    made = MemoryStore()
     yield made
-    made.disconnect()
+    made.close()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def choose(engine):
     def table(name, rows):
         schema = pa.schema(list(SCHEMAS[name].items()))
         made = pa.Table.from_pylist([dict(zip(schema.names, r, strict=True)) for r in rows], schema)
-        return engine.create_table(ibis.util.gen_name(name), made, temp=True)
+        return engine.to_ibis(made)
 
     def run(customers, *, offers=(), bought=(), recommended=(), generic=(), shown=3):
         lines = [

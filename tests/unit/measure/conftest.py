@@ -19,6 +19,7 @@ from zhiyin.core.config import Settings, validate_settings
 from zhiyin.core.context import Context
 from zhiyin.core.rng import Streams
 from zhiyin.core.tables import table as table_of
+from zhiyin.testing.store import MemoryStore
 
 TYPES = {
     "string": pa.string(), "json": pa.string(), "int64": pa.int64(), "float64": pa.float64(),
@@ -30,7 +31,7 @@ TYPES = {
 class Lake:
     """Rows by table, read through DuckDB as the store reads them."""
 
-    def __init__(self, zone: str, engine: ibis.BaseBackend) -> None:
+    def __init__(self, zone: str, engine: MemoryStore) -> None:
         self.zone = zone
         self.rows: dict[str, pa.Table] = {}
         self.engine = engine
@@ -83,7 +84,7 @@ class Lake:
         raise AssertionError("measure only replaces")
 
     def to_ibis(self, rows: pa.Table) -> ibis.Table:
-        return self.engine.create_table(ibis.util.gen_name("lake"), rows, temp=True)
+        return self.engine.to_ibis(rows)
 
     def begin(self) -> AbstractContextManager:
         raise AssertionError("measure leaves the ledger alone")
@@ -122,11 +123,11 @@ def make_context(lake: Lake, as_of: date, settings: Settings) -> Context:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[ibis.BaseBackend]:
+def engine() -> Iterator[MemoryStore]:
     """One DuckDB for all tests of a module."""
-    made = ibis.duckdb.connect(threads=1)
+    made = MemoryStore()
     yield made
-    made.disconnect()
+    made.close()
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-import ibis
+import duckdb
 import pyarrow as pa
 
 from zhiyin.profile.campaign import build_campaign
 from zhiyin.profile.features import build
+from zhiyin.store.engines.duckdb import Backend
 
 ZONE = "America/New_York"
 DAY = date(2017, 6, 1)
@@ -137,11 +138,18 @@ def look(customer, at, product_id="p1", kind="view"):
     return {"customer_id": customer, "occurred_at": at, "kind": kind, "product_id": product_id}
 
 
+def keep(con, name: str, rows: pa.Table) -> None:
+    """Make `rows` the table: what Ibis's `create_table` does, in a tenth of its time."""
+    con.con.register("rows", rows)
+    con.con.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM rows')  # noqa: S608
+    con.con.unregister("rows")
+
+
 class Shop:
     """One DuckDB connection whose tables are filled anew; each expression is compiled once."""
 
     def __init__(self) -> None:
-        self.con = ibis.duckdb.connect(threads=1)
+        self.con = Backend.from_connection(duckdb.connect(config={"threads": 1}))
         self.compiled: dict[str, tuple[str, pa.Schema]] = {}
         self.fill()
         self.tables = {name: self.con.table(name) for name in self.con.list_tables()}
@@ -170,7 +178,7 @@ class Shop:
             "customers": pa.table({"customer_id": pa.array(list(customers), pa.string())}),
         }
         for name, table in rows.items():
-            self.con.create_table(name, table, overwrite=True)
+            keep(self.con, name, table)
 
     def features(self, **rows) -> pa.Table:
         """`build` over these rows, by customer."""
@@ -179,7 +187,8 @@ class Shop:
     def features_of(self, people: list[str], **rows) -> pa.Table:
         """`build` for these people only."""
         self.fill(**rows)
-        who = self.con.create_table("people", pa.table({"customer_id": people}), overwrite=True)
+        keep(self.con, "people", pa.table({"customer_id": people}))
+        who = self.con.table("people")
         made = build(self.tables, as_of=DAY, zone=ZONE, people=who)
         return made.order_by("customer_id").to_pyarrow()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-import ibis
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zhiyin.core import columns as c
 from zhiyin.profile.tag_history import cover, sizes, tag_history
+from zhiyin.testing.store import MemoryStore
 
 DAYS = [date(2024, 6, day) for day in (1, 2, 4, 8, 9)]
 
@@ -46,14 +46,12 @@ def test_another_value_begins_a_spell_but_not_the_number_beside_a_rule():
 @given(st.sets(st.tuples(st.sampled_from("abcd"), st.integers(0, 4)), min_size=1))
 def test_spells_and_sizes_say_the_same(held):
     rows = [row(day, customer=who) for who, day in sorted(held)]
-    con = ibis.duckdb.connect(threads=1)
+    store = MemoryStore()
     schema = pa.schema([(c.AS_OF_ON, pa.date32()), (c.CUSTOMER_ID, pa.string()),
                         (c.TAG, pa.string()), (c.VALUE, pa.string()), (c.KIND, pa.string()),
                         (c.VERSION, pa.int64())])  # fmt: skip
-    tags = con.create_table("t", pa.Table.from_pylist(rows, schema=schema))
-    days = con.create_table(
-        "d", pa.table({c.AS_OF_ON: DAYS, "place": pa.array(range(5), pa.int64())})
-    )
+    tags = store.to_ibis(pa.Table.from_pylist(rows, schema=schema))
+    days = store.to_ibis(pa.table({c.AS_OF_ON: DAYS, "place": pa.array(range(5), pa.int64())}))
     found = cover(sizes(tags, days).to_pyarrow().to_pylist(), dict.fromkeys(DAYS, 4))
     spells = [s for who in "abcd"
               for s in tag_history([r for r in rows if r[c.CUSTOMER_ID] == who], DAYS)]  # fmt: skip

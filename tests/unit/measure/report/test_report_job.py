@@ -6,7 +6,6 @@ import json
 from contextlib import contextmanager
 from datetime import date, datetime
 
-import ibis
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -22,6 +21,7 @@ from zhiyin.core.tables import TABLES
 from zhiyin.measure.report import adapt
 from zhiyin.measure.report.job import collect_data
 from zhiyin.measure.report.render import render
+from zhiyin.testing.store import MemoryStore
 
 DAY = date(2017, 10, 30)
 
@@ -37,8 +37,7 @@ class TableStore:
     def __init__(self, rows: dict[str, list[dict]]) -> None:
         self.engine = sa.create_engine("sqlite://")
         ledger.metadata.create_all(self.engine)
-        self.duck = ibis.duckdb.connect()
-        self.duck.raw_sql("set threads = 1")
+        self.duck = MemoryStore()
         self.rows = rows
         self.tables = {}
 
@@ -48,7 +47,7 @@ class TableStore:
             made = pa.Table.from_pylist(self.rows.get(table, []), schema=schema)
             if c.PARTY_ID in schema.names and c.CUSTOMER_ID not in schema.names:
                 made = made.append_column(c.CUSTOMER_ID, made[c.PARTY_ID])
-            self.tables[table] = self.duck.create_table(table, made)
+            self.tables[table] = self.duck.to_ibis(made)
         return self.tables[table]
 
     @contextmanager
@@ -58,7 +57,7 @@ class TableStore:
 
     def close(self) -> None:
         self.engine.dispose()
-        self.duck.disconnect()
+        self.duck.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import PROCESSES
-from tests.loop.test_messages_kill import Watch
+from tests.kill.test_messages_kill import Watch
 from tests.unit.act.shop import DAY, LOADING, LONG_AGO, ZONE, Shop, opened, settings_of
 from zhiyin.act import job
 from zhiyin.act.campaigns.definition import read_definition
