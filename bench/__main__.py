@@ -16,7 +16,7 @@ BENCHES = (
     "recommend_cold", "recommend_basket",
     "recommend_serving", "features", "features_large", "erase", "collect", "compact",
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
-    "lookalike", "act", "journeys", "decide",
+    "lookalike", "act", "journeys", "decide", "decide_offpolicy", "decide_budget",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"

@@ -23,6 +23,7 @@ STATUS: dict[type[errors.ZhiyinError], HTTPStatus] = {
     errors.WorkspaceError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.WrongPropensities: HTTPStatus.CONFLICT,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NotEnoughData: HTTPStatus.CONFLICT,
     errors.MissingExtra: HTTPStatus.NOT_IMPLEMENTED,

@@ -7,6 +7,7 @@ ZhiyinError
 ├── InvalidParameter       an argument is outside its documented range (also a ValueError)
 │   └── InvalidRule        a rule of an audience cannot be read, or names what does not exist
 ├── InputError             a file or a mapping cannot be read (bad *rows* go to quarantine instead)
+├── WrongPropensities      a decision log says wrongly how likely its actions were
 ├── NotFound               no such table, customer, campaign, job (also a LookupError)
 ├── NotEnoughData          too little data for an answer; says what is missing
 ├── MissingExtra           an optional part is not installed
@@ -88,6 +89,19 @@ class InputError(ZhiyinError):
     """A file or a mapping cannot be read as a whole; single bad rows go to quarantine."""
 
     code = "input"
+
+
+class WrongPropensities(ZhiyinError):
+    """The propensities of a decision log are missing, impossible, or not those it was drawn by.
+
+    `reason`: what is wrong, as a code.
+    """
+
+    code = "wrong_propensities"
+
+    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class NotFound(ZhiyinError, LookupError):
