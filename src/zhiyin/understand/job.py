@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -32,7 +32,7 @@ from zhiyin.understand.predict.registry import Incumbent
 from zhiyin.understand.predict.task import CHURN, NEXT_PURCHASE
 from zhiyin.understand.predict.training import Scored, prediction_figures
 from zhiyin.understand.predict.traits_job import read_traits
-from zhiyin.understand.recommend.job import Lists, ask_wishes, make_lists, read_day
+from zhiyin.understand.recommend.job import ListMaker, Lists, ask_wishes, read_day
 from zhiyin.understand.searches import find_terms, searches_body
 from zhiyin.understand.segment import rfm, rows
 from zhiyin.understand.segment.clusters import FEATURES as CLUSTER_FEATURES
@@ -87,7 +87,7 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
         _segment(ctx, config, found)
         _search(ctx, facts["order_lines"], found)
         ctx.progress("recommendations", 0.5)
-        written = _recommend(ctx, config, lists.result(), found)
+        written = _recommend(ctx, config, lists.lists(), found)
     for name in WRITTEN:
         stacked = _stack(name, found.rows[name])
         written[name] = written.get(name, 0) + ctx.store.replace(
@@ -345,16 +345,16 @@ def _search(ctx: Context, order_lines: ir.Table, found: Findings) -> None:
 
 def _ask_lists(
     ctx: Context, config: UnderstandSettings, order_lines: ir.Table, aside: Executor
-) -> Future[Lists]:
+) -> ListMaker:
     """Recommendations, made beside the models: most of both is arithmetic on one core."""
-    today = read_day(ctx, config, order_lines, ctx.as_of)
+    today = read_day(ctx, config, order_lines, ctx.as_of, orders=True)
     day = config.recommend_check_on
     check = None
     if day is not None:
         then = ctx.store.read("order_lines", as_of=day)
         check = read_day(ctx, config, then, day)
     wishes, tries = ask_wishes(ctx, order_lines, ctx.as_of)
-    return aside.submit(make_lists, today, check, wishes, tries, top=config.recommend_top)
+    return ListMaker(aside, today, check, wishes, tries, top=config.recommend_top)
 
 
 def _recommend(

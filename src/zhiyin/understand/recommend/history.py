@@ -361,11 +361,9 @@ def _to_arrow(
 
 def encode(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Sorted distinct values, and the (n,) int32 place of each row's value among them."""
-    coded = column.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
+    coded = column.dictionary_encode().combine_chunks()  # codes are copied, not what they name
     values = np.asarray(coded.dictionary.to_numpy(zero_copy_only=False), dtype=object)
-    order = np.argsort(values, kind="stable")
+    order = pc.sort_indices(coded.dictionary).to_numpy()
     place = np.empty(len(values), dtype=np.int32)
     place[order] = np.arange(len(values), dtype=np.int32)
     codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)

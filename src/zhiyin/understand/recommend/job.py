@@ -1,14 +1,17 @@
 """Recommendations of a turn: the lists of the day, and those of the check day.
 
 It is a part of the job `understand.models`, which writes what comes back. They need nothing that
-the models of the same turn learn: what they are made from is read first, then `make_lists` may
-run beside the models.
+the models of the same turn learn: what they are made from is read first, then a `ListMaker`
+makes them beside the models.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import ibis.expr.types as ir
@@ -27,7 +30,7 @@ from zhiyin.understand.recommend.together import bought_together
 from zhiyin.understand.recommend.tries import Tries
 from zhiyin.understand.recommend.wishes import Wishes, looks_at_products, read_wishes
 
-_READ = (c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY, c.ORDER_ID)
+_READ = (c.CUSTOMER_ID, c.PRODUCT_ID, c.SOLD_AT, c.QUANTITY)
 _WITH_EACH = 20  # products told to go with each
 
 
@@ -50,10 +53,13 @@ class Lists:
     together: pa.Table
 
 
-def read_day(ctx: Context, config: UnderstandSettings, order_lines: ir.Table, day: date) -> Asked:
-    """What is known on a day, `order_lines` as seen on it."""
+def read_day(
+    ctx: Context, config: UnderstandSettings, order_lines: ir.Table, day: date,
+    *, orders: bool = False,
+) -> Asked:  # fmt: skip
+    """What is known on a day, `order_lines` as seen on it; with ids of orders where asked."""
     items = order_lines.filter(order_lines[c.KIND] == "item")
-    rows = items.select(*_READ).to_pyarrow()
+    rows = items.select(*_READ, *([c.ORDER_ID] if orders else [])).to_pyarrow()
     terms = {
         "as_of": day,
         "until": start_of_day(day, ctx.settings.zone),
@@ -86,17 +92,46 @@ def ask_wishes(ctx: Context, order_lines: ir.Table, day: date) -> tuple[Wishes, 
     return wishes, tries
 
 
-def make_lists(
-    today: Asked, check: Asked | None, wishes: Wishes, tries: Tries | None, *, top: int
-) -> Lists:
-    """Fit and rank, for the day by the shop's rules, for the check day from a fit apart."""
-    made = recommend_batch(
-        today.purchases, top=top, min_new=min(5, top), wishes=wishes, tries=tries, **today.terms
-    )
+class ListMaker:
+    """Fits and ranks: for the day by the shop's rules, for the check day from a fit apart.
+
+    `aside` begins at once. What it has not begun when the lists are asked for is made by who asks:
+    both end at the same time.
+    """
+
+    def __init__(
+        self, aside: Executor, today: Asked, check: Asked | None, wishes: Wishes,
+        tries: Tries | None, *, top: int,
+    ) -> None:  # fmt: skip
+        batch = partial(
+            recommend_batch, today.purchases, top=top, min_new=min(5, top), wishes=wishes,
+            tries=tries, **today.terms,
+        )  # fmt: skip
+        self._parts: list[Callable[[], Any]] = [
+            batch, partial(_check, check), partial(_find_together, today),
+        ]  # fmt: skip
+        self._begun = [aside.submit(part) for part in self._parts]
+
+    def lists(self) -> Lists:
+        """All of them; waits until they are made."""
+        made: dict[int, Any] = {}
+        for place in reversed(range(len(self._parts))):
+            if self._begun[place].cancel():
+                made[place] = self._parts[place]()
+        today, check, together = (
+            made[at] if at in made else one.result() for at, one in enumerate(self._begun)
+        )
+        return Lists(today, check, together)
+
+
+def _check(check: Asked | None) -> pa.Table | None:
+    return None if check is None else rank_all(check.purchases, **check.terms)
+
+
+def _find_together(today: Asked) -> pa.Table:
     found = bought_together(today.purchases, k=_WITH_EACH)
     day = pa.array([today.terms["as_of"]] * found.num_rows, pa.date32())
-    checked = None if check is None else rank_all(check.purchases, **check.terms)
-    return Lists(made, checked, found.add_column(0, c.AS_OF_ON, day))
+    return found.add_column(0, c.AS_OF_ON, day)
 
 
 def _categories(ctx: Context, day: date) -> dict[str, str]:

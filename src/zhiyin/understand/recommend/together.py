@@ -20,7 +20,7 @@ from zhiyin.understand.recommend.history import encode, indicator
 from zhiyin.understand.recommend.interactions import Interactions, require_columns, to_arrow
 
 _Z = 1.959963984540054
-_BLOCK_CELLS = 20_000_000  # pairs of items that are counted at once
+_BLOCK_CELLS = 3_000_000  # pairs of items that are counted at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,8 @@ def _read(lines: Interactions, min_orders: int) -> tuple[sparse.csr_array, np.nd
     wanted = [c.ORDER_ID, c.PRODUCT_ID]
     require_columns(lines, wanted, what="lines", hint="a row is an order_id and a product_id")
     table = to_arrow(lines, wanted)
-    table = table.filter(pc.and_(*(pc.is_valid(table[name]) for name in wanted)))
+    if any(table[name].null_count for name in wanted):
+        table = table.filter(pc.and_(*(pc.is_valid(table[name]) for name in wanted)))
     orders, order = encode(table[c.ORDER_ID].cast(pa.string()))
     items, item = encode(table[c.PRODUCT_ID].cast(pa.string()))
     bought = indicator(order, item, (len(orders), len(items)))
