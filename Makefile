@@ -100,7 +100,7 @@ torture: $(VENV)/.postgres $(VENV)/.clients ## kill turns, senders and writers m
 		tests/unit/profile/test_profile_browsing.py tests/unit/profile/test_profile_persona.py
 	for round in $$(seq $(ROUNDS)); do TORTURE_SEED=$$round TORTURE_ERASURES=10 \
 		$(BIN)/python -m pytest -q \
-		tests/loop/test_turn_resumes.py tests/kill/test_erase_kill.py tests/kill/test_messages_kill.py \
+		tests/kill/test_turn_kill.py tests/kill/test_erase_kill.py tests/kill/test_messages_kill.py \
 		tests/unit/store/test_killed_writers.py || exit 1; done
 	$(BIN)/python -m bench kills
 

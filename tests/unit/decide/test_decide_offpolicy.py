@@ -9,6 +9,7 @@ from zhiyin.core.errors import InvalidParameter, WrongPropensities
 from zhiyin.decide.offpolicy import Limit, calibrate, compare, evaluate, gate, make_log
 from zhiyin.decide.offpolicy.estimators import find_parts
 from zhiyin.decide.offpolicy.intervals import estimate_mean
+from zhiyin.decide.policy import make
 
 K = 3
 RATES = np.array([0.1, 0.2, 0.3])
@@ -36,10 +37,10 @@ def simulate(n=4_000, *, seed=3, whole=True, said=None, **more):
 
 
 def always(action):
-    return lambda contexts, actions: np.tile(np.eye(K)[action], (len(contexts), 1))
+    return lambda contexts, eligible: np.tile(np.eye(K)[action], (len(contexts), 1))
 
 
-def current(contexts, actions):
+def current(contexts, eligible):
     return probabilities_of(contexts)
 
 
@@ -80,12 +81,31 @@ def test_the_logging_policy_is_worth_what_its_decisions_brought():
 
 def test_a_policy_is_an_object_a_function_or_numbers():
     class Third:
-        def probabilities(self, contexts, actions):
-            return always(2)(contexts, actions)
+        def probabilities(self, contexts, eligible):
+            return always(2)(contexts, eligible)
 
     log = simulate()
     values = {evaluate(log, one).value for one in (Third(), always(2), always(2)(log.contexts, 0))}
     assert len(values) == 1
+
+
+def test_a_policy_of_this_room_is_judged_by_the_log_of_another_among_what_was_eligible():
+    rng = np.random.default_rng(5)
+    x, able = rng.normal(size=(6_000, 2)), rng.random((6_000, K)) < 0.8
+    able[:, 0] = True
+    names = ("none", "coupon", "gift")
+    at_work = make("rules", names, features=["a", "b"], rules=[], default="none", explore=0.9)
+    done = at_work.choose_many(x, able, rng=rng)
+    earned = (rng.random(6_000) < RATES[done.places]).astype(float)
+    log = make_log(
+        x, done.places, earned, done.propensities, eligible=able,
+        probabilities=at_work.probabilities(x, able),
+    )  # fmt: skip
+    best = make("rules", names, features=["a", "b"], rules=[], default="gift")
+    truth = RATES[np.where(able[:, 2], 2, 0)].mean()  # the first that is eligible, else
+    found = evaluate(log, best)
+    assert found.low < truth < found.high
+    assert found.status == "ok"
 
 
 def test_trees_see_what_a_straight_line_does_not():

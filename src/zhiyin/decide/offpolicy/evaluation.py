@@ -55,7 +55,8 @@ def evaluate(
     log
         From `make_log`.
     policy
-        An object with `probabilities(contexts, actions)`, a function of these, or (n, k) numbers.
+        An object with `probabilities(contexts, eligible)`, as `decide.policy` makes them, a
+        function of these, or (n, k) numbers.
     method
         `dr` (double robust, the default), `switch-dr`, `snips`, `ips`, or `dm` (the model alone).
     model
@@ -75,7 +76,7 @@ def evaluate(
     Examples
     --------
     >>> log = make_log([[0], [0], [1], [1]] * 50, [0, 1, 0, 1] * 50, [1, 0, 0, 2] * 50, [0.5] * 200)
-    >>> evaluate(log, lambda contexts, actions: [[0, 1]] * 200, "ips").value
+    >>> evaluate(log, lambda contexts, eligible: [[0, 1]] * 200, "ips").value
     1.0
     """
     _check(log, level)

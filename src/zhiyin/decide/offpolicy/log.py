@@ -23,13 +23,13 @@ SUM_ERROR = 1e-6
 class Chances(Protocol):
     """What is asked of a policy here: P(action | context) of each action, for many contexts."""
 
-    def probabilities(self, contexts: Floats, actions: Ints) -> ArrayLike:
-        """(n, k), rows sum to 1; `contexts` (n, d), `actions` the numbers 0..k-1."""
+    def probabilities(self, contexts: Floats, eligible: Bools | None = None) -> ArrayLike:
+        """(n, k), rows sum to 1; `contexts` (n, d), `eligible` (n, k) flags, None = all."""
         ...
 
 
-Policy: TypeAlias = Chances | Callable[[Floats, Ints], ArrayLike] | ArrayLike
-"""An object with `probabilities`, a function of the same arguments, or the array itself."""
+Policy: TypeAlias = Chances | Callable[[Floats, Bools | None], ArrayLike] | ArrayLike
+"""A `core.protocols.Policy`, a function of the same arguments, or the array itself."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,10 @@ def target_of(policy: Policy, log: DecisionLog) -> Floats:
         If it gives another shape, something outside [0, 1], or rows that do not sum to 1; or if
         it would take an action that was not eligible.
     """
-    actions = np.arange(log.n_actions)
     if isinstance(policy, Chances):
-        made = policy.probabilities(log.contexts, actions)
+        made = policy.probabilities(log.contexts, log.eligible)
     else:
-        made = policy(log.contexts, actions) if callable(policy) else policy
+        made = policy(log.contexts, log.eligible) if callable(policy) else policy
     target = np.asarray(made, np.float64)
     if target.shape != (log.n, log.n_actions):
         raise InvalidParameter(

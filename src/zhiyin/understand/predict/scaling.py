@@ -49,7 +49,7 @@ class Scaler:
 
 
 def _signed_log(features: np.ndarray) -> np.ndarray:
-    return np.sign(features) * np.log1p(np.abs(features))
+    return np.copysign(np.log1p(np.abs(features)), features)
 
 
 def sigmoid(margin: np.ndarray) -> np.ndarray:
