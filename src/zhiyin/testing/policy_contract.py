@@ -133,6 +133,7 @@ class PolicyContract:
         policy, seen = make(), self.contexts(2)
         for wrong in (
             lambda: policy.choose(seen, rng=lots()),
+            lambda: policy.choose(["a text"] * seen.shape[1], rng=lots()),
             lambda: policy.choose(seen[0], ["no such action"], rng=lots()),
             lambda: policy.probabilities(seen, np.ones((2, 3), bool)),
             lambda: policy.probabilities(seen, np.ones((2, 4))),

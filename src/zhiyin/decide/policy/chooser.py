@@ -164,7 +164,7 @@ class Chooser:
             ) from None
 
     def _read_one(self, context: np.ndarray | Sequence[float]) -> Floats:
-        made = np.asarray(context, np.float64)
+        made = _numbers(context)
         if made.ndim != 1 or (self.width is not None and made.size != self.width):
             raise InvalidParameter(
                 f"a context of {self.name} has {self.width} numbers, not the shape {made.shape}"
@@ -172,7 +172,7 @@ class Chooser:
         return made if float(made @ made) < LARGEST else self._known(made)
 
     def _read(self, contexts: np.ndarray) -> Floats:
-        made = np.asarray(contexts, np.float64)
+        made = _numbers(contexts)
         if made.ndim != 2 or (self.width is not None and made.shape[1] != self.width):
             raise InvalidParameter(
                 f"contexts of {self.name} have the shape (rows, {self.width}), not {made.shape}"
@@ -219,3 +219,13 @@ class Chooser:
         if allowed is None:
             return (1 - self.explore) * chances + self.explore / chances.size
         return (1 - self.explore) * chances + allowed * (self.explore / allowed.sum())
+
+
+def _numbers(values: np.ndarray | Sequence[float]) -> Floats:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise InvalidParameter(
+            "a context is made of numbers",
+            hint="`Scaling` makes contexts of features; give a text as columns of 0 and 1",
+        ) from None
