@@ -172,10 +172,12 @@ class WorkspaceStore:
         for name in versions:
             self._definition(name)
         pins = {**self.pins, **versions}
-        return WorkspaceStore(
+        made = WorkspaceStore(
             self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins,
             write=self.write, online=self.online,
         )  # fmt: skip
+        made._single, made._mappings = self._single, self._mappings  # of versions: true in both
+        return made
 
     def close(self) -> None:
         """Give back the ledger's connections."""

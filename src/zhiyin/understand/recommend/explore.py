@@ -21,7 +21,7 @@ from scipy import sparse
 
 from zhiyin.core import columns as c
 from zhiyin.understand.recommend.embedding import embed_texts
-from zhiyin.understand.recommend.history import History
+from zhiyin.understand.recommend.history import History, distinct
 from zhiyin.understand.recommend.logit import Logit, fit_logit, prior_logit
 
 LEVELS = (c.DEPARTMENT, c.CATEGORY, c.SUBCATEGORY, c.BRAND)
@@ -116,7 +116,7 @@ class Known:
         """(I,) distinct buyers of the last 28 days."""
         size = len(self.catalogue.ids)
         lately = self.age_days <= 28
-        key = np.unique(self.customer[lately].astype(np.int64) * size + self.product[lately])
+        key = distinct(self.customer[lately].astype(np.int64) * size + self.product[lately])
         return np.bincount(key % size, minlength=size)
 
     @cached_property
@@ -309,19 +309,22 @@ def _examples(
         active = active[np.linspace(0, len(active) - 1, _TEACHERS).astype(np.int64)]
     wide = past.seen.shape[1]
     had, took = _keys(past.seen[active], wide), _keys(later[active], wide)
-    fresh = np.setdiff1d(took, had)
-    fresh = fresh[np.isin(fresh % wide, able)]
+    fresh = took[~np.isin(took, had, assume_unique=True)]
+    may = np.zeros(wide, dtype=bool)
+    may[able] = True
+    fresh = fresh[may[fresh % wide]]
     size = len(able)
     step = max(1, size // _UNTAKEN)
     shift = np.arange(len(active))[:, None] * 7919  # another part for each
     drawn = able[(np.arange(min(_UNTAKEN, size)) * step + shift) % size] if size else able[None, :]
     keys = (np.arange(len(active))[:, None] * wide + drawn).ravel()
-    free = np.setdiff1d(keys, np.r_[had, took])
+    free = distinct(keys)
+    free = free[~np.isin(free, distinct(np.r_[had, took]), assume_unique=True)]
     both = np.r_[fresh, free]
     return both // wide, both % wide, np.r_[np.ones(len(fresh)), np.zeros(len(free))], active
 
 
 def _keys(pairs: sparse.csr_array, wide: int) -> np.ndarray:
-    """Row and column of each entry as one number."""
+    """Row and column of each entry as one number, sorted."""
     rows = np.repeat(np.arange(pairs.shape[0], dtype=np.int64), np.diff(pairs.indptr))
-    return rows * wide + pairs.indices
+    return distinct(rows * wide + pairs.indices)

@@ -5,6 +5,7 @@ All logarithms are natural and floored, so every signal is finite for every cust
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +26,13 @@ _CURVED: tuple[str, ...] = (
     "repeats_per_buyer", "ease", "buyers",
 )  # fmt: skip
 _PAIRS = [(one, two) for place, one in enumerate(_CURVED) for two in _CURVED[place:]]
+_PLACES = [(_PLAIN.index(one), _PLAIN.index(two)) for one, two in _PAIRS]
 REPEAT = _PLAIN + tuple(f"{one} x {two}" for one, two in _PAIRS)
 """Products of signals among them: how soon she needs milk again bends with how often she takes it.
 On November of The Complete Journey they lift nDCG@10 of all products from .429 to .436."""
 
 _FLOOR = np.float32(1e-4)
+_BLOCK = 2048
 _ONCE_GAP_DAYS = 400.0  # stands for the unknown gap of a product bought once
 
 
@@ -74,8 +77,20 @@ class Signals:
                 columns.append(self.of_product[name][products])
             else:
                 columns.append(self.of_pair[name][rows].data)
-        known = dict(zip(_PLAIN, columns, strict=True))
-        return np.column_stack(columns + [known[one] * known[two] for one, two in _PAIRS])
+        return _with_pairs(columns)
+
+
+def _with_pairs(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """(n, 70): the signals `_PLAIN`, (n,) each, and the products `_PAIRS` of them."""
+    made = np.empty((len(columns[0]), len(REPEAT)))
+    for start in range(0, len(made), _BLOCK):  # as many rows as stay in the processor's cache
+        block = made[start : start + _BLOCK]
+        known = [column[start : start + _BLOCK] for column in columns]
+        for place, column in enumerate(known):
+            block[:, place] = column
+        for place, (one, two) in enumerate(_PLACES, start=len(known)):
+            np.multiply(known[one], known[two], out=block[:, place])
+    return made
 
 
 def measure_signals(
