@@ -179,7 +179,10 @@ def measure_linucb(prefix: str, kind: str, times: int) -> dict[str, object]:
 
 
 def measure_decision(times: int) -> dict[str, object]:
-    """One whole decision: features by name → context → 50 actions → Thompson → choice, in us."""
+    """One whole decision: features by name → context → 50 actions → Thompson → choice, in us.
+
+    Of five rounds the quietest: what else runs on the machine can double them all.
+    """
     rng = np.random.default_rng(6)
     columns = [f"feature_{number}" for number in range(19)]
     features = rng.lognormal(size=(times, len(columns)))
@@ -192,13 +195,17 @@ def measure_decision(times: int) -> dict[str, object]:
     people = [dict(zip(columns, row, strict=True)) for row in features.tolist()]
     figures: dict[str, object] = {}
     for name, clock in (("", time.process_time_ns), ("wall_", time.perf_counter_ns)):
-        took = np.empty(times)
-        for number, person in enumerate(people):
-            start = clock()
-            policy.choose(scaling.encode(person), rng=rng)
-            took[number] = clock() - start
-        figures[f"decision_{name}p50_us"] = round(float(np.quantile(took, 0.5)) / 1e3, 1)
-        figures[f"decision_{name}p99_us"] = round(float(np.quantile(took, 0.99)) / 1e3, 1)
+        rounds: list[tuple[float, float]] = []
+        for _ in range(5):
+            took = np.empty(times)
+            for number, person in enumerate(people):
+                start = clock()
+                policy.choose(scaling.encode(person), rng=rng)
+                took[number] = clock() - start
+            rounds.append((float(np.quantile(took, 0.5)), float(np.quantile(took, 0.99))))
+        middle, slow = min(rounds)
+        figures[f"decision_{name}p50_us"] = round(middle / 1e3, 1)
+        figures[f"decision_{name}p99_us"] = round(slow / 1e3, 1)
     return figures | {
         "decisions_of_50_per_s": per_second(
             lambda i: policy.choose(scaling.encode(people[i]), rng=rng), times, 3
