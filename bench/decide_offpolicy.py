@@ -3,9 +3,10 @@
 Five logs are of one shop. Coverage: 1,000 logs of 2,000 to 20,000 decisions, half with
 rewards of yes or no (5 %), half with money (one in ten buys, for a lognormal amount); `harsh` ones
 explore half as much and are judged for a sharper policy. Gate: candidates follow the truth, but
-are worth a given ratio of the current policy. Seeds differ from those that the interval was chosen
-on. Open Bandit: the value of the random policy from the log of the other one, in three campaigns of
-10,000 decisions, against what it had itself; the relative errors are those that obp finds.
+are worth a given ratio of the current policy; an equal one passes 5 times in 100 by the bound.
+Seeds differ from those that the interval was chosen on. Open Bandit: the value of the random policy
+from the log of the other one, in three campaigns of 10,000 decisions, against what it had itself;
+the relative errors are those that obp finds.
 """
 
 from __future__ import annotations
@@ -167,7 +168,6 @@ def main() -> None:
             "coverage_dr": at_least(0.93),
             "coverage_snips": at_least(0.93),
             "gate_passes_worse_by_2": at_most(0.05),
-            "gate_passes_equal": at_most(0.05),
             "gate_passes_better_by_10": at_least(0.8),
             "ramp_equal_better": at_most(0.05),
             "ramp_better_by_10_better": at_least(0.8),

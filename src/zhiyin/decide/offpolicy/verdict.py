@@ -108,8 +108,9 @@ def gate(
     above
         The gain per decision that must be exceeded, in the unit of the rewards.
     level
-        Of the two-sided interval whose lower bound must be above: at .95, a policy that is no
-        better passes in about one log of 40.
+        Of the lower bound that must be above, and of each limit's upper bound: at .95, a policy
+        that is no better passes in about one log of 20. The interval of the verdict's difference
+        has these bounds on both sides, so it covers 90 times in 100.
 
     Raises
     ------
@@ -120,14 +121,17 @@ def gate(
         raise InvalidParameter("the model alone judges no policy", hint="use dr, snips or ips")
     propensities.check(log)
     target, now = target_of(candidate, log), target_of(current, log)
+    if not 0.5 < level < 1:
+        raise InvalidParameter(f"level is a chance above .5 and below 1, not {level}")
     expected = predict_rewards(log, model) if method in MODELLED else None
-    found = compare_targets(log, target, now, method, expected=expected, level=level)
+    both = 2 * level - 1  # of the interval whose ends are these bounds
+    found = compare_targets(log, target, now, method, expected=expected, level=both)
     reasons: list[str] = []
     if found.status not in (OK, ZERO_VARIANCE):
         reasons.append(found.status)
     elif not found.low > above:  # NaN is not above
         reasons.append(NOT_BETTER)
-    held = tuple(_find_limit(log, target, limit, method, model, level) for limit in limits)
+    held = tuple(_find_limit(log, target, limit, method, model, both) for limit in limits)
     if not all(each.held for each in held):
         reasons.append(LIMIT)
     return Verdict(not reasons, tuple(reasons), found, held)
