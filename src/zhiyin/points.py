@@ -10,19 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.core.clock import Clock, naive_utc
-from zhiyin.decide.numbers_job import newest_day, read_numbers
+from zhiyin.decide.numbers_job import first_policy, newest_day
 from zhiyin.decide.points import ledger
 from zhiyin.decide.points.definition import Definition, dump
 from zhiyin.decide.points.ledger import Stored
-from zhiyin.decide.points.numbers import kept_names
-from zhiyin.decide.points.point_policy import (
-    PointPolicy,
-    carry_over,
-    make_policy,
-    needs_scaling,
-    unpack_policy,
-    usual_scaling,
-)
+from zhiyin.decide.points.point_policy import carry_over, unpack_policy
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
@@ -41,7 +33,7 @@ class Points:
         Where they are numbers of customers and no turn has computed any yet, the next turn makes
         the policy, and until then the default action is given.
         """
-        fresh = self._fresh(point)
+        fresh = first_policy(self._store, point, on=newest_day(self._store))
         now = naive_utc(self._clock.now())
         with transaction(self._store.ledger) as connection:
             held = ledger.newest(connection, point.key)
@@ -60,17 +52,6 @@ class Points:
                 words=f"version {made.version} of the point", by=by, now=now,
             )  # fmt: skip
         return made
-
-    def _fresh(self, point: Definition) -> PointPolicy | None:
-        """A policy that knows nothing; None: what is usual of its numbers is not known yet."""
-        names = kept_names(point.features)
-        if not names or not needs_scaling(point):
-            return make_policy(point, usual_scaling(point, {}))
-        day = newest_day(self._store)
-        if day is None:
-            return None
-        columns = read_numbers(self._store, names, on=day).columns()
-        return make_policy(point, usual_scaling(point, columns))
 
     def pause(self, key: str, *, by: str) -> Stored:
         """Give only the default action from now on."""

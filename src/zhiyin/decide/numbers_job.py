@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from zhiyin.core import columns as c
 from zhiyin.core.protocols import Store
-from zhiyin.decide.points.numbers import score_of
+from zhiyin.decide.points.definition import Definition
+from zhiyin.decide.points.numbers import kept_names, score_of
+from zhiyin.decide.points.point_policy import (
+    PointPolicy,
+    make_policy,
+    needs_scaling,
+    usual_scaling,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,17 @@ def read_numbers(store: Store, names: Sequence[str], *, on: date) -> Numbers:
     if asked:
         _put_scores(store, on, asked, ids, names, values)
     return Numbers(ids, tuple(names), values)
+
+
+def first_policy(store: Store, point: Definition, *, on: date | None) -> PointPolicy | None:
+    """The policy of a point that knows nothing yet; None: its numbers of customers were computed
+    for no such day, so that what is usual of them is not known.
+    """
+    names = kept_names(point.features)
+    if not names or not needs_scaling(point):
+        return make_policy(point, usual_scaling(point, {}))
+    columns = read_numbers(store, names, on=on).columns() if on is not None else {}
+    return make_policy(point, usual_scaling(point, columns)) if columns else None
 
 
 def _put_scores(

@@ -151,9 +151,14 @@ class QuickGate:
         at: datetime,
     ) -> Facts:
         group = group_of(terms.channel)
-        reach = held.people(group, row) if f"{group}.starts" in held.arrays else {}
-        tokens = list(zip(*(array.tolist() for array in reach.values()), strict=True))
-        person = {name: array[0] for name, array in held.people(PERSON, row).items()}
+        tokens: list[tuple[bytes, bytes]] = []
+        if f"{group}.starts" in held.arrays:  # a turn knew of this channel
+            mine = held.people(group, row)
+            tokens = list(zip(mine["token"].tolist(), mine["party"].tolist(), strict=True))
+        known = f"{PERSON}.starts" in held.arrays
+        person = (
+            {name: array[0] for name, array in held.people(PERSON, row).items()} if known else {}
+        )
         share, salt = terms.global_share, self._vault.salt
         return Facts(
             channel=terms.channel, purpose=terms.purpose, at=at, local_hour=_NOON,
@@ -169,9 +174,9 @@ class QuickGate:
                 place_of(salt, EVERYTHING, party) < share for party in parties
             ),
             contacts=contacts,
-            answered_at=_moment(float(person["answered"])),
-            age=None if person["age"] < 0 else int(person["age"]),
-            sensitive=bool(person["sensitive"]),
+            answered_at=_moment(float(person.get("answered", 0))),
+            age=int(age) if (age := person.get("age", -1)) >= 0 else None,
+            sensitive=bool(person.get("sensitive", False)),
         )  # fmt: skip
 
 
