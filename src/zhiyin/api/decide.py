@@ -27,7 +27,7 @@ from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.decisions import DEFAULT_POLICY, Decided, Outcome
 from zhiyin.core.errors import InputError, InvalidParameter, TooLarge, ZhiyinError
 from zhiyin.core.log import get_logger
-from zhiyin.decide.live import Ask, Door, Touch
+from zhiyin.decide.live import Ask, Door
 from zhiyin.govern.packed import NAMESPACES
 from zhiyin.govern.quick import QuickGate, messages_of_one, suppressed_of_one
 from zhiyin.store.quick import QuickRead
@@ -88,8 +88,7 @@ class Decisions:
         self.door = Door(
             shop.store.numbers, zone=shop.settings.zone,
             needs_consent=shop.settings.recommend.consent == "opt_in", clock=shop.clock,
-            consents=reads.consents, gate=gate,
-            touches=lambda parties: [Touch(one.bought, one.at) for one in reads.touches(parties)],
+            consents=reads.consents, touches=reads.touches, gate=gate,
         )  # fmt: skip
         self._remembered: OrderedDict[str, asyncio.Future[bytes]] = OrderedDict()
         self._read_wanted = msgspec.json.Decoder(Wanted).decode

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -46,11 +46,14 @@ MOST_K, MOST_DEADLINE_MS, LARGEST = 20, 10_000.0, 1e15
 _STORES = (ZhiyinError, sqlite3.Error, OSError)
 
 
-class Touch(NamedTuple):
+class Touch(Protocol):
     """That a product was looked at, or bought; `at`: seconds since 1970."""
 
-    bought: bool
-    at: float
+    @property
+    def bought(self) -> bool: ...
+
+    @property
+    def at(self) -> float: ...
 
 
 class Gate(Protocol):
