@@ -12,9 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.app import Workspace
+from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.log import get_logger
 from zhiyin.decide.live import Door
 from zhiyin.decide.points import ledger
+from zhiyin.decide.points.definition import Definition
 from zhiyin.decide.points.point_policy import PointPolicy, unpack_policy
 from zhiyin.decide.points.served import Served
 from zhiyin.store.ledger import reading
@@ -62,18 +64,23 @@ class PointWatch:
         spoken, policy = ledger.current(connection, one.key), None
         if spoken is not None:
             mark = (one.key, spoken.number)
-            policy = self._policies.get(mark)
-            if policy is None:
-                content = ledger.artifact_of(connection, one.key, spoken.number)
-                policy = self._policies[mark] = unpack_policy(content)
-            if spoken.point_version != one.version and policy.numbers != one.definition.numbers:
-                policy = None  # it sees other numbers than the point now has
-            elif policy.policy.actions != tuple(a.name for a in one.definition.actions):
-                policy = None
+            policy = self._policies.get(mark) or self._open(connection, *mark)
+            if policy is not None and not _fits(policy, one.definition):
+                policy = None  # the next turn makes one
         return Served(
             one.definition, version=one.version, paused=one.state == ledger.PAUSED, policy=policy,
             given=one.given,
         )  # fmt: skip
+
+    def _open(self, connection: sa.Connection, key: str, number: int) -> PointPolicy | None:
+        """The policy of a point; None: this server cannot open it, which stops no other point."""
+        try:
+            made = unpack_policy(ledger.artifact_of(connection, key, number))
+        except ZhiyinError as error:
+            get_logger().error("the policy %s of %s cannot be opened: %s", number, key, error.code)
+            return None
+        self._policies[key, number] = made
+        return made
 
     def _look_safely(self) -> None:
         try:
@@ -84,3 +91,9 @@ class PointWatch:
     def _work(self) -> None:
         while not self._stop.wait(LOOK_S):
             self._look_safely()
+
+
+def _fits(policy: PointPolicy, point: Definition) -> bool:
+    """Whether the policy sees the numbers, and chooses among the actions, that the point has."""
+    actions = tuple(one.name for one in point.actions)
+    return policy.numbers == point.numbers and policy.policy.actions == actions

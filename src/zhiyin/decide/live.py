@@ -36,7 +36,7 @@ from zhiyin.decide.reasons import (
     UNREADABLE,
 )
 from zhiyin.govern.gate import PERSONALISATION, Consent, use_state
-from zhiyin.govern.packed import joins_of
+from zhiyin.govern.packed import NAMESPACES, joins_of
 
 NUMBERS, NAMES = "numbers", "names"
 """The group of arrays that holds what is known of customers, and the key of `about` that says in
@@ -182,6 +182,14 @@ class Door:
             () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
             seen.personalised,
         )  # fmt: skip
+
+    def spaces(self) -> Sequence[str]:
+        """Id spaces in which customers are named; none where that cannot be looked up."""
+        try:
+            held = self._online.generation()
+        except _STORES:  # the choice will say so
+            return ()
+        return held.about[NAMESPACES] if held is not None else ()
 
     def known(self, parties: Sequence[str]) -> str:
         """The one of the parties that a customer has, otherwise the first; empty: there is none."""
