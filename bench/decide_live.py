@@ -47,7 +47,7 @@ POINT = {
     ],
     "policy": {"name": "linear_thompson", "explore": 0.02},
 }  # fmt: skip
-CONNECTIONS, SECONDS, WARM_S, DECIDED = 32, 10.0, 2.0, 5_000
+CONNECTIONS, SECONDS, WARM_S, DECIDED = 16, 8.0, 2.0, 5_000
 
 
 def make_shop(folder: Path, rng: np.random.Generator) -> str:

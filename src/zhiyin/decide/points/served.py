@@ -117,7 +117,8 @@ class Served:
             raise AssertionError("ask only where there is a policy")
         context, policy = self.policy.context(numbers), self.policy.policy
         if size == 1:
-            choice = policy.choose(context, eligible, rng=rng)
+            among = None if eligible.all() else eligible
+            choice = policy.choose(context, among, rng=rng)
             return Chosen((self._place(choice.action, eligible, choice[1], choice[2]),))
         slate = choose_slate(
             policy, context, size, eligible=eligible, catalogue=self._catalogue, rng=rng
