@@ -28,13 +28,14 @@ from zhiyin.core.generation import PEOPLE, Generation, pack_people, starts_of
 from zhiyin.core.placements import PlacementSettings, RecommendSettings
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import PRODUCTS, RECOMMENDATIONS
+from zhiyin.govern.packed import JOINS, NAMESPACES
 from zhiyin.store.recent import Touched
 from zhiyin.understand.recommend.batch import list_all
 from zhiyin.understand.recommend.blend import Blend
 from zhiyin.understand.recommend.catalogue import pack_catalogue
 from zhiyin.understand.recommend.history import read_history
 from zhiyin.understand.recommend.serving import Ask, fill
-from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS, NAMESPACES, Shelf
+from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, Shelf
 from zhiyin.understand.recommend.wishes import Wishes
 
 ITEMS, CUSTOMERS, VISITORS = 100_000, 200_000, 20_000

@@ -210,6 +210,7 @@ class Workspace:
             channel,
             progress,
             self.store.online,
+            self.store.numbers,
         )
 
     def report(

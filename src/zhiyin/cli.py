@@ -16,6 +16,7 @@ from zhiyin import (
     cli_authorisation,
     cli_campaign,
     cli_consent,
+    cli_decision,
     cli_files,
     cli_journey,
     cli_messages,
@@ -46,6 +47,7 @@ app.add_typer(cli_plan.app)
 app.add_typer(cli_audience.app)
 app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
+app.add_typer(cli_decision.app)
 app.add_typer(cli_authorisation.app)
 app.add_typer(cli_journey.app)
 app.add_typer(cli_messages.app)
@@ -53,6 +55,7 @@ app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.add_typer(cli_tasks.app)
 app.command()(cli_persona.persona)
+app.command()(cli_decision.decide)
 app.command()(cli_messages.bounces)
 
 Folder = Annotated[

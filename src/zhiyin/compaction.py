@@ -18,13 +18,17 @@ import sqlalchemy as sa
 from zhiyin.collect.compact import CompactReport, compact
 from zhiyin.collect.plan import Checks
 from zhiyin.collect.plan_ledger import pin_plans, read_pinned
-from zhiyin.collect.received import DECISION, EVENT
+from zhiyin.collect.received import DECISION, EVENT, OUTCOME
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.config import Settings
+from zhiyin.core.decisions import is_shown
 from zhiyin.core.errors import JournalError, KeyDestroyed, ZhiyinError
 from zhiyin.core.ledger import compactions
 from zhiyin.core.log import get_logger
 from zhiyin.core.protocols import Progress
+from zhiyin.core.tables import DECISIONS, OUTCOMES
+from zhiyin.decide.points.ledger import Given, count_given
+from zhiyin.decided import write_decided, write_outcomes
 from zhiyin.shown import write_shown
 from zhiyin.store.journal import Frame, destroy_segment, finished_segments, read_segment
 from zhiyin.store.leases import hold_lease
@@ -84,13 +88,25 @@ def compact_journal(
                 store, vault, settings, clock, unit=unit.unit, frames=events,
                 plans=plans if plans else None, progress=progress,
             )  # fmt: skip
-            write_shown(store, unit.unit, (f.payload for f in _of_kind(frames, DECISION)))
-            _note_done(store, unit, report, clock)
+            given = _write_decisions(store, unit.unit, frames, settings.currency, clock)
+            _note_done(store, unit, report, clock, given)
             _destroy_done(store, folder, keys)
-            _join_small_files(store, report)
+            _join_small_files(store, [*report.rows, DECISIONS.name, OUTCOMES.name])
             reports.append(report)
             lease.renew()
     return reports
+
+
+def _write_decisions(
+    store: WorkspaceStore, unit: str, frames: Sequence[Frame], currency: str, clock: Clock
+) -> Given:
+    """Write what requests got and what came of it; what was given of each point's actions."""
+    payloads = [one.payload for one in _of_kind(frames, DECISION)]
+    write_shown(store, unit, (one for one in payloads if is_shown(one)))
+    _, given = write_decided(store, unit, (one for one in payloads if not is_shown(one)))
+    told = (one.payload for one in _of_kind(frames, OUTCOME))
+    write_outcomes(store, unit, told, currency=currency, now=clock.now())
+    return given
 
 
 def find_damaged(folder: Path) -> list[ZhiyinError]:
@@ -160,9 +176,13 @@ def _begun(store: WorkspaceStore) -> _Unit | None:
     )
 
 
-def _note_done(store: WorkspaceStore, unit: _Unit, report: CompactReport, clock: Clock) -> None:
+def _note_done(
+    store: WorkspaceStore, unit: _Unit, report: CompactReport, clock: Clock, given: Given
+) -> None:
+    """With what was given in the same transaction: it is counted once."""
     values: dict[str, Any] = asdict(report)
     with transaction(store.ledger) as connection:
+        count_given(connection, given)
         connection.execute(
             compactions.update()
             .where(compactions.c.compaction_id == unit.unit)
@@ -183,8 +203,8 @@ def _destroy_done(store: WorkspaceStore, folder: Path, keys: SegmentKeys) -> Non
         destroy_segment(there[name], keys)
 
 
-def _join_small_files(store: WorkspaceStore, report: CompactReport) -> None:
-    for name in report.rows:
+def _join_small_files(store: WorkspaceStore, names: Sequence[str]) -> None:
+    for name in names:
         handle = store.lake.open(name) if name in store.lake.tables else None
         if handle is not None and len(handle.file_uris()) > SMALL_FILES:
             store.lake.compact(name)

@@ -38,6 +38,8 @@ JOBS = Registry(
         "understand.online": "zhiyin.understand.recommend.online_job:run",
         "profile.tags": "zhiyin.profile.tags_job:run",
         "audience": "zhiyin.audience.job:run",
+        "decide.online": "zhiyin.decide.online_job:run",
+        "decide.learn": "zhiyin.decide.learn_job:run",
         "decide": "zhiyin.decide.job:run",
         "act": "zhiyin.act.job:run",
         "measure": "zhiyin.measure.job:run",

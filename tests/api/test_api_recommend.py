@@ -64,7 +64,7 @@ def test_only_a_key_that_may_ask_gets_in(client, keys):
 
 
 def test_a_revoked_key_is_out_when_what_is_remembered_of_it_is_old(shop, monkeypatch):
-    monkeypatch.setattr("zhiyin.api.recommend.FRESH_S", -1.0)
+    monkeypatch.setattr("zhiyin.api.live_reads.FRESH_S", -1.0)
     key = make_key(shop.store, "leaving", "service", clock=shop.clock)
     with TestClient(create_app(shop.folder)) as own:
         assert ask(own, key).status_code == 200

@@ -19,6 +19,7 @@ from zhiyin.api import (
     catalog,
     chats,
     consents,
+    decisions,
     hooks,
     identity,
     jobs,
@@ -40,8 +41,12 @@ from zhiyin.api import (
 )
 from zhiyin.api.access import add_routes
 from zhiyin.api.collector import Collector
+from zhiyin.api.decide import Decisions
+from zhiyin.api.decide_openapi import describe_decide
 from zhiyin.api.errors import handle_errors
 from zhiyin.api.keys import has_keys
+from zhiyin.api.live_reads import LiveReads
+from zhiyin.api.point_watch import PointWatch
 from zhiyin.api.processes import (
     servers_beside,
     stop_with_parent,
@@ -64,7 +69,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
-    *journeys.ROUTES,
+    *journeys.ROUTES, *decisions.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *lists.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
     *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES,
@@ -84,22 +89,28 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     """
     shop = Workspace.open(folder, clock=clock)
     keys = open_segment_keys(folder / "keys")
-    watcher = Watcher(shop.store.online, shop.vault, clock=shop.clock)
+    watcher = Watcher(shop.store.online, shop.vault, clock=shop.clock, numbers=shop.store.numbers)
     collector = Collector(
         folder, shop.store.ledger, keys, clock=clock or SystemClock(), tell=watcher.tell
     )
 
-    recommendations = Recommendations(shop, collector.journal)
+    reads = LiveReads(shop)
+    recommendations = Recommendations(shop, collector.journal, reads)
+    choices = Decisions(shop, collector.journal, reads)
     products = ProductWatch(shop, recommendations.door)
+    points = PointWatch(shop, choices.door)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         products.start()
+        points.start()
         yield
         products.close()
+        points.close()
         await collector.close()
         await watcher.close()
-        recommendations.close()
+        choices.close()
+        reads.close()
         shop.close()
 
     app = FastAPI(
@@ -116,7 +127,8 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
     add_routes(app, ROUTES)
     describe_tracking(app)
     describe_recommend(app)
-    return Front(app, collector, recommendations, watcher, products)
+    describe_decide(app)
+    return Front(app, (collector, recommendations, choices), choices, watcher, products, points)
 
 
 class Front:
@@ -125,15 +137,18 @@ class Front:
     def __init__(
         self,
         app: FastAPI,
-        collector: Collector,
-        recommendations: Recommendations,
+        straight: tuple[Collector | Recommendations | Decisions, ...],
+        choices: Decisions,
         watcher: Watcher,
         products: ProductWatch,
+        points: PointWatch,
     ) -> None:
         self.app = app
         self.products = products
+        self.points = points
+        self.choices = choices
         self.watcher = watcher
-        self._straight = (collector, recommendations)
+        self._straight = straight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand one request on."""

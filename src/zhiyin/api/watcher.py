@@ -29,8 +29,11 @@ MOST_WAITING = 5_000
 class Watcher:
     """Tells the overlay which products the events of one server are about."""
 
-    def __init__(self, online: OnlineStore, vault: Vault, *, clock: Clock) -> None:
+    def __init__(
+        self, online: OnlineStore, vault: Vault, *, clock: Clock, numbers: OnlineStore | None = None
+    ) -> None:
         self._online = online
+        self._looked_up = [one for one in (online, numbers) if one is not None]
         self._vault = vault
         self._clock = clock
         self._reader = Reader()
@@ -69,7 +72,7 @@ class Watcher:
 
     def _write(self, group: list[Received]) -> None:
         try:
-            if self._online.number() is None:  # nothing is recommended here
+            if not any(one.number() for one in self._looked_up):  # nobody asks here
                 return
             rows = [row for received in group for row in self._rows(received)]
             if rows:

@@ -31,4 +31,5 @@ class Context:
     channel: Channel | None = None  # where `act` may deliver; None: messages stay planned
     progress: Progress = _quiet
     online: Online | None = None  # where what requests look up is published; None: nowhere
+    numbers: Online | None = None  # the same for what decisions look up
     log: Logger = field(default_factory=get_logger)

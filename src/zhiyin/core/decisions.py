@@ -20,6 +20,9 @@ RECOMMENDED, RECOMMENDED_TO_ALL = "recommended", "recommended_to_all"
 CONTACT, NO_CONTACT = "contact", "none"
 TREAT, HOLDOUT, NO_ARM = "treat", "holdout", "none"
 BY_CAMPAIGN, BY_JOURNEY, BY_PLACEMENT = "campaign", "journey", "placement"
+BY_POINT = "point"
+DEFAULT_POLICY = "default"
+"""In place of a policy where the default action of a decision point was given."""
 
 
 class Shown(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +41,61 @@ class Shown(msgspec.Struct, frozen=True, array_like=True):
     product_ids: tuple[str, ...]
     generation: int
     personalised: bool
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One action of a choice, the actions that could have been chosen, and how likely it was."""
+
+    action: str
+    eligible: tuple[str, ...]
+    propensity: float
+    explored: bool
+
+
+class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A choice at a decision point, as the journal keeps it: a map, where `Shown` is an array.
+
+    `numbers` are what the choice saw, in the order of `names`; None: it is not known. `policy` is
+    `DEFAULT_POLICY` where the default action was given, for the `reason`.
+    """
+
+    decision_id: str
+    at_us: int  # microseconds since 1970, UTC
+    point: str
+    places: tuple[Place, ...]
+    reason: str
+    policy: str = DEFAULT_POLICY
+    policy_version: str = ""
+    version: int = 0  # of the point; 0: there is none of this name
+    party_id: str = ""  # empty: nobody was named
+    customer_id: str = ""
+    names: tuple[str, ...] = ()
+    numbers: tuple[float | None, ...] = ()
+    personalised: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What somebody reported to have come of a decision, as the journal keeps it."""
+
+    outcome_id: str
+    at_us: int
+    received_us: int
+    kind: str
+    decision_id: str = ""
+    action: str = ""  # of several, the one that it came of
+    party_id: str = ""
+    value_minor: int | None = None
+    currency: str = ""
+
+
+def is_shown(payload: bytes) -> bool:
+    """Whether a frame of the journal is a `Shown`; otherwise it is a `Decided`."""
+    return payload[0] >> 4 == 9  # MessagePack begins arrays of up to 15 fields so, maps with 8
+
+
+def place_id(decision_id: str, place: int) -> str:
+    """The id of the row that one place of a choice, from 0, has in the table `decisions`."""
+    return decision_id if place == 0 else f"{decision_id}.{place + 1}"
 
 
 def decision_id(turn_id: str, campaign_id: str, customer_id: str) -> str:

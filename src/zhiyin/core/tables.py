@@ -5,8 +5,6 @@ The reference page `docs/reference/tables.md` is generated from this file.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from zhiyin.core import columns as c
 from zhiyin.core.data_tables import (
     AUDIENCE_MEMBERS,
@@ -19,38 +17,20 @@ from zhiyin.core.data_tables import (
     QUARANTINE,
     RESULTS,
 )
+from zhiyin.core.decision_tables import DECISIONS, OUTCOMES
 from zhiyin.core.errors import NotFound
 from zhiyin.core.features import CAMPAIGN_FEATURES, FEATURES, Feature
 from zhiyin.core.schema import Column, Table, col, req
-
-PARTY = col(c.PARTY_ID, "string", "identifier of the person; empty: no customer", pii="pseudonym")
-A_PARTY = replace(PARTY, required=True)
-CUSTOMER = req(c.CUSTOMER_ID, "string", "the person, as of the row's day", pii="pseudonym")
-LOADED = (
-    req(c.SOURCE, "string", "name of the source the row came from"),
-    req(c.LOAD_ID, "string", "the load that wrote it"),
-    req(c.LOADED_AT, "timestamp", "when it was written", volatile=True),
+from zhiyin.core.table_parts import (
+    A_PARTY,
+    CUSTOMER,
+    LOADED,
+    MONTH,
+    OPEN,
+    PARTY,
+    REVISED,
+    money,
 )
-OPEN = (
-    col(c.PROPERTIES, "json", "further non-personal fields"),
-    col(c.PERSONAL, "binary", "personal fields, encrypted with the party's key", pii="encrypted"),
-)
-REVISED = (
-    req(c.REVISION, "int64", "running number of the revision, from 1"),
-    req(c.VALID_AT, "timestamp", "from when the revision holds"),
-    req(c.RECORDED_AT, "timestamp", "when it was recorded", volatile=True),
-    req(c.OP, "string", "upsert or delete"),
-)
-MONTH = req(c.MONTH, "string", "month of the business time, YYYY-MM (partition)")
-
-
-def _money(*pairs: tuple[str, str, str]) -> tuple[Column, ...]:
-    made: list[Column] = []
-    for minor, base, meaning in pairs:
-        made.append(col(minor, "int64", meaning, "minor units as received"))
-        made.append(col(base, "int64", meaning, "minor units of the workspace currency"))
-    return tuple(made)
-
 
 _AMOUNTS = (
     (c.GROSS_MINOR, c.GROSS_BASE_MINOR, "list price x quantity, before discounts"),
@@ -69,7 +49,7 @@ ORDERS = Table(
         req(c.ORDERED_AT, "timestamp", "when the order was placed"), MONTH,
         col(c.STORE_ID, "string", "shop or branch"), col(c.CHANNEL, "string", "web, shop, app …"),
         req(c.STATUS, "string", "completed, cancelled or returned"),
-        req(c.CURRENCY, "string", "ISO 4217"), *_money(*_AMOUNTS), *OPEN, *LOADED,
+        req(c.CURRENCY, "string", "ISO 4217"), *money(*_AMOUNTS), *OPEN, *LOADED,
     ),
     time=c.ORDERED_AT, partition=c.MONTH, revisions=True,
 )  # fmt: skip
@@ -98,7 +78,7 @@ ORDER_LINES = Table(
         req(c.KIND, "string", "item, return, shipping, fee, discount, sample (quantity 0) or "
             "adjustment (of stock or by hand)"),
         req(c.QUANTITY, "float64", "units; negative = returned"),
-        req(c.CURRENCY, "string", "ISO 4217"), *_money(*_AMOUNTS),
+        req(c.CURRENCY, "string", "ISO 4217"), *money(*_AMOUNTS),
         req(c.SUSPECT, "bool", "an exact repeat of an earlier line of the same order"),
         col(c.RETURNS_LINE_ID, "string", "the sold line that this return takes back"),
         *OPEN, *LOADED,
@@ -118,7 +98,7 @@ TOUCHES = Table(
         col(c.CAMPAIGN_ID, "string", "source:id"), col(c.OFFER_ID, "string", "source:id"),
         col(c.CHANNEL, "string", "email, sms, mail …"), col(c.MESSAGE_ID, "string", "message"),
         col(c.CURRENCY, "string", "ISO 4217"),
-        *_money((c.COST_MINOR, c.COST_BASE_MINOR, "cost of the contact")), *OPEN, *LOADED,
+        *money((c.COST_MINOR, c.COST_BASE_MINOR, "cost of the contact")), *OPEN, *LOADED,
     ),
     time=c.OCCURRED_AT, partition=c.MONTH,
 )  # fmt: skip
@@ -143,7 +123,7 @@ SPEND = Table(
         req(c.SPENT_ON, "date", "local day"), req(c.OCCURRED_AT, "timestamp", "its 00:00"), MONTH,
         req(c.CHANNEL, "string", "channel"), col(c.CAMPAIGN_ID, "string", "source:id"),
         req(c.CURRENCY, "string", "ISO 4217"),
-        *_money((c.COST_MINOR, c.COST_BASE_MINOR, "cost")),
+        *money((c.COST_MINOR, c.COST_BASE_MINOR, "cost")),
         col(c.IMPRESSIONS, "int64", "shown"), col(c.CLICKS, "int64", "clicked"), *LOADED,
     ),
     time=c.OCCURRED_AT, partition=c.MONTH,
@@ -170,7 +150,7 @@ EVENTS = Table(
         col(c.UTM_CONTENT, "string", "campaign content"),
         col(c.UTM_TERM, "string", "campaign term"),
         col(c.CURRENCY, "string", "ISO 4217"),
-        *_money((c.VALUE_MINOR, c.VALUE_BASE_MINOR, "value of the event")),
+        *money((c.VALUE_MINOR, c.VALUE_BASE_MINOR, "value of the event")),
         col(c.FINDINGS, "json", "what validation found, as codes with the property's name"),
         *OPEN, *LOADED,
     ),
@@ -190,34 +170,9 @@ ITEM_EVENTS = Table(
         col(c.ORDER_ID, "string", "source:id"), col(c.LIST_ID, "string", "list or category shown"),
         col(c.POSITION, "int64", "place in the list, from 1"),
         col(c.QUANTITY, "float64", "units"), col(c.CURRENCY, "string", "ISO 4217"),
-        *_money((c.PRICE_MINOR, c.PRICE_BASE_MINOR, "price of one unit")), *LOADED,
+        *money((c.PRICE_MINOR, c.PRICE_BASE_MINOR, "price of one unit")), *LOADED,
     ),
     time=c.OCCURRED_AT, partition=c.MONTH,
-)  # fmt: skip
-
-DECISIONS = Table(
-    "decisions", "fact", "Every decision: what could be done, what was chosen, how likely, why.",
-    "decide", (c.DECISION_ID,),
-    (
-        req(c.DECISION_ID, "string", "hash of turn, campaign and customer"),
-        req(c.TURN_ID, "string", "the turn"), req(c.AS_OF_ON, "date", "day of the decision"),
-        req(c.CAMPAIGN_ID, "string", "campaign"), A_PARTY, CUSTOMER,
-        req(c.DECIDED_AT, "timestamp", "09:00 local of the day"), MONTH,
-        req(c.ELIGIBLE, "json", "actions that were possible"),
-        req(c.ACTION, "string", "contact or none; of a journey the name of the action"),
-        req(c.ARM, "string", "treat, holdout or none"),
-        req(c.PROPENSITY, "float64", "P(action | context)", "[0, 1]"),
-        req(c.EXPLORED, "bool", "chosen at random"), col(c.PERSONALISED, "bool", "made for her"),
-        col(c.OFFER_ID, "string", "offer"), col(c.PRODUCT_IDS, "json", "products to show"),
-        req(c.POLICY, "string", "policy"), req(c.POLICY_VERSION, "string", "its version"),
-        col(c.SCORE, "float64", "response probability", "[0, 1]"),
-        col(c.EXPECTED_PROFIT_MINOR, "float64", "expected profit", "minor units"),
-        req(c.REASON, "string", "why, as a code of govern.gate or decide"),
-        col(c.DECIDED_BY, "string", "campaign: one that a person planned; journey: its "
-            "next-best-action step; placement: a request for recommendations; none: the turn"),
-        col(c.VARIANT, "string", "content of a planned campaign that she gets"),
-    ),
-    time=c.DECIDED_AT, scope=(c.AS_OF_ON, c.DECIDED_BY),
 )  # fmt: skip
 
 CUSTOMERS = Table(
@@ -278,7 +233,7 @@ PRODUCTS = Table(
         col(c.DEPARTMENT, "string", "widest group"), col(c.CATEGORY, "string", "group"),
         col(c.SUBCATEGORY, "string", "narrow group"), col(c.BRAND, "string", "brand"),
         col(c.CURRENCY, "string", "ISO 4217"),
-        *_money((c.PRICE_MINOR, c.PRICE_BASE_MINOR, "list price")),
+        *money((c.PRICE_MINOR, c.PRICE_BASE_MINOR, "list price")),
         col(c.URL, "string", "page"), col(c.PROPERTIES, "json", "further fields"), *LOADED,
     ),
     revisions=True,
@@ -316,7 +271,7 @@ OFFERS = Table(
         col(c.PRODUCT_ID, "string", "source:id; empty: any product"),
         col(c.NAME, "string", "name"), col(c.KIND, "string", "coupon, percent, gift …"),
         col(c.CURRENCY, "string", "ISO 4217"),
-        *_money((c.VALUE_MINOR, c.VALUE_BASE_MINOR, "face value")),
+        *money((c.VALUE_MINOR, c.VALUE_BASE_MINOR, "face value")),
         col(c.START_ON, "date", "first local day"), col(c.END_ON, "date", "last local day"),
         col(c.PROPERTIES, "json", "further fields"), *LOADED,
     ),
@@ -429,6 +384,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, ITEM_EVENTS, ORDERS, ORDER_LINES, CONTRACTS, TOUCHES, TEXTS, SPEND, DECISIONS,
+        OUTCOMES,
         CUSTOMERS, IDENTITIES, MERGES, IDENTITY_CONFLICTS, PRODUCTS, STORES, CAMPAIGNS, OFFERS,
         RATES, QUARANTINE, QUALITY, DUPLICATES, FEATURE_TABLE, FEATURE_MOMENT_TABLE, FEATURE_STATES,
         CAMPAIGN_FEATURE_TABLE, TAGS, MEMBERSHIPS, AUDIENCE_MEMBERS, SCORES, RECOMMENDATIONS,

@@ -20,6 +20,11 @@ NOT_FOR_HER = "action_not_for_her"
 CONFLICT = "action_conflict"
 CATEGORY_FULL = "category_full"
 
+BY_POLICY = "by_policy"
+UNKNOWN_POINT, POINT_PAUSED, NO_POLICY = "unknown_point", "point_paused", "no_policy"
+NO_FEATURES, NOTHING_ELIGIBLE = "no_features", "nothing_eligible"
+TOO_LATE, UNREADABLE = "too_late", "store_unreadable"
+
 REASONS = {
     BEST: ("among the highest expected profits", "预期利润位居前列"),
     BEST_RATE: ("what earned the reward most often so far", "目前奖励率最高的动作"),
@@ -35,6 +40,14 @@ REASONS = {
     NOT_FOR_HER: ("a condition of the action does not hold for her", "不满足该动作的条件"),
     CONFLICT: ("she has what does not go with it", "与其已有的动作冲突"),
     CATEGORY_FULL: ("she has as many of the category as one may", "该类别已达个人上限"),
+    BY_POLICY: ("what the policy holds best", "策略认为最优的动作"),
+    UNKNOWN_POINT: ("there is no decision point of this name", "没有该名称的决策点"),
+    POINT_PAUSED: ("the decision point is paused", "决策点已暂停"),
+    NO_POLICY: ("the decision point has no policy yet", "决策点尚无策略"),
+    NO_FEATURES: ("no turn has computed the numbers it needs", "尚未计算所需的特征"),
+    NOTHING_ELIGIBLE: ("no action could be given", "没有可用的动作"),
+    TOO_LATE: ("there was no time left to choose", "决策超时"),
+    UNREADABLE: ("what is known could not be read", "暂时无法读取数据"),
     RECOMMENDED: ("made for her, on request", "按请求为其个性化推荐"),
     RECOMMENDED_TO_ALL: ("what everybody gets, on request", "按请求给出的非个性化推荐"),
     **gate.REASONS,

@@ -75,7 +75,8 @@ def join_rewards(
         is one. Times without a zone are UTC.
     outcomes
         `customer_id`, `occurred_at`; `received_at`, where known: those received after `known_at`
-        are not seen; for margins `margin_minor`, and `later_value_minor` where there is one.
+        are not seen; for margins `margin_minor`, and `later_value_minor` where there is one;
+        `decision_id` of those that are known to have come of one decision: they count for it alone.
     reward
         What counts.
     known_at
@@ -138,6 +139,8 @@ def _outcomes(outcomes: pd.DataFrame, reward: Reward) -> pd.DataFrame:
     _require(outcomes, [c.CUSTOMER_ID, c.OCCURRED_AT, *margins], "outcomes")
     made = outcomes[[c.CUSTOMER_ID, c.OCCURRED_AT]].reset_index(drop=True)
     made[c.OCCURRED_AT] = _moments(made[c.OCCURRED_AT])
+    if c.DECISION_ID in outcomes:
+        made[c.DECISION_ID] = outcomes[c.DECISION_ID].to_numpy(object)
     made[c.RECEIVED_AT] = made[c.OCCURRED_AT]
     if c.RECEIVED_AT in outcomes:
         received = _moments(outcomes[c.RECEIVED_AT]).reset_index(drop=True)
@@ -152,17 +155,23 @@ def _outcomes(outcomes: pd.DataFrame, reward: Reward) -> pd.DataFrame:
 
 def _credited(made: pd.DataFrame, seen: pd.DataFrame, reward: Reward) -> pd.DataFrame:
     """One row per decision (`row`) and outcome that counts for it."""
+    of_one = [c.DECISION_ID] if c.DECISION_ID in seen else []
     known = made[[_WHO, c.DECISION_ID, c.DECIDED_AT, _ENDS, c.SETTLES_AT]].assign(
         **{_ROW: made.index}
     )
+    told = seen[c.DECISION_ID].notna() if of_one else pd.Series(data=False, index=seen.index)
+    free = seen[~told].drop(columns=of_one)
     if reward.credit == "every":
-        pairs = seen.merge(known, on=_WHO)
+        pairs = free.merge(known, on=_WHO)
     else:
         pairs = pd.merge_asof(
-            seen.sort_values(c.OCCURRED_AT, kind="stable"),
+            free.sort_values(c.OCCURRED_AT, kind="stable"),
             known.sort_values([c.DECIDED_AT, c.DECISION_ID]),
             left_on=c.OCCURRED_AT, right_on=c.DECIDED_AT, by=_WHO,
         ).dropna(subset=[_ROW])  # fmt: skip
+    if told.any():
+        named = seen[told].merge(known.drop(columns=_WHO), on=c.DECISION_ID)
+        pairs = pd.concat([pairs, named[pairs.columns]])
     inside = (pairs[c.DECIDED_AT] <= pairs[c.OCCURRED_AT]) & (pairs[c.OCCURRED_AT] < pairs[_ENDS])
     return pairs[inside].astype({_ROW: np.int64})
 

@@ -24,6 +24,7 @@ class Slate:
     """Choices in order of their places; fewer than asked for where no more were eligible."""
 
     choices: tuple[Choice, ...]
+    eligible: tuple[np.ndarray, ...] = ()  # of each place, the (k,) flags it was chosen among
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -58,13 +59,16 @@ def choose_slate(
     left = np.ones(kinds, bool) if eligible is None else np.array(eligible, bool)
     held = np.zeros((1, kinds), bool)
     made: list[Choice] = []
+    among: list[np.ndarray] = []
     while len(made) < size and left.any():
+        among.append(left.copy())
         choice = policy.choose(np.asarray(context), left, rng=rng)
         if choice.action is None:
+            among.pop()
             break
         made.append(choice)
         place = policy.actions.index(choice.action)
         left[place], held[0, place] = False, True
         if catalogue is not None:
             left &= catalogue.beside(held)[0]
-    return Slate(tuple(made))
+    return Slate(tuple(made), tuple(among))

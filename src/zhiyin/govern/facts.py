@@ -127,7 +127,7 @@ def read_facts(
     since = at - timedelta(days=_window_days(terms.limits))
     contacts = read_contacts(connection, parties, since=since, until=at)
     known = known or Tokens(vault, terms.namespace)
-    tokens = [_holders(one, known) for one in people]
+    tokens = [holders(one, known) for one in people]
     every = sorted({one for held in tokens for one in held})
     listed = read_suppressed(connection, every, channel=terms.channel)
     stock = read_stock(connection, every, template=terms.template) if terms.template else None
@@ -186,7 +186,7 @@ def _authorised(
     return max((stock.get(token, 0) for token in held), default=0)
 
 
-def _holders(person: Person, known: Tokens) -> dict[str, set[str]]:
+def holders(person: Person, known: Tokens) -> dict[str, set[str]]:
     """Token of each address of hers, those that only an identity tells of included → the parties
     of hers that hold it.
     """

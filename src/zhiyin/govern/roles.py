@@ -38,7 +38,9 @@ PERMISSIONS: dict[str, str] = {
     "journey:write": "keep drafts of journeys, pause and resume them, let customers enter",
     "journey:publish": "publish and end a journey (never publish one's own draft)",
     "event:write": "send events",
-    "decision:ask": "ask for a decision or a recommendation",
+    "decision:ask": "ask for a decision or a recommendation, and report what came of it",
+    "decision:read": "see decision points and their policies",
+    "decision:write": "define decision points, pause and resume them",
     "key:manage": "make and revoke API keys",
     "audit:read": "read the audit log",
 }
@@ -53,18 +55,20 @@ ROLES: dict[str, frozenset[str]] = {
         | {"campaign:read", "campaign:write", "task:read"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
         | {"consent:read", "consent:ask", "journey:read", "journey:write"}
-        | {"authorisation:grant"}
+        | {"authorisation:grant", "decision:read", "decision:write"}
     ),
     "approver": frozenset(
         _READ
         | {"people:read", "audience:read", "tag:read", "campaign:read", "campaign:approve"}
         | {"model:read", "model:promote", "journey:read", "journey:publish"}
+        | {"decision:read"}
     ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
         | {"audience:read", "audience:write", "tag:read", "tag:write"}
         | {"model:read", "model:promote", "campaign:read", "journey:read"}
+        | {"decision:read", "decision:write"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "staff": frozenset({"task:read", "task:call"}),

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
-from zhiyin.core.generation import PEOPLE, Texts
+from zhiyin.core.generation import PEOPLE, Generation, Texts
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
 from zhiyin.person.find import Person
@@ -88,10 +88,15 @@ def read_online(store: WorkspaceStore, person: Person) -> list[Row]:
         {"group": "recent", c.PRODUCT_ID: one.product_id, "bought": one.bought, "at": one.at}
         for one in recent
     ]
-    held = store.online.generation()
-    if held is None:
-        return made
-    ids = Texts(held, "item.id")
+    for held in (store.online.generation(), store.numbers.generation()):
+        if held is not None:
+            made += _entries(held, person)
+    return made
+
+
+def _entries(held: Generation, person: Person) -> list[Row]:
+    made: list[Row] = []
+    ids = Texts(held, "item.id") if "item.id.ends" in held.arrays else []
     for row in sorted({held.row_of(one) for one in person.parties} - {-1}):
         for group in held.about[PEOPLE]:
             arrays = held.people(group, row)

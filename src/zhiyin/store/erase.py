@@ -113,7 +113,8 @@ def erase_parties(store: WorkspaceStore, party_ids: Sequence[str]) -> Erasure:
     new_id = "p_" + base64.b32encode(os.urandom(17))[:26].decode().lower()
     with transaction(store.ledger) as connection:
         keys = destroy_keys(connection, wanted)
-    store.online.erase(wanted)
+    for online in (store.online, store.numbers):
+        online.erase(wanted)
     tables = [table for table in store.lake.tables.values() if way_of(table) != "keep"]
     tables.sort(key=lambda table: table.name == MERGES.name)  # merges last
     facts = [table.name for table in tables if way_of(table) == "rename"]

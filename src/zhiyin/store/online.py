@@ -4,6 +4,7 @@
     online/00000007/          its arrays (`.npy`) and `about.json`
     online/making-…/          one that is being made, or whose maker was killed
     online/recent.db          what people did since (`store.recent`)
+    online/numbers/           another store of the same kind: what decisions look up
 
 A generation is complete and on the disk before `current` names it, and `current` is swapped by a
 rename: a reader sees the old one or the new one, and a maker that is killed leaves the old one.
@@ -31,6 +32,8 @@ from zhiyin.store.recent import RecentItems
 
 ONLINE = "online"
 """The folder of a workspace in which it is."""
+NUMBERS = "numbers"
+"""The folder in it with the generations that decisions look up, made as its own are."""
 CURRENT, ABOUT, MAKING = "current", "about.json", "making-"
 _TRIES = 5
 

@@ -76,7 +76,7 @@ def rekey_person(
     fields of her facts lose what names her. No row comes or goes and no amount changes.
     """
     wanted = sorted(set(party_ids))
-    counts: dict[str, int] = {}
+    counts = {c.OUTCOME_ID: _rekey_outcomes(store, wanted, nonce)}
     for table, column in _OWN.items():
         own = {one: _fresh(nonce, one) for one in _old_ids(store, table, column, wanted)}
         _put(store, table, column, own)
@@ -195,6 +195,29 @@ def _starts(line_id: str) -> Iterable[str]:
     """What stands before each colon of a line's id, longest first: one of them is its order."""
     parts = line_id.split(":")
     return (":".join(parts[:end]) for end in range(len(parts) - 1, 0, -1))
+
+
+def _rekey_outcomes(store: WorkspaceStore, wanted: Sequence[str], nonce: bytes) -> int:
+    """New ids for what came of her decisions, also where it was reported under the decision alone
+    and nobody knew yet whose that was; the decisions' follow.
+    """
+    if store.lake.open("outcomes") is None:
+        return 0
+    held = [one for table in ("outcomes", "decisions")
+            for one in _old_ids(store, table, c.DECISION_ID, wanted)]  # fmt: skip
+    decisions = {one: _fresh(nonce, one) for one in sorted(set(held))}
+    rows = store.read_stored("outcomes")
+    named = store.to_ibis(pa.table({c.DECISION_ID: pa.array([*decisions], pa.string())}))
+    hers = rows.filter(rows[c.PARTY_ID].isin(list(wanted))).select(c.OUTCOME_ID)
+    found = hers.union(rows.semi_join(named, c.DECISION_ID).select(c.OUTCOME_ID)).to_pyarrow()
+    own = {
+        one: _fresh(nonce, one)
+        for one in sorted(set(found[c.OUTCOME_ID].to_pylist()))
+        if not _NEW.search(one)
+    }
+    _put(store, "outcomes", c.OUTCOME_ID, own)
+    _put(store, "outcomes", c.DECISION_ID, decisions)
+    return len(own)
 
 
 def _rekey_messages(store: WorkspaceStore, wanted: Sequence[str], nonce: bytes) -> int:

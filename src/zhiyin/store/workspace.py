@@ -30,7 +30,7 @@ from zhiyin.store.asof import (
 from zhiyin.store.engines.duckdb import process_engine
 from zhiyin.store.lake import ABSENT, Lake
 from zhiyin.store.ledger import ledger_url, open_ledger, transaction
-from zhiyin.store.online import ONLINE, OnlineStore
+from zhiyin.store.online import NUMBERS, ONLINE, OnlineStore
 
 MOST_ADDED = 2_000_000  # rows held in memory; more than a day adds is read anew as a whole
 
@@ -48,8 +48,9 @@ class WorkspaceStore:
         Delta version by table that reads see; other tables are read at their newest.
     write
         Without it, `append` and `replace` refuse.
-    online
-        What requests look up; None: in the folder beside the lake's.
+    online, numbers
+        What requests for recommendations, and for decisions, look up; None: in the folder beside
+        the lake's.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class WorkspaceStore:
         pins: Mapping[str, int] | None = None,
         write: bool = True,
         online: OnlineStore | None = None,
+        numbers: OnlineStore | None = None,
     ) -> None:
         self.lake = lake
         self.online = online or OnlineStore(lake.folder.parent / ONLINE)
+        self.numbers = numbers or OnlineStore(lake.folder.parent / ONLINE / NUMBERS)
         self.ledger = ledger
         self.zone = zone
         self.engine = engine or process_engine()
@@ -174,7 +177,7 @@ class WorkspaceStore:
         pins = {**self.pins, **versions}
         made = WorkspaceStore(
             self.lake, self.ledger, zone=self.zone, engine=self.engine, pins=pins,
-            write=self.write, online=self.online,
+            write=self.write, online=self.online, numbers=self.numbers,
         )  # fmt: skip
         made._single, made._mappings = self._single, self._mappings  # of versions: true in both
         return made

@@ -11,13 +11,19 @@ from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 
 from zhiyin.app import Workspace
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
+from zhiyin.core.decisions import Decided, Outcome, Place
 from zhiyin.core.ledger import messages, steps, tasks, turns
+from zhiyin.decide import online_job as points_job
+from zhiyin.decide.points.check import parse
+from zhiyin.decided import write_decided, write_outcomes
+from zhiyin.points import Points
 from zhiyin.store.recent import Touched
 from zhiyin.understand.recommend import online_job
 
@@ -197,6 +203,31 @@ def add_online(shop: Workspace) -> None:
     at = NOW.timestamp()
     rows = [Touched(party_of(shop, user), "laden:p2", False, at) for user in (ANA, BEA)]
     shop.store.online.recent.put(rows, now=at)
+
+
+def add_point(shop: Workspace) -> tuple[str, ...]:
+    """A decision point, choices at it about the two, an outcome of each; ids of those of Ana."""
+    Points(shop.store, shop.clock).put(
+        parse({"key": "home", "default": "none", "features": ["recency_days"],
+               "actions": [{"name": "none"}, {"name": "letter", "channel": "email"}]}), by="Ana",
+    )  # fmt: skip
+    at, ids = int(NOW.timestamp() * 1e6), []
+    for number, user in enumerate((ANA, BEA)):
+        party, mark = party_of(shop, user), f"{number + 1}" * 32
+        places = tuple(Place(one, ("none", "letter"), 0.5, False) for one in ("none", "letter"))
+        made = Decided(
+            f"d_{mark}", at, "home", places, "by_policy", "linear_thompson", "v", 1, party, party,
+            ("recency_days",), (17.0,), True,
+        )  # fmt: skip
+        write_decided(shop.store, f"u{number}", [msgspec.msgpack.encode(made)])
+        # of the first nothing says whose it is but the decision
+        came = Outcome(f"o_{mark}", at, at, "purchase", f"d_{mark}", "letter", "", 100, "EUR")
+        write_outcomes(
+            shop.store, f"u{number}", [msgspec.msgpack.encode(came)], currency="EUR", now=NOW
+        )
+        ids.append((f"d_{mark}", f"d_{mark}.2", f"o_{mark}"))
+    points_job.run(shop.context(AS_OF), shop.settings.decide)
+    return ids[0]
 
 
 def _derived(shop: Workspace) -> dict[str, list[dict]]:

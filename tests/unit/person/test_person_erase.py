@@ -61,6 +61,7 @@ def make(folder):
     people.add_task(shop, ids[people.ANA])
     people.add_derived(shop)
     people.add_online(shop)
+    chosen = people.add_point(shop)
     add_choices(shop)
     shop.render = lambda: (shop.folder / "reports" / "report.html").write_text("anew")
     (shop.folder / "reports" / "report.html").write_text(
@@ -68,7 +69,7 @@ def make(folder):
     )
     needles = [
         *people.OF_ANA, people.party_of(shop, people.ANA), ids[people.ANA],
-        f"d_{people.party_of(shop, people.ANA)}",
+        f"d_{people.party_of(shop, people.ANA)}", *chosen,
         *identity_ids(shop, people.party_of(shop, people.ANA)),
     ]  # fmt: skip
     return shop, needles
@@ -95,6 +96,20 @@ def test_no_file_names_her(erased):
     assert proof.traces == ()
     with pytest.raises(NotFound):
         find_person(shop.store, shop.vault, people.ANA)
+
+
+def test_choices_at_points_and_what_came_of_them_stay_as_facts_of_nobody(erased):
+    shop, *_ = erased
+    rows = {name: shop.table(name).to_pyarrow().to_pylist() for name in ("decisions", "outcomes")}
+    points = [one for one in rows["decisions"] if one["decided_by"] == "point"]
+    assert len(points) == 4
+    assert sum(one["decision_id"].startswith("d_2") for one in points) == 2
+    assert len(rows["outcomes"]) == 2
+    (hers,) = (one for one in rows["outcomes"] if one["outcome_id"] != "o_" + "2" * 32)
+    assert hers["decision_id"] in {one["decision_id"] for one in points}
+    held = shop.store.numbers.generation()
+    rows_of = [held.row_of(people.party_of(shop, one)) for one in (people.ANA, people.BEA)]
+    assert rows_of[0] == -1 < rows_of[1]
 
 
 def test_requests_find_nothing_of_her_and_a_similar_customer_as_before(erased):

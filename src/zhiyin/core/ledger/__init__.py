@@ -5,6 +5,7 @@ Times are stored as UTC without zone.
 """
 
 from zhiyin.core.ledger.chats import authorisations, mass_sends
+from zhiyin.core.ledger.points import decision_points, policies
 from zhiyin.core.ledger.steps import decision_requests, journey_calls
 from zhiyin.core.ledger.tables import (
     QUEUED_KINDS,
@@ -57,6 +58,7 @@ __all__ = [
     "consent_requests",
     "consents",
     "data_keys",
+    "decision_points",
     "decision_requests",
     "guest_models",
     "jobs",
@@ -75,6 +77,7 @@ __all__ = [
     "metadata",
     "model_promotions",
     "model_versions",
+    "policies",
     "pulls",
     "reactions",
     "steps",

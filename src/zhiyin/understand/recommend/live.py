@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,13 +19,13 @@ from zhiyin.core.clock import Clock
 from zhiyin.core.decisions import Shown
 from zhiyin.core.errors import InvalidParameter, NotEnoughData, NotFound
 from zhiyin.core.generation import Generation
-from zhiyin.core.parties import Join
 from zhiyin.core.placements import DEFAULT, PlacementSettings, RecommendSettings
 from zhiyin.core.protocols import Online
 from zhiyin.govern.gate import PERSONALISATION, Consent, use_state
+from zhiyin.govern.packed import joins_of
 from zhiyin.understand.recommend.catalogue import renew
 from zhiyin.understand.recommend.serving import PERSONAL, Ask, Place, fill, say_why
-from zhiyin.understand.recommend.shelf import JOINS, Shelf
+from zhiyin.understand.recommend.shelf import Shelf
 
 PROFILING = "profiling"
 MOST = 100
@@ -209,7 +209,7 @@ class Door:
         needs = self._settings.consent == "opt_in"
         if not lines:
             return not needs
-        joins = _joins(held, row)
+        joins = joins_of(held, row)
         states = [
             use_state(lines, purpose=purpose, at=now, joins=joins)
             for purpose in (PERSONALISATION, PROFILING)
@@ -222,18 +222,6 @@ def _who(held: Generation, request: Request) -> tuple[int, list[str]]:
     row = next((found for one in request.customer if (found := held.row_of(one)) >= 0), -1)
     parties = held.parties_of(row) if row >= 0 else list(request.customer)
     return row, [*parties, request.session] if request.session else parties
-
-
-def _joins(held: Generation, row: int) -> list[Join]:
-    if row < 0:
-        return []
-    mine = held.people(JOINS, row)
-    return [
-        Join(party.decode(), into.decode(), datetime.fromtimestamp(at, UTC))
-        for party, into, at in zip(
-            mine["party"].tolist(), mine["into"].tolist(), mine["at"].tolist(), strict=True
-        )
-    ]
 
 
 def _say(

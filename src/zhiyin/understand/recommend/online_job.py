@@ -10,7 +10,6 @@ swapped in (`store.online`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import date
 
 import ibis
@@ -24,18 +23,16 @@ from zhiyin.core import columns as c
 from zhiyin.core.config import UnderstandSettings
 from zhiyin.core.context import Context
 from zhiyin.core.currency import EXPONENTS
-from zhiyin.core.generation import PEOPLE, pack_people, starts_of
+from zhiyin.core.generation import PEOPLE, starts_of
 from zhiyin.core.values import JobReport
 from zhiyin.govern.live import read_kinship
-from zhiyin.govern.people import Kinship
+from zhiyin.govern.packed import JOINS, NAMESPACES, pack_kinship
 from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.neighbours import nearest
 from zhiyin.understand.recommend.shelf import (
     BOUGHT,
     CANDIDATES,
-    JOINS,
     KINDS,
-    NAMESPACES,
     NEAR,
     TOGETHER,
 )
@@ -77,7 +74,7 @@ def run(ctx: Context, config: UnderstandSettings) -> JobReport:
     )  # fmt: skip
     arrays |= _pack_lists(lists, ids, customers)
     arrays |= _pack_bought(pairs, ids, customers)
-    arrays |= _pack_people(read_kinship(ctx.store, as_of=ctx.as_of), customers.to_pylist())
+    arrays |= pack_kinship(read_kinship(ctx.store, as_of=ctx.as_of), customers.to_pylist())
     arrays |= _pack_popular(arrays, ctx.as_of)
     arrays |= _pack_together(together, ids)
     with threadpool_limits(1):
@@ -193,20 +190,6 @@ def _pack_bought(pairs: pa.Table, ids: pa.Array, customers: pa.Array) -> dict[st
         f"{BOUGHT}.starts": starts_of(who, len(customers)), f"{BOUGHT}.item": what[order],
         f"{BOUGHT}.at": np.asarray(seconds)[order],
     }  # fmt: skip
-
-
-def _pack_people(kinship: Kinship, customers: Sequence[str]) -> dict[str, np.ndarray]:
-    """Every party of each customer, and the merges that make them one: consents need them."""
-    parties = [(one, row) for row, who in enumerate(customers) for one in kinship.parties(who)]
-    joins = [(row, one) for row, who in enumerate(customers) for one in kinship.joins(who)]
-    rows = np.array([row for row, _ in joins], np.int64)
-    return {
-        **pack_people(parties, len(customers)),
-        f"{JOINS}.starts": starts_of(rows, len(customers)),
-        f"{JOINS}.party": np.array([one.party_id.encode() for _, one in joins], "S40"),
-        f"{JOINS}.into": np.array([one.into.encode() for _, one in joins], "S40"),
-        f"{JOINS}.at": np.array([one.at.timestamp() for _, one in joins], np.float64),
-    }
 
 
 def _pack_popular(arrays: dict[str, np.ndarray], day: date) -> dict[str, np.ndarray]:

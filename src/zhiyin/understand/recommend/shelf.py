@@ -11,11 +11,9 @@ from zhiyin.core.generation import Generation, Texts
 from zhiyin.core.placements import PlacementSettings
 from zhiyin.understand.recommend.catalogue import UNKNOWN_PRICE
 
-CANDIDATES, BOUGHT, JOINS = "candidates", "bought", "joins"
+CANDIDATES, BOUGHT = "candidates", "bought"
 NEAR, TOGETHER = "near", "together"
 """Who stands beside whom: by buyers in common, by orders that hold both."""
-NAMESPACES = "namespaces"
-"""Key of `about`: the id spaces in which customers are named."""
 KINDS = ("", "repeat", "because", "popular")
 """Why, as the number that `candidates.kind` holds."""
 _LATEST = 20

@@ -15,9 +15,10 @@ from zhiyin.core.placements import PlacementSettings, RecommendSettings
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import PRODUCTS as TABLE
 from zhiyin.govern.gate import Consent
+from zhiyin.govern.packed import JOINS
 from zhiyin.understand.recommend.catalogue import COLUMNS, pack_catalogue
 from zhiyin.understand.recommend.live import Door, Recent, Request
-from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES, JOINS
+from zhiyin.understand.recommend.shelf import BOUGHT, CANDIDATES
 
 NOW = datetime(2024, 6, 10, 12, tzinfo=UTC)
 PRODUCTS = {  # id → category, price, margin, stock; ids sort as they stand
