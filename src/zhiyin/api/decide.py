@@ -37,6 +37,8 @@ MOST_REMEMBERED = 50_000
 """Answers that a process remembers by their id."""
 EARLY = timedelta(days=1)
 """An outcome may be so far in the future: clocks differ."""
+OLDEST = timedelta(days=3_650)
+"""Nobody reports what came of a decision later."""
 MAX_BODY = 65_536
 _MAX_MINOR = 10**15
 _pack = msgspec.msgpack.Encoder().encode
@@ -45,6 +47,7 @@ Id = Annotated[str, Meta(max_length=256)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 Kind = Annotated[str, Meta(pattern=r"^[\w.:-]{1,48}$")]
+Action = Annotated[str, Meta(pattern=r"^[\w.:-]{0,48}$")]
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,7 +68,7 @@ class Reported(msgspec.Struct, forbid_unknown_fields=True):
     outcome_id: Key
     kind: Kind
     decision_id: Id = ""
-    action: Id = ""
+    action: Action = ""
     customer: Id = ""
     anonymous_id: Id = ""
     value_minor: int | None = None
@@ -170,8 +173,8 @@ class Decisions:
         at = told.at or now
         if not (told.decision_id or told.customer or told.anonymous_id):
             raise InvalidParameter("an outcome names a decision, a customer or a visitor")
-        if at > now + EARLY:
-            raise InvalidParameter("an outcome cannot lie in the future")
+        if not now - OLDEST < at < now + EARLY:
+            raise InvalidParameter("an outcome cannot lie in the future, nor ten years ago")
         if told.value_minor is not None and abs(told.value_minor) > _MAX_MINOR:
             raise InvalidParameter(f"value_minor must be within {_MAX_MINOR}")
         currency = told.currency or self._shop.settings.currency
