@@ -27,6 +27,7 @@ from zhiyin.api.keys import Caller, find_caller
 from zhiyin.api.shell import HEADERS
 from zhiyin.app import Workspace
 from zhiyin.collect.received import DECISION
+from zhiyin.collect.write_keys import list_write_keys
 from zhiyin.core.errors import (
     InvalidParameter,
     NotAuthenticated,
@@ -38,6 +39,7 @@ from zhiyin.govern.gate import Consent
 from zhiyin.govern.ledger import consents_of_one
 from zhiyin.govern.roles import require
 from zhiyin.person.find import find_direct_parties
+from zhiyin.store.ledger import reading
 from zhiyin.store.quick import QuickRead
 from zhiyin.understand.recommend.live import Door, Recent, Request
 from zhiyin.understand.recommend.shelf import NAMESPACES
@@ -45,7 +47,7 @@ from zhiyin.understand.recommend.shelf import NAMESPACES
 PATH = "/v1/recommend"
 PERMISSION = "decision:ask"
 FRESH_S = 5.0
-"""A key that was revoked is refused within so long."""
+"""A key that was revoked is refused within so long, and a new source's customers are known."""
 USER_ID, ANONYMOUS = "user_id", "anonymous_id"
 NAMES = frozenset({"customer", "session", "item", "basket", "placement", "k"})
 _MAX_ID, _MAX_QUERY = 256, 16_384
@@ -63,6 +65,7 @@ class Recommendations:
         self._shop = shop
         self._journal = journal
         self._callers: dict[bytes, tuple[Caller, float]] = {}
+        self._spaces, self._spaces_until = frozenset[str](), 0.0
         self._lines_of = QuickRead(shop.store.ledger, consents_of_one(), "party_id")
         self._start, self._numbers = os.urandom(16), count()
         self.door = Door(
@@ -164,9 +167,19 @@ class Recommendations:
         if not customer:
             return ()
         held = self.door.shelf().generation.about[NAMESPACES]
-        spaces = [one for one in held if one != ANONYMOUS and one != USER_ID]
-        found = find_direct_parties(self._shop.vault, customer, [USER_ID, *spaces])
+        spaces = {*held, *self._of_sources()} - {ANONYMOUS, USER_ID}
+        found = find_direct_parties(self._shop.vault, customer, [USER_ID, *sorted(spaces)])
         return tuple(found)
+
+    def _of_sources(self) -> frozenset[str]:
+        """Id spaces of the sources that send events: their first customers are in no turn yet."""
+        now = self._shop.clock.monotonic()
+        if now >= self._spaces_until:
+            with reading(self._shop.store.ledger) as connection:
+                keys = list_write_keys(connection)
+            self._spaces = frozenset(one.user_namespace for one in keys)
+            self._spaces_until = now + FRESH_S
+        return self._spaces
 
     def _consents(self, parties: Sequence[str]) -> list[Consent]:
         return [
