@@ -166,7 +166,10 @@ def fit(
     InvalidParameter
         If a column is missing, or the model's name is unknown.
     """
-    described = None if attributes is None else read_attributes(attributes)
+    described = None
+    if attributes is not None:
+        with threadpool_limits(1):
+            described = read_attributes(attributes)
     events = read_events(interactions)
     if described is not None:
         items = np.union1d(events.history.products.astype(str), described.ids.astype(str))
