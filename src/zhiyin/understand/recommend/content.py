@@ -21,6 +21,7 @@ from zhiyin.understand.recommend.history import History, lookup
 from zhiyin.understand.recommend.interactions import (
     Interactions,
     column_names,
+    id_texts,
     require_columns,
     to_arrow,
 )
@@ -125,8 +126,10 @@ def read_attributes(attributes: Interactions) -> Described:
     """
     hint = "a row is an item_id and what is known of the item, in columns of any names"
     require_columns(attributes, (ITEM_ID,), what="attributes", hint=hint)
-    table = to_arrow(attributes, column_names(attributes))
-    ids = table[ITEM_ID].cast(pa.string()).to_pylist()
+    held = column_names(attributes)
+    require_columns(attributes, held, what="attributes", hint=hint)
+    table = to_arrow(attributes, held)
+    ids = id_texts(table, ITEM_ID).to_pylist()
     items = np.unique(np.array([one for one in ids if one is not None], dtype=object))
     place = {one: row for row, one in enumerate(items)}
     found: Counter[tuple[int, str]] = Counter()
@@ -165,7 +168,8 @@ def _values(column: pa.ChunkedArray) -> Iterator[list[str]]:
     kind = column.type
     if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         numbers = column.cast(pa.float64()).to_numpy()
-        edges = np.nanquantile(numbers, np.arange(1, _BINS) / _BINS) if len(numbers) else []
+        finite = numbers[np.isfinite(numbers)]
+        edges = np.quantile(finite, np.arange(1, _BINS) / _BINS) if len(finite) else []
         for number in numbers:
             yield [] if np.isnan(number) else [str(int(np.searchsorted(edges, number)))]
         return

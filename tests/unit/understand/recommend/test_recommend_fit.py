@@ -251,7 +251,7 @@ def test_a_model_of_ones_own_is_taken(tastes):
 def test_what_is_no_table_and_one_user_for_many_are_refused_in_words(tastes):
     with pytest.raises(InvalidParameter, match="interactions are no table but of type list"):
         fit([{"user_id": "a", "item_id": "x"}])
-    with pytest.raises(InvalidParameter, match="one text, not a list"):
+    with pytest.raises(InvalidParameter, match="'u1', a text, not a list"):
         fit(tastes, "popularity").recommend("u1", 3)
     with pytest.raises(InvalidParameter, match="ridge is -1"):
         fit(tastes, Ease(ridge=-1))
