@@ -225,7 +225,7 @@ def targets(table: str) -> tuple[str, ...]:
 _LINES = {
     "source": 'add the line: source = "shop" (small letters, digits, _ . -; ids of orders and '
     "products begin with it)",
-    "columns": 'add the lines: [columns] and, below it, one for each of our columns, say '
+    "columns": "add the lines: [columns] and, below it, one for each of our columns, say "
     'order_id = "Order No"',
 }
 """What to write where a key that a mapping needs is missing or wrong."""

@@ -202,6 +202,7 @@ class Prediction:
     effects: tuple[Effect, ...] = ()
     missing: tuple[Both, ...] = ()  # why there is no score, in the words of the data check
     notes: tuple[Both, ...] = ()
+    kept: Both = Both()  # what it promised beside what then happened
 
     @property
     def rate(self) -> float | None:

@@ -36,7 +36,7 @@ from zhiyin.measure.report.data import (
     SegmentsPart,
     Shop,
 )
-from zhiyin.measure.report.predictions import read_predictions, read_value
+from zhiyin.measure.report.predictions import read_kept, read_predictions, read_value
 from zhiyin.measure.report.products import read_examples, read_pairs
 from zhiyin.measure.report.shape import (
     list_assumptions,
@@ -87,6 +87,10 @@ def collect_data(
     checks = _rows_of_day(ctx, "quality", order=(c.STATUS, c.TABLE, c.SOURCE, c.COLUMN, c.METRIC))
     data = replace(data, checks=len(checks), doubts=adapt.read_doubts(checks))
     segments = _read_segments(ctx, insights, turn)
+    scores, members = _of_day(ctx, "scores"), _of_day(ctx, "memberships")
+    predictions, decayed = read_kept(
+        read_predictions(scores, members, insights, segments.rfm), turn
+    )
     return ReportData(
         Shop(settings.name, settings.currency, settings.zone, settings.languages, settings.demo),
         ctx.as_of,
@@ -98,9 +102,7 @@ def collect_data(
         max_share=settings.decide.max_share,
         data=data,
         segments=segments,
-        predictions=read_predictions(
-            _of_day(ctx, "scores"), _of_day(ctx, "memberships"), insights, segments.rfm
-        ),
+        predictions=predictions,
         value_told=read_value(insights),
         models=models,
         no_model=refused,
@@ -110,7 +112,7 @@ def collect_data(
         recommend=_read_recommend(ctx, insights, metrics),
         metrics=metrics,
         assumptions=list_assumptions(settings, data, has_campaign=bool(choices or metrics)),
-        warnings=_read_warnings(insights),
+        warnings=(*_read_warnings(insights), *decayed),
         run=make_run(turn, peak_rss_mb=peak_rss_mb),
     )
 
