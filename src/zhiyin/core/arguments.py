@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import TypeVar
 
 import numpy as np
@@ -25,13 +25,12 @@ def check_whole(
     InvalidParameter
         If it is a text, a fraction, a truth value or missing, or out of bounds.
     """
-    whole = isinstance(value, Integral | np.integer) and not isinstance(value, bool | np.bool_)
-    if not whole:
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise InvalidParameter(
             f"{name} is {show(value)}, it must be a whole number",
             hint=_say("a whole number", least, most, f"{name}={_example(value, least)}"),
         )
-    number = int(value)  # pyright: ignore[reportArgumentType] - it is Integral
+    number = int(value)
     _check_bounds(name, number, least, most)
     return number
 
@@ -46,12 +45,11 @@ def check_number(
     InvalidParameter
         If it is a text, a truth value, missing or infinite, or out of bounds.
     """
-    real = isinstance(value, Real | np.number) and not isinstance(value, bool | np.bool_)
-    if not real or not math.isfinite(float(value)):  # pyright: ignore[reportArgumentType] - Real
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise InvalidParameter(
             f"{name} is {show(value)}, it must be a number", hint=_say("a number", least, most)
         )
-    number = float(value)  # pyright: ignore[reportArgumentType] - it is Real
+    number = float(value)
     _check_bounds(name, number, least, most)
     return number
 
@@ -83,13 +81,13 @@ def show(value: object) -> str:
     """A value as an error tells it: what kind of thing it is, short."""
     if isinstance(value, str):
         return f"{value[:_SHOWN]!r}, a text"
-    if value is None or isinstance(value, bool | int | float | complex | np.generic):
+    if value is None or isinstance(value, bool | Number):
         return repr(value)
     return f"of type {type(value).__name__}"
 
 
 def _is_real(value: object) -> bool:
-    return value is None or isinstance(value, Real | np.number)
+    return value is None or isinstance(value, Real)
 
 
 def _check_bounds(name: str, value: float, least: float | None, most: float | None) -> None:

@@ -71,7 +71,8 @@ def read_pairs(together: ir.Table, products: ir.Table) -> tuple[Pair, ...]:
     titles = name_products(products, taken)
     return tuple(
         Pair(
-            *(titles.get(row[name], own_id(row[name])) for name in (c.PRODUCT_ID, c.OTHER_ID)),
+            titles.get(row[c.PRODUCT_ID], own_id(row[c.PRODUCT_ID])),
+            titles.get(row[c.OTHER_ID], own_id(row[c.OTHER_ID])),
             row[c.ORDERS_TOGETHER], row[c.CONFIDENCE], row[c.LIFT], row[c.LIFT_LOW], row[c.Q_VALUE],
         )
         for row in chosen
