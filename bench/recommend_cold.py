@@ -132,14 +132,15 @@ def measure_hidden(
         made |= quality(f"hidden_{name}", scores, truth)
     tried = {f"popular_by_{one}": by_group(known, pool, one) for one in LEVELS[:3]}
     tried["random"] = np.ones((history.shape[0], len(pool)), np.float32)
-    tried["content"] = _content(known, products, pool)
+    attributes, texts = _content(known, products, pool)
+    tried |= {"attributes": attributes, "content": attributes + texts}
     for name, scores in tried.items():
         made |= quality(f"hidden_{name}", scores, truth)
     return made
 
 
-def _content(known: Known, products: pa.Table, pool: np.ndarray) -> np.ndarray:
-    """Cosines of attributes, as the library's model `content` has them."""
+def _content(known: Known, products: pa.Table, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of attributes and of names, the two halves of the library's model `content`."""
     named = products.rename_columns(["item_id", *products.column_names[1:]])
     described = read_attributes(named)
     count = np.asarray(described.features.sum(axis=0)).ravel()
@@ -150,7 +151,10 @@ def _content(known: Known, products: pa.Table, pool: np.ndarray) -> np.ndarray:
     order = lookup(described.ids.astype(object), known.catalogue.ids, 0)
     features = sparse.csr_array(sparse.csr_array(features)[order])
     seen = known.seen[:-1].sign()
-    return ((seen @ features) @ features[pool].T).toarray().astype(np.float32)
+    assert described.texts is not None
+    texts = described.texts[order]
+    alike = ((seen @ features) @ features[pool].T).toarray().astype(np.float32)
+    return alike, ((seen @ texts) @ texts[pool].T).astype(np.float32)
 
 
 def measure_little(

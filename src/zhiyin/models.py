@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, naive_utc
+from zhiyin.core.decay import find_decay
 from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.values import Estimate
 from zhiyin.store.ledger import reading, transaction
@@ -29,7 +30,6 @@ from zhiyin.understand.predict.registry import (
     ROLLED_BACK,
     Entry,
     champion_now,
-    find_decay,
     next_step,
     previous,
     stages,

@@ -210,6 +210,44 @@ def test_a_visitor_gets_what_stands_beside_what_she_just_looked_at(tmp_path):
             assert ask(client, key, "session=v2").json()["source"] == "popular"
 
 
+def test_whoever_came_after_the_last_turn_is_served_by_what_she_does_today(tmp_path):
+    with people.make_shop(tmp_path) as shop:
+        people.add_derived(shop)
+        people.add_online(shop)
+        key = make_key(shop.store, "s", "service", clock=shop.clock)
+        with shop.store.begin() as connection:
+            now = shop.clock.now().replace(tzinfo=None)
+            web = make_write_key(connection, "laden", kind="browser", now=now).write_key
+            mini = make_write_key(
+                connection, "laden", kind="mobile", now=now, user_namespace="mini_id"
+            ).write_key
+        tea = {"product_id": "p1"}
+        bought = {"order_id": "o1", "products": [tea | {"quantity": 1, "price": 2}]}
+        app = create_app(shop.folder)
+        with TestClient(app) as client:
+            assert ask(client, key, "customer=reg1").json()["source"] == "popular"
+            assert ask(client, key, "customer=reg1&item=laden:p1").json()["source"] == "item"
+            assert ask(client, key, "customer=reg1&basket=laden:p1").json()["source"] == "basket"
+            for who, name, said, write_key in (
+                ("reg1", "Product Viewed", tea, web),
+                ("buys1", "Order Completed", bought, web),
+                ("mini1", "Product Viewed", tea, mini),  # no turn has seen its id space
+            ):
+                event = {"event": name, "userId": who, "writeKey": write_key, "properties": said}
+                assert client.post("/v1/track", json=event).status_code == 200
+            client.portal.call(app.watcher.settled)
+            found = {
+                who: ask(client, key, f"customer={who}").json()
+                for who in ("reg1", "buys1", "mini1", "mini_id:mini1", "other")
+            }
+    assert found.pop("other")["source"] == "popular"
+    for who, answer in found.items():
+        assert (who, answer["source"], answer["personalised"]) == (who, "session", True)
+        assert answer["items"][0]["product_id"] == "laden:p2"
+    assert found["reg1"]["items"][0]["reason"]["en"] == "because you looked at Tea"
+    assert found["buys1"]["items"][0]["reason"]["en"] == "because you bought Tea"
+
+
 def test_products_that_are_loaded_reach_requests_before_the_next_turn(tmp_path):
     with people.make_shop(tmp_path) as shop:
         people.add_online(shop)

@@ -228,21 +228,37 @@ def test_every_alert_has_its_words_in_both_languages():
     assert all(en and zh for en, zh in WORDS.values())
 
 
-def test_a_value_model_out_of_bounds_is_told_once_and_not_after_a_turn_that_is_content(shop, robot):
-    words = {"en": "It no longer tells the spend.", "zh": "模型对消费金额的判断已失准。"}
+def finish_turn(shop, day, job, figures):
+    with shop.store.begin() as connection:
+        connection.execute(turns.insert().values(
+            turn_id=f"t{day}", as_of_on=NOW.date() + timedelta(days=day), state="done",
+            inputs={}, config={}, code_version="x", started_at=naive_utc(NOW),
+        ))  # fmt: skip
+        connection.execute(steps.insert().values(
+            turn_id=f"t{day}", job=job, state="done", report={"figures": figures},
+        ))  # fmt: skip
+
+
+def of_value(told):
+    return {"value": {"status": "ok", "decay": told}}
+
+
+def of_churn(told):
+    return {"decay": [told | {"task": "churn", "subject": ""}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "job", "figures"),
+    [("value", "understand.models", of_value), ("model", "measure", of_churn)],
+)
+def test_a_model_out_of_bounds_is_told_once_and_not_after_a_turn_that_is_content(
+    shop, robot, kind, job, figures
+):
+    words = {"en": "It has decayed.", "zh": "模型已失准。"}
     for day, status in ((0, "decayed"), (1, "ok")):
-        decay = {"status": status, "model_version": "abc", "words": words}
-        with shop.store.begin() as connection:
-            connection.execute(turns.insert().values(
-                turn_id=f"t{day}", as_of_on=NOW.date() + timedelta(days=day), state="done",
-                inputs={}, config={}, code_version="x", started_at=naive_utc(NOW),
-            ))  # fmt: skip
-            connection.execute(steps.insert().values(
-                turn_id=f"t{day}", job="understand.models", state="done",
-                report={"figures": {"value": {"status": "ok", "decay": decay}}},
-            ))  # fmt: skip
-        told = [one.kind for one in tell_staff(shop)]
-        assert told == (["value"] if status == "decayed" else [])
+        told = {"status": status, "model_version": "abc", "words": words}
+        finish_turn(shop, day, job, figures(told))
+        assert [one.kind for one in tell_staff(shop)] == ([kind] if day == 0 else [])
         assert tell_staff(shop) == []
     assert list_alerts(shop) == []
     assert words["zh"] in said(robot)[0]

@@ -1,6 +1,7 @@
 """What staff should know of: campaigns that stopped or are done, deliveries that cannot go on,
 journeys where people are stuck or whose systems take no calls, mass messages that nobody confirms,
-a model of customer value that no longer tells what then happens. No customer is named.
+models of customer value, churn or the next purchase that no longer tell what then happens. No
+customer is named.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,10 +23,11 @@ from zhiyin.act.journeys.ledger import read_stuck
 from zhiyin.act.ledger import FAILED, SENT, UNKNOWN, count_messages
 from zhiyin.act.mass_ledger import open_mass_sends
 from zhiyin.core.clock import naive_utc
+from zhiyin.core.decay import DECAYED
 from zhiyin.core.ledger import audit, steps, turns
 
 STOPPED, ENDED, DELIVERY, STUCK, MEMBERS = "stopped", "ended", "delivery", "stuck", "members"
-CALLS, VALUE = "calls", "value"
+CALLS, VALUE, MODEL = "calls", "value", "model"
 WORDS = {
     STOPPED: ("Campaign {name} was stopped by its rule: {why}", "活动 {name} 触发停止规则：{why}"),
     ENDED: (
@@ -38,6 +41,7 @@ WORDS = {
     CALLS: ("Journey {name}: {n} calls of its step {step} failed within a day",
             "旅程 {name}：步骤 {step} 一天内有 {n} 次回调失败"),
     VALUE: ("{en}", "{zh}"),  # in the words of the turn
+    MODEL: ("{en}", "{zh}"),
     MEMBERS: ("{name} has not confirmed {n} mass messages for a day",
               "{name} 有 {n} 条群发消息超过一天未确认"),
 }  # fmt: skip
@@ -86,7 +90,7 @@ def find_alerts(connection: sa.Connection, *, now: datetime, stuck_hours: int) -
     )  # fmt: skip
     members = Counter(member or "?" for _, _, member in waiting)
     made += [Alert(MEMBERS, one, {"name": one, "n": members[one]}) for one in sorted(members)]
-    return made + _of_value(connection)
+    return made + _of_value(connection) + _of_models(connection)
 
 
 def leave_told(connection: sa.Connection, found: Sequence[Alert], *, now: datetime) -> list[Alert]:
@@ -124,18 +128,31 @@ def write_alerts(alerts: Sequence[Alert], *, shop: str, language: str) -> TextMe
 
 def _of_value(connection: sa.Connection) -> list[Alert]:
     """What the latest turn says of the model of customer value, where it is out of bounds."""
+    told = _latest_figures(connection, "understand.models").get("value", {}).get("decay", {})
+    if told.get("status") != DECAYED:
+        return []
+    return [Alert(VALUE, told["model_version"], told["words"])]
+
+
+def _of_models(connection: sa.Connection) -> list[Alert]:
+    """Models of churn and the next purchase that speak and do not keep what they promised."""
+    return [
+        Alert(MODEL, f"{one['task']} {one['model_version']}", one["words"])
+        for one in _latest_figures(connection, "measure").get("decay", [])
+        if one["status"] == DECAYED
+    ]
+
+
+def _latest_figures(connection: sa.Connection, job: str) -> dict[str, Any]:
+    """What a job of the latest turn that did it reported."""
     latest = (
         sa.select(steps.c.report)
         .join(turns, turns.c.turn_id == steps.c.turn_id)
-        .where(steps.c.job == "understand.models", steps.c.state == "done")
+        .where(steps.c.job == job, steps.c.state == "done")
         .order_by(turns.c.as_of_on.desc(), turns.c.started_at.desc())
         .limit(1)
     )
-    figures = (connection.execute(latest).scalar() or {}).get("figures", {})
-    told = figures.get("value", {}).get("decay", {})
-    if told.get("status") != "decayed":
-        return []
-    return [Alert(VALUE, told["model_version"], told["words"])]
+    return (connection.execute(latest).scalar() or {}).get("figures", {})
 
 
 def _of_campaign(connection: sa.Connection, campaign: Campaign, now: datetime) -> Alert | None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC
 from itertools import count
 
@@ -17,16 +18,18 @@ from zhiyin.api.errors import answer_error
 from zhiyin.api.keys import Caller, find_caller
 from zhiyin.api.shell import HEADERS
 from zhiyin.app import Workspace
+from zhiyin.collect.write_keys import list_write_keys
 from zhiyin.core.errors import Busy, NotAuthenticated, ZhiyinError
 from zhiyin.govern.gate import Consent
 from zhiyin.govern.ledger import consents_of_one
 from zhiyin.govern.roles import require
 from zhiyin.person.find import find_direct_parties
+from zhiyin.store.ledger import reading
 from zhiyin.store.quick import QuickRead
 from zhiyin.store.recent import Touched
 
 FRESH_S = 5.0
-"""A key that was revoked is refused within so long."""
+"""A key that was revoked is refused within so long, and a new source's customers are known."""
 USER_ID, ANONYMOUS = "user_id", "anonymous_id"
 JSON = [
     (b"content-type", b"application/json"),
@@ -40,6 +43,7 @@ class LiveReads:
     def __init__(self, shop: Workspace) -> None:
         self._shop = shop
         self._callers: dict[bytes, tuple[Caller, float]] = {}
+        self._spaces, self._spaces_until = frozenset[str](), 0.0
         self._lines_of = QuickRead(shop.store.ledger, consents_of_one(), "party_id")
         self._start, self._numbers = os.urandom(16), count()
 
@@ -74,8 +78,17 @@ class LiveReads:
         """
         if not customer:
             return ()
-        others = [one for one in spaces if one != ANONYMOUS and one != USER_ID]
-        return tuple(find_direct_parties(self._shop.vault, customer, [USER_ID, *others]))
+        others = {*spaces, *self._of_sources()} - {ANONYMOUS, USER_ID}
+        return tuple(find_direct_parties(self._shop.vault, customer, [USER_ID, *sorted(others)]))
+
+    def _of_sources(self) -> frozenset[str]:
+        """Id spaces of the sources that send events: their first customers are in no turn yet."""
+        now = self._shop.clock.monotonic()
+        if now >= self._spaces_until:
+            self._spaces_until = now + FRESH_S
+            with suppress(SQLAlchemyError), reading(self._shop.store.ledger) as connection:
+                self._spaces = frozenset(one.user_namespace for one in list_write_keys(connection))
+        return self._spaces
 
     def visitor(self, anonymous_id: str) -> str:
         """The party of a visitor; empty where nobody is named."""

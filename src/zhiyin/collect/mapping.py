@@ -222,6 +222,15 @@ def targets(table: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*people, *(n for n in bare if n not in drop), *money, *unit]))
 
 
+_LINES = {
+    "source": 'add the line: source = "shop" (small letters, digits, _ . -; ids of orders and '
+    "products begin with it)",
+    "columns": "add the lines: [columns] and, below it, one for each of our columns, say "
+    'order_id = "Order No"',
+}
+"""What to write where a key that a mapping needs is missing or wrong."""
+
+
 def parse_mapping(values: dict, *, where: str) -> Mapping:
     """A mapping from parsed TOML.
 
@@ -235,7 +244,9 @@ def parse_mapping(values: dict, *, where: str) -> Mapping:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
-        hint = "remove it or correct its spelling" if first["type"] == "extra_forbidden" else ""
+        hint = "remove it or correct its spelling"
+        if first["type"] != "extra_forbidden":
+            hint = _LINES.get(field, "see examples/mappings")
         raise InputError(f"{where}: {field}: {first['msg']}", hint=hint) from error
 
 

@@ -31,6 +31,7 @@ from zhiyin.measure.campaign import (
     ScoredCampaign,
     measure_campaign,
 )
+from zhiyin.measure.decay_job import watch_models
 from zhiyin.measure.predictions_job import measure_churn, measure_purchase
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
 from zhiyin.measure.recommend import (
@@ -68,7 +69,8 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `figures`: `status` (`ok`, `window_open`, `not_yet` or `nothing_decided`) of the turn's day,
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
-    campaign and metric), `marketing` (the same against the global holdout), `measured_days`.
+    campaign and metric), `marketing` (the same against the global holdout), `decay` (see
+    `watch_models`), `measured_days`.
     """
     until = first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
@@ -82,6 +84,7 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
             figures, notes = dict(measured.figures), list(measured.notes)
     rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
     written += rows
+    figures["decay"] = watch_models(ctx)
     figures["measured_days"] = [day.isoformat() for day in days]
     ctx.log.info("measured %s days, %s results", len(days), written)
     return JobReport(

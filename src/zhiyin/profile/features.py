@@ -14,7 +14,9 @@ import pyarrow as pa
 from ibis.expr import operations as ops
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import show
 from zhiyin.core.clock import start_of_day
+from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.features import FEATURES, MOMENTS, Feature
 from zhiyin.profile import browsing
 from zhiyin.profile.assortment import summarise_assortment
@@ -87,7 +89,13 @@ def build(
     Sums are over integer minor units and exact; floats are rounded to `DECIMALS`.
     """
     start_of_day(as_of, zone)  # refuses what is no day or no zone
-    tracked = [name for name in browsing.TABLES if name in tables]
+    tracked = [name for name in browsing.TABLES if isinstance(tables, Mapping) and name in tables]
+    if people is not None and (
+        not isinstance(people, ibis.Table) or c.CUSTOMER_ID not in people.columns
+    ):
+        raise InvalidParameter(
+            f"people is {show(people)}", hint="an Ibis table with customer_id; None: everyone"
+        )
     days = Days((as_of,), zone)
     facts = gather(read_tables(tables, (*TABLES, *tracked)), days)
     if people is None:

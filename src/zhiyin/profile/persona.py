@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from zhiyin.core.errors import NotEnoughData
+from zhiyin.core.arguments import check_number, check_whole, show
+from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.core.values import Estimate
 
 SMALLEST = 10
@@ -121,6 +122,9 @@ def describe(
 
     Raises
     ------
+    InvalidParameter
+        If what is handed in are no sums, a count is no whole number or larger than what it is a
+        part of, or `q` is out of range.
     NotEnoughData
         If the group or the base has fewer than `SMALLEST` customers.
 
@@ -128,7 +132,8 @@ def describe(
     -----
     Benjamini & Hochberg (1995), JRSS B 57:289. Ties of the ranking go by kind, name and value.
     """
-    if min(n, n_base) < SMALLEST:
+    _check(numbers, shares, q)
+    if min(check_whole("n", n), check_whole("n_base", n_base)) < SMALLEST:
         which = "group" if n < SMALLEST else "base"
         raise NotEnoughData(
             f"the {which} has fewer than {SMALLEST} customers: it is not described",
@@ -148,6 +153,21 @@ def describe(
     ]
     made.sort(key=lambda d: (d.adjusted > q, -abs(round(d.z, 9)), d.kind, d.name, d.value))
     return Persona(n, n_base, tuple(made), told, level)
+
+
+def _check(numbers: Sequence[Number], shares: Sequence[Share], q: float) -> None:
+    for name, given, kind in (("numbers", numbers, Number), ("shares", shares, Share)):
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise InvalidParameter(f"{name} is {show(given)}", hint=f"a list of {kind.__name__}(…)")
+        for one in given:
+            if not isinstance(one, kind):
+                raise InvalidParameter(f"{name} holds {show(one)}", hint=f"{kind.__name__}(…)")
+    for one in shares:
+        for name, part, whole in (("k", one.k, one.n), ("k_base", one.k_base, one.n_base)):
+            all_ = check_whole(f"{name.replace('k', 'n')} of {one.name}", whole, least=0)
+            check_whole(f"{name} of {one.name}", part, least=0, most=all_)
+    if not 0 < check_number("q", q) < 1:
+        raise InvalidParameter(f"q is {q}", hint="a share between 0 and 1, say .05")
 
 
 def adjust(p: Sequence[float]) -> Floats:

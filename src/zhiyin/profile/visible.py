@@ -15,11 +15,13 @@ import pyarrow as pa
 from ibis import _
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import show
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.tables import table as table_of
 
 DAY_SECONDS = 86_400
+_TYPES = {"string": "string", "int64": "int64", "float64": "float64", "bool": "boolean"}
 BACK_DAYS = (7, 30, 60, 90, 180, 365)  # where the windows begin, in local days before the day
 
 
@@ -164,9 +166,14 @@ def read_tables(
     Raises
     ------
     InvalidParameter
-        If one is missing, lacks a column of `COLUMNS`, or has a time that is no naive timestamp.
+        If one is missing, lacks a column of `COLUMNS`, or has a time that is no naive timestamp,
+        an id that is no text, or a text in place of a number.
     """
     wanted = tuple(names)
+    if not isinstance(tables, Mapping):
+        raise InvalidParameter(
+            f"tables is {show(tables)}", hint='tables={"order_lines": …, "products": …}'
+        )
     if missing := [name for name in wanted if name not in tables]:
         raise InvalidParameter(
             f"there is no table {', '.join(missing)}",
@@ -195,4 +202,32 @@ def _read_table(rows: ibis.Table | pd.DataFrame | pa.Table, name: str) -> ibis.T
             raise InvalidParameter(
                 f"{time} of {name} is {kind}", hint="give timestamps in UTC, without a zone"
             )
-    return table
+    empty = _check_types(table, name)
+    return table.mutate(**empty) if empty else table
+
+
+def _check_types(table: ibis.Table, name: str) -> dict[str, ibis.Value]:
+    """Columns without any value, which have no type, in the type that the schema says.
+
+    Raises
+    ------
+    InvalidParameter
+        If ids are no texts, or what is summed is no number.
+    """
+    kinds = {one.name: one.type for one in table_of(name).columns} | {c.CUSTOMER_ID: "string"}
+    empty: dict[str, ibis.Value] = {}
+    for column in COLUMNS[name]:
+        is_, wanted = table[column].type(), kinds.get(column)
+        if is_.is_null() and wanted in _TYPES:
+            empty[column] = table[column].cast(_TYPES[wanted])
+        elif wanted == "string" and column.endswith("_id") and not is_.is_string():
+            raise InvalidParameter(
+                f"{column} of {name} is {is_}, and ids are texts",
+                hint=f"make texts of it in every table: table[{column!r}].astype(str)",
+            )
+        elif wanted in ("int64", "float64") and not is_.is_numeric():
+            raise InvalidParameter(
+                f"{column} of {name} is {is_}, not a number",
+                hint=f"make numbers of it first: pandas.to_numeric(table[{column!r}])",
+            )
+    return empty

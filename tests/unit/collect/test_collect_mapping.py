@@ -41,6 +41,22 @@ def test_a_wrong_mapping_names_what_is_wrong(values, says):
         parse_mapping(values, where="m.toml")
 
 
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"columns": {}}, 'source = "shop"'),
+        ({"source": "My Shop", "columns": {}}, 'source = "shop"'),
+        ({"source": "s"}, 'order_id = "Order No"'),
+        ({"source": "s", "columns": {}, "colour": 1}, "correct its spelling"),
+        ({"source": "s", "columns": {}, "zone": "Mars"}, "examples/mappings"),
+    ],
+)
+def test_the_hint_shows_what_to_write(values, line):
+    with pytest.raises(InputError) as error:
+        parse_mapping(values, where="m.toml")
+    assert line in error.value.hint
+
+
 def test_a_missing_or_broken_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="no mapping"):
         read_mapping(tmp_path / "none.toml")

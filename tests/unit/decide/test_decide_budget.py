@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import numpy as np
 import pytest
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.decide.budget import allocate
+from zhiyin.decide.budget.quiet import NOISE, without_noise
 
 
 def best_by_trying_all(scores, costs, budget, channels, capacity):
@@ -163,8 +165,27 @@ def test_what_is_given_is_left_as_it_was():
         ({"caps": -1}, "cap"),
         ({"eligible": [True]}, "eligible"),
         ({"method": "magic"}, "method"),
+        ({"scores": [["a"]]}, "scores holds 'a', a text"),
+        ({"scores": None}, "scores holds None"),
+        ({"costs": ["1.0"]}, "costs holds '1.0', a text"),
+        ({"budget": "1"}, "budget holds '1', a text"),
+        ({"budget": [1]}, "budget is 0 or more"),
+        ({"caps": "1"}, "caps holds '1', a text"),
+        ({"caps": [1, 2]}, "cap is 0 or more"),
+        ({"channels": ["a"], "capacity": [1]}, "channels holds 'a', a text"),
     ],
 )
 def test_what_makes_no_sense_is_refused(change, match):
     with pytest.raises(InvalidParameter, match=match):
         allocate(**({"scores": [[1.0]], "costs": [1.0], "budget": 1} | change))
+
+
+def test_the_solver_writes_nothing_to_where_json_is_read(capfd):
+    rng = np.random.default_rng(296)  # one where HiGHS mends a solution and says so
+    n, k = int(rng.integers(3, 300)), int(rng.integers(1, 5))
+    scores, costs = rng.normal(2, 2, (n, k)), rng.uniform(0.05, 3, (n, k))
+    budget = float(rng.uniform(0, n * 0.7))
+    allocate(scores, costs, budget, caps=int(rng.integers(1, 3)), method="exact")
+    with without_noise():
+        os.write(1, b"of another thread\n" + NOISE)
+    assert capfd.readouterr().out == "of another thread\n"

@@ -288,6 +288,33 @@ def test_purchase_is_measured_without_campaigns(lake, context):
     assert row[c.MEASURED_UNTIL_ON] == date(2024, 3, 31)
 
 
+@pytest.mark.parametrize(
+    ("promised", "version", "status"),
+    [(0.8, "1", "decayed"), (0.01, "1", "ok"), (None, "1", "not_yet"), (0.8, "2", "not_yet")],
+)
+def test_the_model_that_speaks_is_held_to_its_card(lake, context, promised, version, status):
+    """Those scored lowest in March bought; `version` speaks in April."""
+    later = date(2024, 4, 1)
+    task = "next_purchase"
+    lake.add("scores", [score(n, 0.9 - n / 100, task, "") for n in range(PEOPLE)])
+    lake.add("scores", [score(0, 0.9, task, "") | {c.AS_OF_ON: later, c.MODEL_VERSION: version}])
+    lake.add("order_lines", [line(who(n), 100, NOON) for n in (0, *range(31, PEOPLE))])
+    lake.add("order_lines", [line("p_other", 5, utc("2024-04-30T16:00"))])
+    card = json.dumps({"validation": {"last_fold": {"auc_low": promised}}})
+    lake.add("models", [
+        {c.AS_OF_ON: DAY, c.TASK: task, c.SUBJECT: "", c.MODEL: "m", c.MODEL_VERSION: one,
+         c.ARTIFACT: b"", c.CARD: card} for one in ("1", "2")
+    ])  # fmt: skip
+    made = context(lake, later, understand={"purchase_horizon_days": 30})
+    (told,) = run(made, made.settings.measure).figures["decay"]
+    assert (told["task"], told["model_version"], told["status"]) == (task, version, status)
+    if status != "not_yet":
+        assert (told["as_of"], told["n"]) == (DAY.isoformat(), PEOPLE)
+        assert told["low"] < told["auc"] < told["high"] < 0.2
+        assert ("decayed" in told["words"]["en"]) == (status == "decayed")
+        assert "下次购买" in told["words"]["zh"]
+
+
 def test_a_later_turn_closes_the_loop_of_an_earlier_one(shop, context):
     complete = shop.rows["order_lines"]
     shop.rows["order_lines"] = complete.slice(0, complete.num_rows - 1)

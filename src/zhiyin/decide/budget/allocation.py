@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, vstack
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.decide.budget.dual import find_prices, used_by
 from zhiyin.decide.budget.problem import Bools, Floats, Ints, Problem, make_problem
+from zhiyin.decide.budget.quiet import without_noise
 from zhiyin.decide.budget.settle import NOTHING, settle
 
 SMALL = 20_000
@@ -122,11 +123,12 @@ def _solve(problem: Problem) -> tuple[Bools, float] | None:
         csr_array((each, (row, at)), shape=(n, m)),
     ])  # fmt: skip
     limits = np.concatenate([problem.limits, problem.caps])
-    found = milp(
-        -worth, integrality=each, bounds=Bounds(0, 1),
-        constraints=LinearConstraint(uses, -np.inf, limits),
-        options={"mip_rel_gap": EXACT, "node_limit": NODES},
-    )  # fmt: skip
+    with without_noise():
+        found = milp(
+            -worth, integrality=each, bounds=Bounds(0, 1),
+            constraints=LinearConstraint(uses, -np.inf, limits),
+            options={"mip_rel_gap": EXACT, "node_limit": NODES},
+        )  # fmt: skip
     if found.x is None:
         return None
     chosen = np.round(found.x).astype(np.bool_)

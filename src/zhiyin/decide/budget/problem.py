@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from zhiyin.core.arguments import check_numbers
 from zhiyin.core.errors import InvalidParameter
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -78,7 +79,7 @@ def make_problem(
     eligible: ArrayLike | None,
 ) -> Problem:
     """The problem of `allocate`'s arguments, checked."""
-    worth = np.array(scores, np.float32)
+    worth = np.array(check_numbers("scores", scores, np.float32))
     if worth.ndim != 2 or not worth.size:
         raise InvalidParameter(f"scores are of shape (customers, actions), not {worth.shape}")
     if np.isnan(worth).any() or (worth == np.inf).any():
@@ -86,25 +87,31 @@ def make_problem(
             "a score is missing or infinite", hint="-inf says that an action is impossible"
         )
     n, k = worth.shape
-    money = np.asarray(costs, np.float32)
+    money = check_numbers("costs", costs, np.float32)
     money = money[None, :] if money.ndim == 1 else money
     if money.shape not in ((1, k), (n, k)) or not (np.isfinite(money) & (money >= 0)).all():
         raise InvalidParameter(f"costs are 0 or more, of shape {(k,)} or {(n, k)}")
-    if not budget >= 0:
-        raise InvalidParameter(f"the budget is 0 or more, not {budget}")
+    limit = check_numbers("budget", budget)
+    if limit.shape != () or not limit >= 0:
+        raise InvalidParameter(
+            f"the budget is 0 or more, not {budget}", hint="one number; inf: any"
+        )
     of, most = _channels(channels, capacity, k)
-    most_each = np.broadcast_to(np.asarray(caps), (n,)).astype(np.int64)
-    if (most_each < 0).any():
-        raise InvalidParameter("a customer's cap is 0 or more")
+    most_each = check_numbers("caps", caps)
+    if most_each.shape not in ((), (n,)) or not (most_each >= 0).all():
+        raise InvalidParameter(
+            "a customer's cap is 0 or more", hint=f"caps is one number, or {n} of them"
+        )
+    most_each = np.broadcast_to(np.minimum(most_each, k), (n,)).astype(np.int64)
     if eligible is not None:
-        able = np.asarray(eligible, np.bool_)
+        able = check_numbers("eligible", eligible, np.float32) != 0
         if able.shape != (n, k):
             raise InvalidParameter(f"eligible is of shape {able.shape}, not {(n, k)}")
         worth[~able] = -np.inf
-    limits = np.concatenate([[float(budget)], most])
+    limits = np.concatenate([[float(limit)], most])
     worth[:, limits[1:][of] < 1] = -np.inf
-    np.copyto(worth, -np.inf, where=money > budget)  # no choice can have it
-    return Problem(worth, money, of, limits, np.minimum(most_each, k))
+    np.copyto(worth, -np.inf, where=money > float(limit))  # no choice can have it
+    return Problem(worth, money, of, limits, most_each)
 
 
 def _channels(
@@ -114,8 +121,9 @@ def _channels(
         raise InvalidParameter("channels and capacity come together")
     if channels is None or capacity is None:
         return np.zeros(k, np.int64), np.array([np.inf])
-    of, most = np.asarray(channels), np.floor(np.asarray(capacity, np.float64))
-    if of.shape != (k,) or most.ndim != 1 or not np.issubdtype(of.dtype, np.integer):
+    of = check_numbers("channels", channels)
+    most = np.floor(check_numbers("capacity", capacity))
+    if of.shape != (k,) or most.ndim != 1 or not (of == np.floor(of)).all():
         raise InvalidParameter(f"channels are {k} whole numbers, one per action")
     if of.min() < 0 or of.max() >= most.size or not (most >= 0).all():
         raise InvalidParameter("every channel has a capacity of 0 or more")

@@ -202,6 +202,7 @@ class Prediction:
     effects: tuple[Effect, ...] = ()
     missing: tuple[Both, ...] = ()  # why there is no score, in the words of the data check
     notes: tuple[Both, ...] = ()
+    kept: Both = Both()  # what it promised beside what then happened
 
     @property
     def rate(self) -> float | None:
@@ -322,14 +323,35 @@ class Recommended:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two products that share `orders` orders; of those with the first, `confidence` hold the
+    other, which is `lift` times its share of all orders (`lift_low`: 95 % interval, lower end).
+    """
+
+    product: str
+    other: str
+    orders: int
+    confidence: float
+    lift: float
+    lift_low: float
+    q_value: float
+
+    @property
+    def lift_high(self) -> float:
+        """The interval's upper end: it lies evenly around the lift's logarithm."""
+        return self.lift**2 / self.lift_low
+
+
+@dataclass(frozen=True)
 class RecommendPart:
-    """Recommendations: how good they were on a day apart, and one example."""
+    """Recommendations: how good they were on a day apart, examples, what is bought together."""
 
     model: str = ""
     check_on: date | None = None
     metrics: tuple[Metric, ...] = ()
     examples: tuple[Recommended, ...] = ()
     customers: int = 0
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,13 @@ from zhiyin.measure.report.data import (
     Metric,
     ModelPart,
     Month,
-    Recommended,
     RecommendPart,
     ReportData,
     SegmentsPart,
     Shop,
 )
-from zhiyin.measure.report.predictions import read_predictions, read_value
+from zhiyin.measure.report.predictions import read_kept, read_predictions, read_value
+from zhiyin.measure.report.products import read_examples, read_pairs
 from zhiyin.measure.report.shape import (
     list_assumptions,
     list_offers,
@@ -52,7 +52,6 @@ from zhiyin.measure.report.shape import (
 SOURCE_COMPLETE_JOURNEY = "complete_journey"
 RECENCY, ORDERS_COUNT, REVENUE = "recency_days", "orders_count", "revenue_minor"
 LEANED = 400  # customers whose reasons say which way a feature leans
-SHOWN_PRODUCTS, SHOWN_CUSTOMERS = 5, 2
 STATES = ("planned", "sending", "sent", "unknown", "failed", "skipped")
 
 
@@ -88,6 +87,10 @@ def collect_data(
     checks = _rows_of_day(ctx, "quality", order=(c.STATUS, c.TABLE, c.SOURCE, c.COLUMN, c.METRIC))
     data = replace(data, checks=len(checks), doubts=adapt.read_doubts(checks))
     segments = _read_segments(ctx, insights, turn)
+    scores, members = _of_day(ctx, "scores"), _of_day(ctx, "memberships")
+    predictions, decayed = read_kept(
+        read_predictions(scores, members, insights, segments.rfm), turn
+    )
     return ReportData(
         Shop(settings.name, settings.currency, settings.zone, settings.languages, settings.demo),
         ctx.as_of,
@@ -99,9 +102,7 @@ def collect_data(
         max_share=settings.decide.max_share,
         data=data,
         segments=segments,
-        predictions=read_predictions(
-            _of_day(ctx, "scores"), _of_day(ctx, "memberships"), insights, segments.rfm
-        ),
+        predictions=predictions,
         value_told=read_value(insights),
         models=models,
         no_model=refused,
@@ -111,7 +112,7 @@ def collect_data(
         recommend=_read_recommend(ctx, insights, metrics),
         metrics=metrics,
         assumptions=list_assumptions(settings, data, has_campaign=bool(choices or metrics)),
-        warnings=_read_warnings(insights),
+        warnings=(*_read_warnings(insights), *decayed),
         run=make_run(turn, peak_rss_mb=peak_rss_mb),
     )
 
@@ -368,8 +369,8 @@ def _read_messages(
 def _read_recommend(
     ctx: Context, insights: Sequence[Mapping], metrics: Sequence[Metric]
 ) -> RecommendPart:
-    table = ctx.store.read("recommendations")
-    mine = table.filter(table[c.AS_OF_ON] == ctx.as_of)
+    mine = _of_day(ctx, "recommendations")
+    products = ctx.store.read("products", as_of=ctx.as_of)
     customers = int(mine[c.CUSTOMER_ID].nunique().to_pyarrow().as_py())
     bodies = [adapt.mapping(adapt.parse(r[c.BODY])) for r in insights if r[c.KIND] == "recommender"]
     found = tuple(m for m in metrics if m.kind == "recommend")
@@ -377,49 +378,10 @@ def _read_recommend(
         model=str(bodies[0].get("model") or "") if bodies else "",
         check_on=ctx.settings.understand.recommend_check_on if found else None,
         metrics=found,
-        examples=_read_examples(ctx, mine) if customers else (),
+        examples=read_examples(mine, products) if customers else (),
         customers=customers,
+        pairs=read_pairs(_of_day(ctx, "together"), products),
     )
-
-
-def _read_examples(ctx: Context, mine: ir.Table) -> tuple[Recommended, ...]:
-    """The first products of the customers with the strongest first recommendation."""
-    best = mine.filter(mine[c.RANK] == 1).order_by(
-        mine[c.SCORE].desc(), mine[c.CUSTOMER_ID]
-    ).limit(SHOWN_CUSTOMERS)  # fmt: skip
-    who = [row[c.CUSTOMER_ID] for row in _records(best.select(c.CUSTOMER_ID))]
-    shown = mine.filter(mine[c.CUSTOMER_ID].isin(who), mine[c.RANK] <= SHOWN_PRODUCTS)
-    rows = _records(shown.order_by(c.CUSTOMER_ID, c.RANK))
-    because = {id(row): adapt.read_because(row[c.REASON]) for row in rows}
-    titles = _product_names(
-        ctx, {row[c.PRODUCT_ID] for row in rows} | {p for p in because.values() if p}
-    )
-    return tuple(
-        Recommended(
-            customer,
-            tuple(
-                (titles.get(row[c.PRODUCT_ID], own_id(row[c.PRODUCT_ID])),
-                 titles.get(because[id(row)], ""))
-                for row in rows if row[c.CUSTOMER_ID] == customer
-            ),
-        )
-        for customer in who
-    )  # fmt: skip
-
-
-def _product_names(ctx: Context, ids: set[str]) -> dict[str, str]:
-    """Product → its name, else its narrowest group with its id."""
-    if not ids:
-        return {}
-    products = ctx.store.read("products", as_of=ctx.as_of)
-    mine = products.filter(products[c.PRODUCT_ID].isin(sorted(ids)))
-    rows = _records(mine.select(c.PRODUCT_ID, c.NAME, c.SUBCATEGORY, c.CATEGORY, c.DEPARTMENT))
-    made = {}
-    for row in rows:
-        group = row[c.SUBCATEGORY] or row[c.CATEGORY] or row[c.DEPARTMENT]
-        own = own_id(row[c.PRODUCT_ID])
-        made[row[c.PRODUCT_ID]] = row[c.NAME] or (f"{group} · {own}" if group else own)
-    return made
 
 
 def _read_warnings(insights: Sequence[Mapping]) -> tuple[Both, ...]:

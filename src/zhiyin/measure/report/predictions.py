@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
 
 from zhiyin.core import columns as c
+from zhiyin.core.decay import DECAYED
 from zhiyin.measure.report import adapt
 from zhiyin.measure.report.data import Both, Effect, ExpectedOf, Prediction, Reasons, Segment
 
@@ -57,6 +59,22 @@ def read_value(insights: Sequence[Mapping]) -> Both:
     """What the model of customer value expected beside what came, where a turn could tell."""
     told = (adapt.parse(row[c.BODY]) for row in insights if row[c.KIND] == "value_decay")
     return next((adapt.both(adapt.mapping(body).get("words")) for body in told), Both())
+
+
+def read_kept(
+    predictions: Sequence[Prediction], turn: Mapping[str, Mapping[str, Any]]
+) -> tuple[tuple[Prediction, ...], tuple[Both, ...]]:
+    """The predictions with what their models promised beside what then happened, and what of it is
+    to be warned of; `turn`: as of `collect_data`.
+    """
+    told = adapt.items(adapt.mapping(turn.get("measure", {}).get("figures")).get("decay"))
+    words = {str(one.get("task")): adapt.both(adapt.mapping(one.get("words"))) for one in told}
+    made = tuple(
+        replace(one, kept=words.get("churn" if one.task == CONTRACT else one.task, Both()))
+        for one in predictions
+    )
+    wrong = tuple(words[str(one["task"])] for one in told if one.get("status") == DECAYED)
+    return made, wrong
 
 
 def _sample_reasons(scores: ir.Table, task: str, scored: int) -> list[Reasons]:

@@ -143,6 +143,26 @@ class View:
         ]
 
     @property
+    def pair_head(self) -> list[str]:
+        """Columns of what is bought together."""
+        return [self.t(f"recommend.{name}") for name in PAIR_COLUMNS]
+
+    @property
+    def pair_rows(self) -> list[list[str]]:
+        """What is bought together, a pair a row."""
+        return [
+            [
+                pair.product, pair.other, self.f.count(pair.orders),
+                self.f.percent(pair.confidence), self.f.fixed(pair.lift, 1),
+                self.t("recommend.interval", low=self.f.fixed(pair.lift_low, 1),
+                       high=self.f.fixed(pair.lift_high, 1)),
+                "<" * (pair.q_value < LEAST_Q)
+                + self.f.percent(max(pair.q_value, LEAST_Q), 1),
+            ]
+            for pair in self.data.recommend.pairs
+        ]  # fmt: skip
+
+    @property
     def no_choice(self) -> str:
         """Why there is no choice to show."""
         return takeaways.no_choice(self.data, self.t, self.f)
@@ -208,6 +228,10 @@ class View:
         return self.t(f"assume.{code}", **{k: told.get(k, str)(v) for k, v in values.items()})
 
 
+LEAST_Q = 0.001  # a smaller one says nothing more
+PAIR_COLUMNS = (
+    "product", "goes_with", "pair_orders", "pair_share", "pair_lift", "pair_interval", "pair_q",
+)  # fmt: skip
 COUNTED = {"recipients", "redeemers", "responders"}
 
 

@@ -18,6 +18,7 @@ from zhiyin.understand.predict.figures import SHARES, judge
 from zhiyin.understand.predict.leakage import Finding, check_leakage
 from zhiyin.understand.predict.table import Reading, fit_reader
 from zhiyin.understand.predict.target import (
+    check_columns,
     check_folds,
     check_seed,
     check_table,
@@ -138,7 +139,8 @@ def evaluate(
         If the target has not two values, a column name occurs twice, or `folds` or `seed` is out
         of range.
     NotEnoughData
-        If the table is empty, has fewer than 20 rows, or a class has fewer rows than folds.
+        If the table is empty or has no column but the target, has fewer than 20 rows, or a class
+        has fewer rows than folds.
 
     Notes
     -----
@@ -155,6 +157,7 @@ def evaluate(
     """
     check_table(table)
     read = read_target(table, target, positive=positive)
+    check_columns(table, target)
     check_folds(read.labels, folds)
     check_seed(seed)
     frame = table[read.known].drop(columns=target).reset_index(drop=True)

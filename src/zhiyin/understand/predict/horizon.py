@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zhiyin.core.arguments import check_number, check_numbers
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.value.purchases import PurchaseDays
 
@@ -77,8 +78,13 @@ def propose_horizon(gaps: np.ndarray, *, share: float = SHARE) -> Horizon:
     >>> propose_horizon(np.repeat([5.0, 9.0, 12.0, 40.0], [50, 30, 15, 5])).days
     14
     """
-    if not 0 < share < 1:
+    if not 0 < check_number("share", share) < 1:
         raise InvalidParameter(f"a share of {share} is not between 0 and 1")
+    gaps = check_numbers("gaps", gaps)
+    if gaps.ndim != 1 or not np.isfinite(gaps).all() or (gaps < 0).any():
+        raise InvalidParameter(
+            "gaps are days between orders, 0 or more, one number a customer", hint="drop the others"
+        )
     total = len(gaps)
     if total < MIN_CUSTOMERS:
         return Horizon(

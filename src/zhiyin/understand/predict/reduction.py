@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from zhiyin.core.arguments import check_number, check_whole
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
+from zhiyin.understand.predict.target import check_table
 
 MIN_ROWS = 10
 
@@ -87,6 +89,9 @@ def fit_reduction(
     rows need not be held twice. Signs are fixed, so the same rows give the same components.
     """
     frame = _as_frame(table)
+    check_number("variance", variance)
+    if components is not None:
+        check_whole("components", components)
     names = tuple(frame.columns)
     values = _values(frame, names)
     if len(values) < MIN_ROWS:
@@ -131,6 +136,7 @@ def _as_frame(table: pd.DataFrame | np.ndarray) -> pd.DataFrame:
                 f"the array has the shape {table.shape}", hint="give rows and columns of numbers"
             )
         return pd.DataFrame(table, columns=[f"column {j}" for j in range(table.shape[1])])
+    check_table(table)
     return table.rename(columns=str)
 
 

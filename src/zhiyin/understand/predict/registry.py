@@ -320,17 +320,6 @@ def previous(entries: Sequence[Entry]) -> str:
     return held[-1]
 
 
-def find_decay(promised_low: float | None, measured: Estimate | None) -> str:
-    """Whether a model still keeps what its card promised: `ok`, `decayed` or `not_yet`.
-
-    It has decayed where even the upper end of the AUC measured on what then happened is below the
-    lower end of the card's interval: a difference that neither sample explains alone.
-    """
-    if promised_low is None or measured is None:
-        return "not_yet"
-    return "decayed" if measured.high < promised_low else "ok"
-
-
 def hash_data(groups: Sequence[Group]) -> str:
     """Twelve hex digits that name what a model learned from: days, features and labels."""
     return version_of({group.name: {"x": group.features, "y": group.labels} for group in groups})

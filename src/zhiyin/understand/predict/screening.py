@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from zhiyin.core.arguments import check_number
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.predict.leakage import check_leakage
 from zhiyin.understand.predict.single import column_codes
@@ -95,7 +96,7 @@ def screen_features(
     Credit Risk Scorecards, 2006).
     """
     check_table(table)
-    if not 0 < most_missing <= 1:
+    if not 0 < check_number("most_missing", most_missing) <= 1:
         raise InvalidParameter(
             f"most_missing is {most_missing}", hint="it is a share of the rows, above 0, at most 1"
         )
@@ -103,6 +104,7 @@ def screen_features(
     rows = table.loc[label.known] if not label.known.all() else table
     columns = [name for name in rows.columns if name != target]
     if earlier is not None:
+        check_table(earlier)
         lacking = [name for name in columns if name not in earlier.columns]
         if lacking:
             raise InvalidParameter(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zhiyin.core.arguments import check_number
+
 OK = "ok"
 MIN_POSITIVES = 100
 HORIZONS = 2  # of history
@@ -58,6 +60,14 @@ def check_data(
     min_positives
         Fewer of either class teach chance.
     """
+    told = {
+        "positives": positives, "negatives": negatives, "samples": samples, "to_score": to_score,
+        "horizon_days": horizon_days, "history_days": history_days, "silent_days": silent_days,
+        "min_positives": min_positives,
+    }  # fmt: skip
+    for name, value in told.items():
+        if value is not None or name in ("positives", "negatives", "samples", "min_positives"):
+            check_number(name, value)
     found: list[Missing] = []
 
     def add(code: str, en: str, zh: str) -> None:

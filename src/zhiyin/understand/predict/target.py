@@ -60,6 +60,21 @@ def check_table(table: pd.DataFrame) -> None:
         )
 
 
+def check_columns(table: pd.DataFrame, target: Hashable) -> None:
+    """See that there is something to predict from.
+
+    Raises
+    ------
+    NotEnoughData
+        If the table has no column but the target.
+    """
+    if all(name == target for name in table.columns):
+        raise NotEnoughData(
+            f"the table has no column but the target {target!r}: there is nothing to predict from",
+            hint="add columns that say what was known of each customer before the outcome",
+        )
+
+
 def read_target(table: pd.DataFrame, target: Hashable, *, positive: object = None) -> Target:
     """Labels of column `target`.
 

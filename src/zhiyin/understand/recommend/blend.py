@@ -16,6 +16,8 @@ import numpy as np
 from scipy import sparse
 
 from zhiyin.core import ranking
+from zhiyin.core.arguments import check_number, show
+from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.ease import Ease
 from zhiyin.understand.recommend.history import History, split_history
 from zhiyin.understand.recommend.logit import Logit, fit_logit, prior_logit
@@ -76,6 +78,12 @@ class Blend(Scorer):
     ndcg_by_ridge_: dict[float, float] = field(init=False)
 
     def _learn(self, history: History) -> None:
+        if isinstance(self.ridges, str) or not isinstance(self.ridges, Sequence) or not self.ridges:
+            raise InvalidParameter(
+                f"ridges is {show(self.ridges)}, not a list of numbers", hint="ridges=(4.0,)"
+            )
+        for ridge in self.ridges:
+            check_number("ridges", ridge, least=0)
         past, later = split_history(history, days=self.horizon_days, min_buyers=self.min_buyers)
         self._choose_ease(past, later)
         self._weigh(past, later)

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
+
+from zhiyin.core.arguments import check_whole, show
+from zhiyin.core.errors import InvalidParameter
 
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_a-z]+")
 _GRAM = 4  # letters of a part of a word
@@ -32,6 +35,11 @@ def embed_texts(texts: Sequence[str], *, size: int = 64) -> np.ndarray:
     -------
     (n, size) float32; the dot product of two rows is how alike their texts are, -1..1.
 
+    Raises
+    ------
+    InvalidParameter
+        If a text is none, or `size` is no whole number above 0.
+
     Notes
     -----
     Latent semantic analysis (Deerwester et al., 1990): words and the runs of four letters within
@@ -39,6 +47,14 @@ def embed_texts(texts: Sequence[str], *, size: int = 64) -> np.ndarray:
     log(texts / texts that have it); the left singular vectors of that matrix times the singular
     values.
     """
+    check_whole("size", size, least=1)
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise InvalidParameter(f"texts is {show(texts)}, not a list", hint='["tea", "coffee"]')
+    odd = next((one for one in texts if not isinstance(one, str)), None)
+    if odd is not None or None in texts:
+        raise InvalidParameter(
+            f"texts holds {show(odd)}, which is no text", hint='"" where nothing is said'
+        )
     distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     counts = _count([text.lower() for text in distinct])
     spread = np.bincount(counts.indices, minlength=counts.shape[1])

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 from scipy import sparse
 
+from zhiyin.core.arguments import check_whole, show
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.events import read_events
 from zhiyin.understand.recommend.history import History, indicator, lookup
-from zhiyin.understand.recommend.interactions import Interactions
+from zhiyin.understand.recommend.interactions import Interactions, as_ids
 from zhiyin.understand.recommend.metrics import Metrics, drop_seen, measure_lists
 from zhiyin.understand.recommend.recommender import Recommender
 
@@ -55,10 +55,19 @@ def evaluate(
     Raises
     ------
     InvalidParameter
-        If a column is missing or a length is below 1.
+        If a column is missing, or a length is no whole number above 0.
     """
-    if not k or min(k) < 1:
-        raise InvalidParameter(f"k is {tuple(k)}, lengths must be at least 1")
+    if isinstance(k, str) or not isinstance(k, Iterable) or not (k := tuple(k)):
+        raise InvalidParameter(f"k is {show(k)}, not a list of lengths", hint="k=(10, 20)")
+    k = tuple(check_whole("k", one, least=1) for one in k)
+    if not isinstance(recommender, Recommender):
+        raise InvalidParameter(
+            f"recommender is {show(recommender)}", hint="hand in what fit(…) gave"
+        )
+    if segments is not None and not isinstance(segments, Mapping):
+        raise InvalidParameter(
+            f"segments is {show(segments)}, not a dict", hint='segments={"u1": "loyal"}'
+        )
     viewer = recommender if history is None else recommender.look_at(history)
     known = viewer.scorer.history
     rows = read_events(test)
@@ -72,7 +81,7 @@ def evaluate(
     return measure_lists(
         lists.products, truth, viewer.scorer.learned_, k=tuple(k),
         relevant=np.diff(truth.indptr) + outside, had=had,
-        user_ids=pa.array(rows.history.customers, pa.string()).cast(rows.user_type),
+        user_ids=as_ids(rows.history.customers, rows.user_type, what="test"),
         segments=_segments(rows.history.customers, owned, segments),
     )  # fmt: skip
 

@@ -17,6 +17,8 @@ from zhiyin.understand.recommend.history import History, count_visits, encode, l
 from zhiyin.understand.recommend.interactions import (
     Interactions,
     column_names,
+    floats_of,
+    id_texts,
     require_columns,
     to_arrow,
 )
@@ -69,8 +71,8 @@ def read_events(
     """
     table = _select(interactions)
     user_type, item_type = table.schema.field(USER_ID).type, table.schema.field(ITEM_ID).type
-    users, user = encode(table[USER_ID].cast(pa.string()))
-    known, item = encode(table[ITEM_ID].cast(pa.string()))
+    users, user = encode(id_texts(table, USER_ID))
+    known, item = encode(id_texts(table, ITEM_ID))
     if items is not None:
         place = lookup(items, known, -1)
         item = place[item].astype(np.int32) if len(item) else item
@@ -107,15 +109,17 @@ def _select(interactions: Interactions) -> pa.Table:
     if c.AT in wanted:
         mask = pc.and_(mask, pc.is_valid(table[c.AT]))
     if WEIGHT in wanted:
-        mask = pc.and_(mask, pc.fill_null(pc.greater(table[WEIGHT], 0), False))
+        amount = floats_of(table, WEIGHT)
+        fine = pc.and_(pc.greater(amount, 0), pc.is_finite(amount))
+        mask = pc.and_(mask, pc.fill_null(fine, False))
     return table.filter(mask)
 
 
 def _floats(table: pa.Table, name: str) -> np.ndarray | None:
     if name not in table.column_names:
         return None
-    column = pc.fill_null(table[name].cast(pa.float32()), float("nan"))
-    return column.to_numpy()
+    column = pc.fill_null(floats_of(table, name), float("nan"))
+    return column.to_numpy().astype(np.float32)
 
 
 def _microseconds(column: pa.ChunkedArray) -> np.ndarray:

@@ -167,8 +167,7 @@ class Door:
             row = -1  # neither her list nor what she bought
         item = shelf.codes.get(request.item) if request.item else None
         ask = Ask(
-            row, item, shelf.codes_of(request.basket),
-            shelf.codes_of([one for one, _ in recent.seen]),
+            row, item, shelf.codes_of(request.basket), shelf.codes_of(_latest_first(recent)),
             {shelf.codes[one]: at for one, at in recent.bought if one in shelf.codes},
             rule.k if request.k is None else request.k, personal, now.timestamp(),
         )  # fmt: skip
@@ -222,6 +221,12 @@ def _who(held: Generation, request: Request) -> tuple[int, list[str]]:
     row = next((found for one in request.customer if (found := held.row_of(one)) >= 0), -1)
     parties = held.parties_of(row) if row >= 0 else list(request.customer)
     return row, [*parties, request.session] if request.session else parties
+
+
+def _latest_first(recent: Recent) -> list[str]:
+    """What speaks for a person until the next turn knows it: looked at and bought, latest first."""
+    both = sorted([*recent.seen, *recent.bought], key=lambda one: -one[1])
+    return list(dict.fromkeys(product for product, _ in both))
 
 
 def _say(

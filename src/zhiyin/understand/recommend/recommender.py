@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import check_whole, show
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.als import Als
 from zhiyin.understand.recommend.baselines import Frequency, Popularity
@@ -21,7 +22,7 @@ from zhiyin.understand.recommend.events import ITEM_ID, USER_ID, read_events
 from zhiyin.understand.recommend.explain import Reason, give_reason
 from zhiyin.understand.recommend.graph import Spectral, Walks
 from zhiyin.understand.recommend.history import History
-from zhiyin.understand.recommend.interactions import Interactions
+from zhiyin.understand.recommend.interactions import Interactions, as_ids
 from zhiyin.understand.recommend.mixture import Mixture
 from zhiyin.understand.recommend.neighbours import ItemItem, UserUser
 from zhiyin.understand.recommend.scorer import Scorer, top_k
@@ -79,20 +80,24 @@ class Recommender:
         Raises
         ------
         InvalidParameter
-            If `k` is below 1, or the users are one text and not a list.
+            If `k` is no whole number above 0, the users are one text and not a list, or one of
+            them cannot be an id of the type that the table had.
         """
-        if isinstance(user_ids, str | bytes):
-            raise InvalidParameter("user_ids is one text, not a list", hint='recommend(["u1"], 10)')
+        if isinstance(user_ids, str | bytes) or not isinstance(user_ids, Iterable):
+            raise InvalidParameter(
+                f"user_ids is {show(user_ids)}, not a list", hint='recommend(["u1"], 10)'
+            )
         history = self.scorer.history
+        k = min(check_whole("k", k, least=1), max(history.shape[1], 1))
         asked = [str(user) for user in user_ids]
+        who = as_ids(asked, self.user_type, what="user_ids")
         codes = history.codes(np.asarray(asked, dtype=object))
         found = self.scorer.recommend_codes(codes, k=k, exclude_seen=exclude_seen)
         rows, places = np.nonzero(found.products >= 0)
         items = history.products[found.products[rows, places]]
-        users = np.asarray(asked, dtype=object)[rows]
         return pa.table(
             {
-                USER_ID: pa.array(users, pa.string()).cast(self.user_type),
+                USER_ID: who.take(pa.array(rows)),
                 c.RANK: pa.array(places + 1, pa.int64()),
                 ITEM_ID: pa.array(items, pa.string()).cast(self.item_type),
                 c.SCORE: pa.array(found.scores[rows, places].astype(np.float64)),
@@ -106,6 +111,7 @@ class Recommender:
         were given, an item that nobody has is compared by them. Empty for an unknown item.
         """
         history = self.scorer.learned_
+        k = check_whole("k", k, least=1)
         code = int(history.product_codes([str(item_id)])[0])
         scores = np.zeros((1, history.shape[1]))
         if code >= 0:
@@ -166,12 +172,15 @@ def fit(
     InvalidParameter
         If a column is missing, or the model's name is unknown.
     """
-    described = None if attributes is None else read_attributes(attributes)
+    described = None
+    if attributes is not None:
+        with threadpool_limits(1):
+            described = read_attributes(attributes)
     events = read_events(interactions)
     if described is not None:
         items = np.union1d(events.history.products.astype(str), described.ids.astype(str))
         events = read_events(interactions, items=items.astype(object))
-    chosen = _choose(model, seed) if isinstance(model, str) else model
+    chosen = _choose(model, check_whole("seed", seed, least=0))
     if described is not None and isinstance(chosen, Mixture | Content):
         chosen = replace(chosen, described=described)
     with threadpool_limits(1):  # the same digits however many cores there are
@@ -189,10 +198,15 @@ def _fit_repeats(history: History) -> Blend | None:
     return blend if blend.status_ == "ok" else None
 
 
-def _choose(name: str, seed: int) -> Scorer:
-    if name not in MODELS:
-        raise InvalidParameter(f"there is no model {name!r}; models are {', '.join(MODELS)}")
-    return MODELS[name](seed)
+def _choose(model: str | Scorer, seed: int) -> Scorer:
+    if isinstance(model, Scorer):
+        return model
+    if not isinstance(model, str) or model not in MODELS:
+        raise InvalidParameter(
+            f"there is no model {model!r}; models are {', '.join(MODELS)}",
+            hint="a model with parameters of your own goes there too: Ease(ridge=20.0)",
+        )
+    return MODELS[model](seed)
 
 
 def _repeats(history: History) -> bool:

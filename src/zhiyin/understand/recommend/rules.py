@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zhiyin.core.arguments import check_number, check_whole, show
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.scorer import Ranking
 
@@ -144,7 +145,7 @@ def arrange(candidates: Candidates, shelf: Shelf, rules: Rules, *, k: int) -> Ra
     above (Carbonell & Goldstein, 1998). A pin needs `allowed` and not `barred` alone; it counts
     for caps, likeness and fresh places. O(n m k).
     """
-    _check(rules, k)
+    _check(candidates, shelf, rules, k)
     items, scores = candidates.products, candidates.scores
     known = np.maximum(items, 0)
     able = (items >= 0) & shelf.allowed[known] & shelf.pays[known] & ~candidates.barred
@@ -228,14 +229,31 @@ def _close_gaps(made: Ranking) -> Ranking:
     )
 
 
-def _check(rules: Rules, k: int) -> None:
-    if k < 1:
-        raise InvalidParameter(f"k is {k}, it must be at least 1")
-    if not 0 <= rules.min_new <= k:
+def _check(candidates: Candidates, shelf: Shelf, rules: Rules, k: int) -> None:
+    for name, value, kind in (
+        ("candidates", candidates, Candidates), ("shelf", shelf, Shelf), ("rules", rules, Rules)
+    ):  # fmt: skip
+        if not isinstance(value, kind):
+            raise InvalidParameter(
+                f"{name} is {show(value)}", hint=f"make it by {kind.__name__}(…)"
+            )
+    check_whole("k", k, least=1)
+    if not 0 <= check_whole("min_new", rules.min_new) <= k:
         raise InvalidParameter(f"min_new is {rules.min_new}, it must be within 0..{k}")
-    if rules.category_cap is not None and rules.category_cap < 1:
-        raise InvalidParameter(f"category_cap is {rules.category_cap}, it must be at least 1")
-    if not 0 <= rules.diversity < 1:
+    if rules.category_cap is not None:
+        check_whole("category_cap", rules.category_cap, least=1)
+    _check_pins({} if rules.pins is None else rules.pins, len(shelf.allowed))
+    if not 0 <= check_number("diversity", rules.diversity) < 1:
         raise InvalidParameter(f"diversity is {rules.diversity}, it must be within [0, 1)")
-    if not 0 <= rules.novelty <= 1:
+    if not 0 <= check_number("novelty", rules.novelty) <= 1:
         raise InvalidParameter(f"novelty is {rules.novelty}, it must be within 0..1")
+
+
+def _check_pins(pins: Mapping[int, int], items: int) -> None:
+    if not isinstance(pins, Mapping):
+        raise InvalidParameter(
+            f"pins is {show(pins)}, not a dict", hint="pins={1: 7}: item 7 at the first place"
+        )
+    for place, product in pins.items():
+        check_whole("the place of a pin", place, least=1)
+        check_whole("the item of a pin", product, least=0, most=items - 1)

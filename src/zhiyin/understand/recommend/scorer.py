@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 
+from zhiyin.core.arguments import check_number, check_whole
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import History
 
@@ -61,7 +62,14 @@ class Scorer(ABC):
     history_: History
 
     def fit(self, history: History) -> Self:
-        """Learn from `history`; returns itself."""
+        """Learn from `history`; returns itself.
+
+        Raises
+        ------
+        InvalidParameter
+            If a parameter is no number where it must be one, or out of range.
+        """
+        _check_parameters(self)
         self.learned_ = self.history_ = history
         self._learn(history)
         self._read(history)
@@ -142,9 +150,7 @@ class Scorer(ABC):
         return everything, new
 
     def _rank(self, codes: np.ndarray, *, k: int, exclude: tuple[bool, ...]) -> list[Ranking]:
-        if k < 1:
-            raise InvalidParameter(f"k is {k}, it must be at least 1")
-        items = self.history.shape[1]
+        k, items = check_whole("k", k, least=1), self.history.shape[1]
         made = [Ranking.empty(len(codes), k) for _ in exclude]
         if not items:
             return made
@@ -195,6 +201,20 @@ class Faded(Additive):
 
     def _read(self, history: History) -> None:
         self.rows_ = history.matrix(history.faded(self.fade))
+
+
+def _check_parameters(model: Scorer) -> None:
+    """See that what is set by hand is of the type that its field says."""
+    for one in fields(model) if is_dataclass(model) else ():
+        value, kind = getattr(model, one.name, None), str(one.type)
+        if not one.init or (value is None and kind.endswith("None")):
+            continue
+        if kind.startswith("int"):
+            check_whole(one.name, value, least=0 if one.name == "seed" else 1)
+        elif kind.startswith("float"):
+            number = check_number(one.name, value)
+            if one.name.endswith("_days") and number <= 0:
+                raise InvalidParameter(f"{one.name} is {number}, it must be above 0")
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:

@@ -40,8 +40,8 @@ WORDS = {
 class Ask:
     """What one request is about, products as codes of the shelf.
 
-    `row`: the person, -1: nobody who is known. `seen`: what was looked at, latest first.
-    `bought`: what was bought since the generation, with when (seconds since 1970).
+    `row`: the person, -1: nobody who is known. `seen`: what was looked at or bought lately, latest
+    first. `bought`: what of it was bought, with when (seconds since 1970).
     """
 
     row: int = -1
@@ -56,13 +56,14 @@ class Ask:
 
 class Place(NamedTuple):
     """One product of a list and the link that gave it. `said`: what speaks for it, by the link:
-    an entry of `candidates`, a product, a category, a number of buyers.
+    an entry of `candidates`, a product (`bought`: she bought it), a category, a number of buyers.
     """
 
     code: int
     score: float
     source: str
     said: int = 0
+    bought: bool = False
 
 
 def say_why(shelf: Shelf, one: Place) -> tuple[str, str, str]:
@@ -75,6 +76,7 @@ def say_why(shelf: Shelf, one: Place) -> tuple[str, str, str]:
     elif kind == "popular":
         said["count"] = one.said
     elif kind != PIN:
+        kind = "because" if one.bought else kind
         said["name"] = shelf.names[one.said].decode()
     english, chinese = WORDS[kind]
     return kind, english.format(**said), chinese.format(**said)
@@ -146,9 +148,9 @@ def _offers(shelf: Shelf, ask: Ask, rule: PlacementSettings, link: str) -> Itera
         return _of_category(shelf, ask)
     if link == "session":
         found = shelf.beside(ask.seen, fade=FADE)
-    else:
-        seeds = ask.basket if link == "basket" else [] if ask.item is None else [ask.item]
-        found = chain(shelf.beside(seeds, by=TOGETHER), shelf.beside(seeds))
+        return (Place(code, score, link, by, by in ask.bought) for code, score, by in found)
+    seeds = ask.basket if link == "basket" else [] if ask.item is None else [ask.item]
+    found = chain(shelf.beside(seeds, by=TOGETHER), shelf.beside(seeds))
     return (Place(code, score, link, by) for code, score, by in found)
 
 

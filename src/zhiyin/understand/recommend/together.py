@@ -15,9 +15,15 @@ from scipy import sparse
 from scipy.stats import hypergeom
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import check_number, check_whole
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.recommend.history import encode, indicator
-from zhiyin.understand.recommend.interactions import Interactions, require_columns, to_arrow
+from zhiyin.understand.recommend.interactions import (
+    Interactions,
+    id_texts,
+    require_columns,
+    to_arrow,
+)
 
 _Z = 1.959963984540054
 _BLOCK_CELLS = 3_000_000  # pairs of items that are counted at once
@@ -132,9 +138,8 @@ def adjust(p: np.ndarray, *, tested: int) -> np.ndarray:
 
 def _check(min_orders: int, min_together: int, max_q: float, k: int) -> None:
     for name, value in (("min_orders", min_orders), ("min_together", min_together), ("k", k)):
-        if value < 1:
-            raise InvalidParameter(f"{name} is {value}, it must be at least 1")
-    if not 0 < max_q <= 1:
+        check_whole(name, value, least=1)
+    if not 0 < check_number("max_q", max_q) <= 1:
         raise InvalidParameter(f"max_q is {max_q}, it must be above 0 and at most 1")
 
 
@@ -145,8 +150,8 @@ def _read(lines: Interactions, min_orders: int) -> tuple[sparse.csr_array, np.nd
     table = to_arrow(lines, wanted)
     if any(table[name].null_count for name in wanted):
         table = table.filter(pc.and_(*(pc.is_valid(table[name]) for name in wanted)))
-    orders, order = encode(table[c.ORDER_ID].cast(pa.string()))
-    items, item = encode(table[c.PRODUCT_ID].cast(pa.string()))
+    orders, order = encode(id_texts(table, c.ORDER_ID))
+    items, item = encode(id_texts(table, c.PRODUCT_ID))
     bought = indicator(order, item, (len(orders), len(items)))
     often = np.flatnonzero(np.asarray(bought.sum(axis=0)).ravel() >= min_orders)
     return bought[:, often], items[often], len(orders)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import check_whole, show
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.segment.preparing import need_columns, read_times
 from zhiyin.understand.segment.rfm import BINS, SEGMENTS
@@ -83,7 +84,10 @@ def measure_orders(
     """
     need_columns(orders, [customer, ordered_at, amount, *([order] if order else [])])
     at = read_times(orders[ordered_at], ordered_at)
-    until = pd.Timestamp(as_of, tz=at.dt.tz)
+    try:
+        until = pd.Timestamp(as_of, tz=at.dt.tz)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(f"as_of is {show(as_of)}", hint="date(2026, 1, 31)") from error
     seen = orders.assign(**{ordered_at: at})[(at < until) & orders[customer].notna()]
     if not len(seen):
         raise NotEnoughData(
@@ -118,7 +122,7 @@ def score_quantiles(measured: pd.DataFrame, *, bins: int = BINS) -> pd.DataFrame
     -----
     1 + floor(bins x mid-rank / n), as `rfm.score_rfm` in the lake.
     """
-    if not 2 <= bins <= 10:
+    if not 2 <= check_whole("bins", bins) <= 10:
         raise InvalidParameter(f"bins is {bins}, it must be within 2..10")
     _check_measured(measured)
     sides = (-measured[RECENCY], measured[FREQUENCY], measured[MONETARY])
@@ -132,6 +136,11 @@ def score_quantiles(measured: pd.DataFrame, *, bins: int = BINS) -> pd.DataFrame
 def score_thresholds(measured: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """Scores 1..5 against a business's own bounds: a customer's score does not depend on others."""
     _check_measured(measured)
+    if not isinstance(thresholds, Thresholds):
+        raise InvalidParameter(
+            f"thresholds is {show(thresholds)}",
+            hint="take propose_thresholds(measured)",
+        )
     late = np.searchsorted(thresholds.recency_days, measured[RECENCY].to_numpy(float), side="left")
     often, much = (
         np.searchsorted(bounds, measured[side].to_numpy(float), side="right")

@@ -17,6 +17,7 @@ from sklearn.metrics import (
 )
 from threadpoolctl import threadpool_limits
 
+from zhiyin.core.arguments import check_whole
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.core.rng import Streams
 from zhiyin.understand.segment.kmeans import check_matrix, nearest
@@ -190,9 +191,9 @@ def recommend(tried: tuple[Tried, ...]) -> Choice:
 def _check(method: str, k_min: int, k_max: int, resamples: int) -> None:
     if method not in METHODS:
         raise InvalidParameter(f"no method {method!r} has k", hint=f"use {' or '.join(METHODS)}")
-    if not 2 <= k_min <= k_max:
+    if not 2 <= check_whole("k_min", k_min) <= check_whole("k_max", k_max):
         raise InvalidParameter(f"k_min {k_min} and k_max {k_max} must be 2 <= k_min <= k_max")
-    if resamples < 2:
+    if check_whole("resamples", resamples) < 2:
         raise InvalidParameter(f"resamples is {resamples}, it must be at least 2")
 
 

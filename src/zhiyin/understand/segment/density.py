@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import KDTree
 from sklearn.cluster import DBSCAN
 
+from zhiyin.core.arguments import check_number, check_whole
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.segment.kmeans import check_matrix, places_by_size
 from zhiyin.understand.segment.ordering import order_rows
@@ -165,13 +166,13 @@ def _check(
             f"{len(values)} rows are too few to tell dense from sparse",
             hint="give at least 10 customers",
         )
-    if eps is not None and not (math.isfinite(eps) and eps > 0):
+    if eps is not None and check_number("eps", eps) <= 0:
         raise InvalidParameter(f"eps is {eps}, it must be positive", hint="leave it out: proposed")
-    if min_samples is not None and min_samples < 2:
+    if min_samples is not None and check_whole("min_samples", min_samples) < 2:
         raise InvalidParameter(
             f"min_samples is {min_samples}, it must be at least 2", hint="leave it out: proposed"
         )
-    if not 10 <= sample_rows <= 50_000:
+    if not 10 <= check_whole("sample_rows", sample_rows) <= 50_000:
         raise InvalidParameter(
             f"sample_rows is {sample_rows}, it must be within 10..50000",
             hint="leave it out: 10,000",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, leaves_list, linkage
 
+from zhiyin.core.arguments import check_whole
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.segment.kmeans import check_matrix, largest_first, nearest
 from zhiyin.understand.segment.ordering import order_rows
@@ -156,7 +157,7 @@ def grow_ward(values: np.ndarray, *, sample_rows: int = SAMPLE_ROWS, seed: int =
     Ward (1963) by scipy's nearest-neighbour chain (Müllner 2011), in O(m^2) time.
     """
     values = check_matrix(values)
-    if not 2 <= sample_rows <= 20_000:
+    if not 2 <= check_whole("sample_rows", sample_rows) <= 20_000:
         raise InvalidParameter(
             f"sample_rows is {sample_rows}, it must be within 2..20000", hint="leave it out: 4,000"
         )

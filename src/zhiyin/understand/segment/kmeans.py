@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from zhiyin.core.arguments import check_number, check_numbers, check_whole
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.core.rng import Streams
 from zhiyin.understand.segment.ordering import order_rows
@@ -104,6 +105,7 @@ def fit_kmeans(
     ([0, 0, 0, 1, 1], [[0.1], [9.05]])
     """
     values = _check(values, k, starts, sample_rows)
+    check_number("tolerance", tolerance, least=0)
     ordering = order_rows(values, seed=seed)
     ordered = np.ascontiguousarray(values[ordering.order])
     sample = _sample(ordered, ordering.firsts, k, sample_rows)
@@ -171,7 +173,7 @@ def places_by_size(labels: np.ndarray, centers: np.ndarray) -> np.ndarray:
 
 def check_matrix(values: np.ndarray) -> np.ndarray:
     """Values as a matrix of finite float64; InvalidParameter where they are none."""
-    values = np.asarray(values, dtype=np.float64)
+    values = check_numbers("values", values)
     if values.ndim != 2 or not values.shape[1]:
         raise InvalidParameter(
             f"values of shape {values.shape} are no matrix",
@@ -187,9 +189,9 @@ def check_matrix(values: np.ndarray) -> np.ndarray:
 
 def _check(values: np.ndarray, k: int, starts: int, sample_rows: int) -> np.ndarray:
     values = check_matrix(values)
-    if k < 1:
+    if check_whole("k", k) < 1:
         raise InvalidParameter(f"k is {k}, it must be at least 1", hint="`choose_k` recommends one")
-    if starts < 1 or sample_rows < 1:
+    if check_whole("starts", starts) < 1 or check_whole("sample_rows", sample_rows) < 1:
         raise InvalidParameter(f"starts {starts} and sample_rows {sample_rows} must be at least 1")
     if k > len(values):
         raise NotEnoughData(f"{k} groups of {len(values)} rows", hint="ask for fewer groups")

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
+from zhiyin.core.arguments import check_whole, show
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.segment import business
 from zhiyin.understand.segment.choice import Choice, choose_k, judge_labels
@@ -118,6 +119,8 @@ def segment(
     (2, [60, 40], ('Low x2, low x1', 'High x2, high x1'))
     """
     _check(method, k, k_max)
+    if meanings is not None and not isinstance(meanings, Mapping):
+        raise InvalidParameter(f"meanings is {show(meanings)}", hint='meanings={"a": Meaning(…)}')
     if method == "rfm":
         columns = business.SIDES
     if hasattr(table, "__len__") and len(table) < _FEWEST:
@@ -145,7 +148,7 @@ def _check(method: str, k: int | None, k_max: int) -> None:
             hint=(f"did you mean {near[0]!r}? " if near else "")
             + f"there are {', '.join(METHODS)}",
         )
-    if k is not None and k < 2:
+    if k is not None and check_whole("k", k) < 2:
         raise InvalidParameter(
             f"k is {k}: one group is everyone" if k == 1 else f"k is {k}",
             hint="give at least 2, or leave k out to have it chosen",
@@ -155,7 +158,7 @@ def _check(method: str, k: int | None, k_max: int) -> None:
             f"{method} finds the number of its groups, it takes no k",
             hint="leave k out, or use 'kmeans' or 'ward'",
         )
-    if k_max < 2:
+    if check_whole("k_max", k_max) < 2:
         raise InvalidParameter(f"k_max is {k_max}, it must be at least 2", hint="leave it out: 10")
 
 

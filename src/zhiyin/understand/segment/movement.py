@@ -10,6 +10,7 @@ from itertools import pairwise
 import pandas as pd
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import show
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.segment.preparing import need_columns, read_times
 from zhiyin.understand.segment.rfm import SEGMENTS
@@ -126,6 +127,11 @@ def measure_movement(
     >>> moved.counts.loc["loyal"].to_dict()
     {'at risk': 1, 'loyal': 1, 'new': 0, '(lost)': 0}
     """
+    for name, day in (("start", start), ("end", end)):
+        if not isinstance(day, date):
+            raise InvalidParameter(f"{name} is {show(day)}, not a date", hint="date(2026, 1, 31)")
+    if names is not None and not isinstance(names, Mapping):
+        raise InvalidParameter(f"names is {show(names)}", hint='names={"loyal": ("Loyal", "忠诚")}')
     if start >= end:
         raise InvalidParameter(f"{start} is not before {end}", hint="give the earlier day first")
     before, after = _check(before, start), _check(after, end)
@@ -186,6 +192,11 @@ def track_movement(
 
 
 def _check(segments: pd.Series, day: date) -> pd.Series:
+    if not isinstance(segments, pd.Series):
+        raise InvalidParameter(
+            f"the segments of {day} are {show(segments)}",
+            hint="give a pandas Series: the segment by customer, her id as its index",
+        )
     if twice := int(segments.index.duplicated().sum()):
         raise InvalidParameter(
             f"{twice} rows of {day} name a customer again",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zhiyin.core.arguments import check_whole
 from zhiyin.core.errors import InvalidParameter
 
 _STEPS = 2.0**30  # parts of a column's range that are told apart: far above rounding noise
@@ -43,7 +44,7 @@ def order_rows(values: np.ndarray, *, seed: int = 0) -> Ordering:
     the zero of a column matters. Equal rows are spread over the order one by one: a sample of the
     first m holds them in proportion. The hash is splitmix64 (Steele, Lea and Flood 2014).
     """
-    if seed < 0:
+    if check_whole("seed", seed) < 0:
         raise InvalidParameter(
             f"seed is {seed}, it must not be negative", hint="any whole number from 0 on"
         )

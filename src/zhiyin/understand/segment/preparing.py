@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from zhiyin.core.arguments import check_number, show
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 
 CATEGORIES = ("refuse", "one_hot")
@@ -183,6 +184,8 @@ def _as_frame(table: pd.DataFrame | np.ndarray, columns: Sequence[str] | None) -
         raise InvalidParameter(f"columns named twice: {', '.join(twice)}", hint="rename them")
     if columns is None:
         return frame
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise InvalidParameter(f"columns is {show(columns)}, not a list", hint='columns=["spend"]')
     wanted = [str(name) for name in columns]
     need_columns(frame, wanted)
     return frame[wanted]
@@ -194,6 +197,9 @@ def need_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
         raise InvalidParameter(
             f"a {type(table).__name__} is no table", hint="give a pandas DataFrame"
         )
+    odd = [name for name in columns if not isinstance(name, Hashable)]
+    if odd:
+        raise InvalidParameter(f"a column is {show(odd[0])}", hint="name it by a text")
     if unknown := [str(name) for name in columns if name not in table.columns]:
         raise InvalidParameter(
             f"the table has no column {', '.join(unknown)}",
@@ -219,7 +225,7 @@ def _check(frame: pd.DataFrame, categories: str, winsorise: float) -> None:
         raise InvalidParameter(
             f"categories is {categories!r}", hint=f"use one of {', '.join(CATEGORIES)}"
         )
-    if not 0 <= winsorise < 0.5:
+    if not 0 <= check_number("winsorise", winsorise) < 0.5:
         raise InvalidParameter(f"winsorise is {winsorise}, it must be within [0, 0.5)")
     if not len(frame) or not frame.shape[1]:
         raise NotEnoughData(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, digamma, expit, gammaln
 
+from zhiyin.core.arguments import check_number, check_whole
 from zhiyin.understand.value.history import (
     Histories,
     as_numbers,
@@ -91,7 +92,8 @@ class BgNbd(Fitted):
 
     def pmf(self, t: float, most: int) -> np.ndarray:
         """P(X(t) = 0), ..., P(X(t) = most) of a new customer, (most + 1,)."""
-        x = np.arange(most + 1, dtype=np.float64)
+        x = np.arange(check_whole("most", most, least=0) + 1, dtype=np.float64)
+        t = check_number("t", t, least=0)
         share = t / (self.alpha + t)
         log_count = gammaln(self.r + x) - gammaln(self.r) - gammaln(x + 1)
         stay = betaln(self.a, self.b + x) - betaln(self.a, self.b)

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
+from zhiyin.core.arguments import check_whole, show
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 from zhiyin.understand.boosted import walk
 from zhiyin.understand.value.bgnbd import BgNbd, fit_bgnbd
@@ -207,7 +208,11 @@ def forecast_value(days: PurchaseDays, *, horizon_days: int, rng: np.random.Gene
     seen; the weight is the one with the lowest deviance on the last third of it, or on the last
     `horizon_days` where these are shorter. Ties go to the smaller weight.
     """
-    if not 1 <= horizon_days <= 3650:
+    if not isinstance(days, PurchaseDays):
+        raise InvalidParameter(f"days is {show(days)}", hint="hand in what read_purchases(…) gives")
+    if not isinstance(rng, np.random.Generator):
+        raise InvalidParameter(f"rng is {show(rng)}", hint="rng=numpy.random.default_rng(7)")
+    if not 1 <= check_whole("horizon_days", horizon_days) <= 3650:
         raise InvalidParameter(f"horizon_days is {horizon_days}", hint="look 1 to 3650 days ahead")
     model, validation = learn_value(
         days, horizon_days=horizon_days, seed=int(rng.integers(2**31 - 1))

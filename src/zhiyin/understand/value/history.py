@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from zhiyin.core.arguments import check_number, show
 from zhiyin.core.errors import InvalidParameter, NotEnoughData
 
 MIN_CUSTOMERS = 20
@@ -146,9 +147,38 @@ def check_positive(name: str, value: float) -> float:
     InvalidParameter
         Otherwise.
     """
-    if not (np.isfinite(value) and value > 0):
+    number = check_number(name, value)
+    if number <= 0:
         raise InvalidParameter(f"{name} is {value}", hint="it must be a number above 0")
-    return float(value)
+    return number
+
+
+def check_model(name: str, model: object, *methods: str) -> None:
+    """See that a model was handed in where one is used.
+
+    Raises
+    ------
+    InvalidParameter
+        If it lacks one of the methods.
+    """
+    if any(not callable(getattr(model, one, None)) for one in methods):
+        raise InvalidParameter(
+            f"{name} is {show(model)}", hint="hand in a model: what fit_bgnbd(…) gives, say"
+        )
+
+
+def check_alike(**columns: np.ndarray) -> None:
+    """See that columns are of one length.
+
+    Raises
+    ------
+    InvalidParameter
+        If they are not.
+    """
+    sizes = {name: len(column) for name, column in columns.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise InvalidParameter(f"{told} values", hint="give one value of each a customer")
 
 
 def check_times(t: ArrayLike) -> np.ndarray:
@@ -160,6 +190,8 @@ def check_times(t: ArrayLike) -> np.ndarray:
         If one is negative or missing.
     """
     times = as_numbers("t", t)
+    if not len(times):
+        raise InvalidParameter("t holds no length of time", hint="give a number, or some")
     _refuse(times < 0, times, "t", "is negative", "t is a length of time to look ahead")
     return times
 

@@ -8,8 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from zhiyin.core.arguments import check_whole
 from zhiyin.core.errors import InvalidParameter
-from zhiyin.understand.value.history import as_numbers, check_positive
+from zhiyin.understand.value.history import (
+    as_numbers,
+    check_alike,
+    check_counts,
+    check_model,
+    check_positive,
+)
 
 
 class PurchaseModel(Protocol):
@@ -80,6 +87,7 @@ def track_purchases(
     InvalidParameter
         If `until` or `step` is not above 0.
     """
+    check_model("model", model, "expected_purchases")
     starts, counts = np.unique(as_numbers("born", born), return_counts=True)
     bought = np.sort(as_numbers("repeats", repeats)) if np.size(repeats) else np.zeros(0)
     check_positive("until", until)
@@ -103,7 +111,9 @@ def compare_frequencies(
     most
         The last group, >= 1.
     """
+    check_model("model", model, "pmf")
     x, ages = _groups(frequency, most), as_numbers("age", age)
+    check_alike(frequency=x, age=ages)
     expected = np.zeros(most + 1)
     for value, count in zip(*np.unique(ages, return_counts=True), strict=True):
         chance = model.pmf(float(value), most - 1)
@@ -129,6 +139,7 @@ def compare_conditional(
     """
     x = _groups(frequency, most)
     told, seen = as_numbers("expected", expected), as_numbers("actual", actual)
+    check_alike(frequency=x, expected=told, actual=seen)
     size = np.bincount(x, minlength=most + 1)
     safe = np.where(size > 0, size, np.nan)
     return Groups(
@@ -140,6 +151,8 @@ def compare_conditional(
 
 
 def _groups(frequency: ArrayLike, most: int) -> np.ndarray:
-    if most < 1:
+    if check_whole("most", most) < 1:
         raise InvalidParameter(f"most is {most}", hint="the last group is 1 or more purchases")
-    return np.minimum(as_numbers("frequency", frequency), most).astype(np.int64)
+    counts = as_numbers("frequency", frequency)
+    check_counts(counts)
+    return np.minimum(counts, most).astype(np.int64)

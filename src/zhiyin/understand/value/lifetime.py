@@ -7,8 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from zhiyin.core.arguments import check_number, check_whole, show
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.understand.value.gamma_gamma import GammaGamma
+from zhiyin.understand.value.history import check_model
 from zhiyin.understand.value.summary import DAYS, Unit
 
 
@@ -60,7 +62,8 @@ def estimate_clv(
     CLV = margin x E[spend per purchase] x sum over months k of
     (purchases expected until the end of month k - until its beginning) / (1 + discount)^k.
     """
-    if not 0 < margin <= 1:
+    check_model("spend", spend, "expected_spend")
+    if not 0 < check_number("margin", margin) <= 1:
         raise InvalidParameter(f"margin is {margin}", hint="it is a fraction in (0, 1]")
     counts = discount_purchases(
         purchases, frequency=frequency, recency=recency, age=age, months=months,
@@ -83,9 +86,12 @@ def discount_purchases(
 
     Parameters and errors as in `estimate_clv`.
     """
-    if not 1 <= months <= 120:
+    check_model("purchases", purchases, "conditional_expected_purchases")
+    if not isinstance(unit, str) or unit not in DAYS:
+        raise InvalidParameter(f"unit is {show(unit)}", hint=f"use one of {', '.join(DAYS)}")
+    if not 1 <= check_whole("months", months) <= 120:
         raise InvalidParameter(f"months is {months}", hint="look 1 to 120 months ahead")
-    if not 0 <= monthly_discount < 1:
+    if not 0 <= check_number("monthly_discount", monthly_discount) < 1:
         raise InvalidParameter(
             f"monthly_discount is {monthly_discount}",
             hint="it is a fraction in [0, 1): 1 % a month is .01",

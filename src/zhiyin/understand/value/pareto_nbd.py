@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, gammaln, logsumexp
 
+from zhiyin.core.arguments import check_number, check_whole
 from zhiyin.understand.value.history import (
     Histories,
     as_numbers,
@@ -97,7 +98,8 @@ class ParetoNbd(Fitted):
 
         Summed over the moment the lifetime ended: negative binomial counts until then.
         """
-        x = np.arange(most + 1, dtype=np.float64)
+        x = np.arange(check_whole("most", most, least=0) + 1, dtype=np.float64)
+        t = check_number("t", t, least=0)
         reach = np.log1p(t / self.beta)
         nodes, weights = legendre(128)
         ended = self.beta * np.expm1(reach * nodes)

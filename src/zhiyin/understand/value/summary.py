@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from zhiyin.core import columns as c
+from zhiyin.core.arguments import show
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.errors import InputError, InvalidParameter
 
@@ -149,6 +150,10 @@ def count_days(
     Parameters and errors as in `summarise`.
     """
     wanted = (customer, ordered, amount)
+    if not isinstance(orders, pa.Table | pd.DataFrame | ir.Table):
+        raise InputError(
+            f"orders is {show(orders)}, not a table", hint="give one of pandas, Arrow or Ibis"
+        )
     held = orders.column_names if isinstance(orders, pa.Table) else list(orders.columns)
     missing = [name for name in wanted if name not in held]
     if missing:
@@ -161,6 +166,11 @@ def count_days(
         raise InputError(
             f"column {ordered!r} is {table[ordered].type()}, not a time",
             hint="convert it first, for example by pandas.to_datetime",
+        )
+    if table[customer].type().is_nested():
+        raise InputError(
+            f"column {customer!r} is {table[customer].type()}, and ids are texts or numbers",
+            hint="one id a row: pandas.DataFrame.explode makes rows of lists",
         )
     if not table[amount].type().is_numeric():
         raise InputError(f"column {amount!r} is {table[amount].type()}, not a number")

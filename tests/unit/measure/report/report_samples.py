@@ -24,6 +24,7 @@ from zhiyin.measure.report.data import (
     Metric,
     ModelPart,
     Month,
+    Pair,
     Prediction,
     Profit,
     Reasons,
@@ -384,6 +385,7 @@ def full_report(first: str = "en") -> ReportData:
                 ),
             ),
             2444,
+            (Pair("CORN", "GREEN PEAS", 1204, 0.187, 9.4, 8.9, 0.0),),
         ),
         metrics=full_metrics(),
         assumptions=(

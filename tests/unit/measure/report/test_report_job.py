@@ -317,6 +317,39 @@ def test_recommendations_name_products_and_what_speaks_for_them(collect):
     assert part.examples[0].products == (("Oolong", "Pot"), ("GREEN TEA · 2", "Pot"))
 
 
+def test_what_is_bought_together_is_shown_surest_first_each_product_once(collect):
+    def pair(one, other, low, confidence, day=DAY):
+        return {
+            c.AS_OF_ON: day, c.PRODUCT_ID: f"shop:{one}", c.RANK: 1, c.OTHER_ID: f"shop:{other}",
+            c.ORDERS_TOGETHER: 40, c.SUPPORT: 0.1, c.CONFIDENCE: confidence, c.LIFT: 2 * low,
+            c.LIFT_LOW: low, c.P_VALUE: 0.0, c.Q_VALUE: 0.0004,
+        }  # fmt: skip
+
+    rows = [
+        pair("tea", "pot", 3.0, 0.2), pair("pot", "tea", 3.0, 0.6),
+        pair("tea", "cup", 2.5, 0.9), pair("milk", "bread", 1.5, 0.3),
+        pair("old", "news", 9.0, 0.9, date(2017, 10, 29)),
+    ]  # fmt: skip
+    names = [{c.PRODUCT_ID: f"shop:{one}", c.NAME: one.title()} for one in ("tea", "pot", "milk")]
+    data = collect({"together": rows, "products": names})
+    pairs = data.recommend.pairs
+    assert [(one.product, one.other, one.orders) for one in pairs] == [
+        ("Pot", "Tea", 40),  # of its orders more hold the other than the other way round
+        ("Milk", "bread", 40),
+    ]
+    assert (pairs[0].lift_low, pairs[0].lift, pairs[0].lift_high) == (3.0, 6.0, 12.0)
+    page = render(data)
+    for words in (
+        "Bought together",
+        "常一起购买的商品",
+        "3.0 to 12.0",
+        "3.0 至 12.0",
+        "&lt;0.1%",
+        "60%",
+    ):
+        assert words in page
+
+
 def test_turn_gives_timings_rows_and_notes(collect):
     turn = {"decide": {"rows": {"decisions": 5}, "figures": {}, "notes": ("so",), "seconds": 1.5}}
     run = collect({}, turn=turn).run

@@ -12,7 +12,7 @@ from zhiyin.measure.report import foresight
 from zhiyin.measure.report.data import Both, ExpectedOf, Prediction, Segment
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.persona import render_persona
-from zhiyin.measure.report.predictions import make_prediction, read_value
+from zhiyin.measure.report.predictions import make_prediction, read_kept, read_value
 from zhiyin.measure.report.render import render
 from zhiyin.measure.report.summary import summary_text
 from zhiyin.measure.report.words import Words
@@ -100,6 +100,21 @@ def test_a_persona_is_a_page_in_both_languages_and_hostile_names_are_escaped():
     assert page.count("<script>") == 1
     assert "by chance" not in page
     assert '<html lang="zh-CN" data-en="Best" data-zh="最佳">' in page
+
+
+def test_what_a_model_kept_of_its_promise_is_said_and_decay_is_warned_of():
+    told = {"task": "churn", "status": "decayed", "words": {"en": "AUC .6", "zh": "AUC 为 .6"}}
+    kept = {"task": "next_purchase", "status": "ok", "words": {"en": "AUC .9", "zh": "AUC 为 .9"}}
+    turn = {"measure": {"figures": {"decay": [told, kept]}}}
+    asked = (Prediction("contract"), Prediction("next_purchase"), Prediction("other"))
+    made, wrong = read_kept(asked, turn)
+    assert [one.kept.en for one in made] == ["AUC .6", "AUC .9", ""]
+    assert wrong == (Both("AUC .6", "AUC 为 .6"),)
+    assert read_kept(asked, {}) == (asked, ())
+    full = samples.full_report()
+    page = render(replace(full, predictions=(replace(full.predictions[0], kept=wrong[0]),)))
+    assert "AUC .6" in page
+    assert "AUC 为 .6" in page
 
 
 def test_what_the_model_of_value_told_is_said_where_a_turn_could_tell():

@@ -10,7 +10,15 @@ from html.parser import HTMLParser
 import pytest
 import report_samples as samples
 
-from zhiyin.measure.report.data import Both, Count, EmailExample, Metric, Recommended, Segment
+from zhiyin.measure.report.data import (
+    Both,
+    Count,
+    EmailExample,
+    Metric,
+    Pair,
+    Recommended,
+    Segment,
+)
 from zhiyin.measure.report.previews import make_offline
 from zhiyin.measure.report.render import SECTIONS, render
 
@@ -184,7 +192,11 @@ def test_hostile_names_are_escaped():
         data,
         shop=replace(data.shop, name=HOSTILE),
         choices=(choice,),
-        recommend=replace(data.recommend, examples=(Recommended("p_x", ((HOSTILE, HOSTILE),)),)),
+        recommend=replace(
+            data.recommend,
+            examples=(Recommended("p_x", ((HOSTILE, HOSTILE),)),),
+            pairs=(Pair(HOSTILE, HOSTILE, 9, 0.5, 2.0, 1.5, 0.01),),
+        ),
         segments=replace(
             data.segments,
             rfm=(*data.segments.rfm, Segment(HOSTILE, Both(HOSTILE), 900, 9, 5.0, 2.0)),

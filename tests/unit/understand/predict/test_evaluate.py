@@ -97,6 +97,7 @@ def test_a_target_in_random_order_cannot_be_predicted():
         (shop(40), "plan", InvalidParameter, "3 different values"),
         (shop(4), "left", NotEnoughData, "4 rows"),
         (shop(40).assign(left=[1] * 3 + [0] * 37), "left", NotEnoughData, "rarer class has 3 rows"),
+        (shop(40)[["left"]], "left", NotEnoughData, "no column but the target 'left'"),
         (shop(40).iloc[:0], "left", NotEnoughData, "empty"),
         (pd.concat([shop(40), shop(40)[["plan"]]], axis=1), "left", InvalidParameter, "'plan'"),
         ({"left": [1]}, "left", InvalidParameter, "dict"),

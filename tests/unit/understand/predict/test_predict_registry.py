@@ -10,7 +10,6 @@ import pytest
 
 from zhiyin.core.errors import InvalidParameter, NotFound, PermissionDenied
 from zhiyin.core.rng import Streams
-from zhiyin.core.values import Estimate
 from zhiyin.understand.predict import registry as r
 from zhiyin.understand.predict.training import Version
 
@@ -125,12 +124,6 @@ def test_the_champion_and_the_unknown_cannot_be_promoted():
         r.next_step([V2, V1], LOG, "v2", by="ann", policy=r.AUTO)
     with pytest.raises(NotFound, match="v9"):
         r.next_step([V2, V1], LOG, "v9", by="ann", policy=r.AUTO)
-
-
-def test_a_model_has_decayed_when_its_interval_is_below_what_was_promised():
-    assert r.find_decay(0.8, Estimate(0.7, 0.65, 0.75, 100)) == "decayed"
-    assert r.find_decay(0.8, Estimate(0.7, 0.55, 0.85, 100)) == "ok"
-    assert r.find_decay(None, None) == "not_yet"
 
 
 def test_a_rollback_leads_to_the_one_before():

@@ -190,6 +190,21 @@ def test_attributes_bring_in_what_nobody_has_taken(tastes):
     assert "content" in fit(tastes, attributes=kinds).card["models"]
 
 
+def test_a_new_item_is_known_by_a_name_that_only_resembles_others(tastes):
+    kinds = [f"walnut bowl no {n}" for n in range(20)] + [f"linen towel no {n}" for n in range(20)]
+    names = {100: "walnut bowls", 101: "linen towels"}  # as whole values they are like nothing
+    called = pa.table({"item_id": [*range(40), *names], "name": [*kinds, *names.values()]})
+    found = fit(tastes, "content", attributes=called)
+    for item, alike in ((100, range(20)), (101, range(20, 40))):
+        near = found.similar(item, 20)
+        assert set(near["item_id"].to_pylist()) == set(alike)
+        assert max(near["score"].to_pylist()) <= 1
+    first = found.recommend([3], 20)["item_id"].to_pylist()
+    assert 101 in first, "she likes what is linen"
+    alone = fit(tastes, "content", attributes=called.set_column(1, "name", pa.array(["x y"] * 42)))
+    assert alone.scorer.texts_.shape[1] == 0, "a kind of all is no name"
+
+
 def test_repeat_purchases_over_months_get_the_model_of_repeats():
     rng = np.random.default_rng(1)
     rows = [
@@ -236,7 +251,7 @@ def test_a_model_of_ones_own_is_taken(tastes):
 def test_what_is_no_table_and_one_user_for_many_are_refused_in_words(tastes):
     with pytest.raises(InvalidParameter, match="interactions are no table but of type list"):
         fit([{"user_id": "a", "item_id": "x"}])
-    with pytest.raises(InvalidParameter, match="one text, not a list"):
+    with pytest.raises(InvalidParameter, match="'u1', a text, not a list"):
         fit(tastes, "popularity").recommend("u1", 3)
     with pytest.raises(InvalidParameter, match="ridge is -1"):
         fit(tastes, Ease(ridge=-1))

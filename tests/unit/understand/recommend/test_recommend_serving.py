@@ -172,6 +172,18 @@ def test_a_visitor_gets_what_stands_beside_what_she_looked_at_last():
     assert answer["personalised"]
 
 
+def test_what_a_stranger_just_bought_speaks_for_her_as_what_she_looked_at_does():
+    made = door({"k": 3}, recent=Recent(seen=[("e", JUST - 9)], bought=[("a", JUST)]))
+    answer = ask(made, customer=("p_first_day",))
+    assert (ids(answer)[0], sources(answer)[0]) == ("b", "session")
+    reasons = {one["product_id"]: one["reason"] for one in answer["items"]}
+    assert reasons["b"] == {
+        "kind": "because", "en": "because you bought A", "zh": "因为您买过A"
+    }  # fmt: skip
+    assert reasons["f"]["en"] == "because you looked at E"
+    assert answer["personalised"]
+
+
 def test_the_chain_of_a_place_says_who_is_asked_first():
     answer = ask(door({"chain": ["item", "customer"], "k": 4}), item="a", **ANA_ASKS)
     assert (ids(answer), sources(answer)) == ("bec", ["item", "item", "customer"])
@@ -206,7 +218,9 @@ def test_diversity_lets_another_category_pass_by():
 
 def test_what_was_bought_since_the_generation_was_made_counts_too():
     made = door({"exclude_bought_days": 30}, recent=Recent(bought=[("a", NOW.timestamp())]))
-    assert ids(ask(made, **ANA_ASKS)) == "bfge"
+    answer = ask(made, **ANA_ASKS)
+    assert ids(answer) == "befg", "not a itself; e stands beside it"
+    assert sources(answer)[:3] == ["customer", "session", "popular"]
 
 
 def test_what_is_in_the_basket_or_looked_at_is_not_recommended():
