@@ -1,6 +1,7 @@
 """Decisions on request: one decision in process (numbers of a customer, 50 actions, Thompson
 sampling), then `POST /v1/decide` and `/v1/outcome` over real HTTP, each on the disk before its
-answer: latency and requests a CPU-second."""
+answer: latency and requests a CPU-second. Of several rounds the quietest: what else runs on the
+host can double all of them."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ POINT = {
     ],
     "policy": {"name": "linear_thompson", "explore": 0.02},
 }  # fmt: skip
-CONNECTIONS, SECONDS, WARM_S, DECIDED = 16, 8.0, 2.0, 5_000
+CONNECTIONS, SECONDS, WARM_S, DECIDED = 16, 4.0, 2.0, 10_000
+ROUNDS = 5
 
 
 def make_shop(folder: Path, rng: np.random.Generator) -> str:
@@ -118,8 +120,9 @@ def measure_door(folder: Path, rng: np.random.Generator) -> dict[str, float]:
                                    context={"cart_value": 60.0}, deadline_ms=10_000))  # fmt: skip
             spent.append(time.process_time() - begun)
             assert made.policy == "linear_thompson", made.reason
-    warm = np.array(spent[500:]) * 1e6
-    return {"one_p50_us": float(np.median(warm)), "one_p99_us": float(np.quantile(warm, 0.99))}
+    rounds = np.array(spent[len(spent) % ROUNDS :]).reshape(ROUNDS, -1) * 1e6
+    quiet = min(rounds, key=np.median)
+    return {"one_p50_us": float(np.median(quiet)), "one_p99_us": float(np.quantile(quiet, 0.99))}
 
 
 async def _client(port: int, requests: list[bytes], until: float, taken: list[float]) -> None:
@@ -175,21 +178,26 @@ def measure_http(folder: Path, key: str, rng: np.random.Generator) -> dict[str, 
         watched = psutil.Process(process.pid)
         asyncio.run(_load(port, decide, WARM_S))
         for name, requests in (("decide", decide), ("outcome", report)):
-            spent = watched.cpu_times()
-            taken = asyncio.run(_load(port, requests, SECONDS))
-            after = watched.cpu_times()
-            cpu = after.user + after.system - spent.user - spent.system
-            made |= {
-                f"{name}s_per_cpu_s": len(taken) / cpu,
-                f"{name}s_per_s": len(taken) / SECONDS,
-                f"{name}_p50_ms": 1000 * float(np.median(taken)),
-                f"{name}_p99_ms": 1000 * float(np.quantile(taken, 0.99)),
-            }
+            rounds = [_round(watched, port, requests) for _ in range(ROUNDS)]
+            quiet = max(rounds, key=lambda one: one["s_per_cpu_s"])
+            made |= {f"{name}{figure}": value for figure, value in quiet.items()}
         made["server_rss_mb"] = watched.memory_info().rss / 2**20
     finally:
         process.terminate()
         process.wait()
     return made
+
+
+def _round(watched: psutil.Process, port: int, requests: list[bytes]) -> dict[str, float]:
+    spent = watched.cpu_times()
+    taken = asyncio.run(_load(port, requests, SECONDS))
+    after = watched.cpu_times()
+    cpu = after.user + after.system - spent.user - spent.system
+    return {
+        "s_per_cpu_s": len(taken) / cpu, "s_per_s": len(taken) / SECONDS,
+        "_p50_ms": 1000 * float(np.median(taken)),
+        "_p99_ms": 1000 * float(np.quantile(taken, 0.99)),
+    }  # fmt: skip
 
 
 def main() -> None:

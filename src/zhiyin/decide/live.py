@@ -256,13 +256,12 @@ class Door:
             places, columns = self._columns_of(served, held)
             numbers[places] = held.arrays[f"{NUMBERS}.value"][row, columns]
         if served.windows:
-            found = list(self._touches(parties))
             at = now.timestamp()
+            found = [(touch.bought, touch.at) for touch in self._touches(parties)]
             for one in served.windows:
-                since = at - one.hours * 3600
-                numbers[one.place] = sum(
-                    touch.bought == one.bought and touch.at > since for touch in found
-                )
+                since, kind = at - one.hours * 3600, one.bought
+                mine = [when for bought, when in found if bought == kind and when > since]
+                numbers[one.place] = len(mine)
 
     def _columns_of(self, served: Served, held: Generation) -> tuple[np.ndarray, np.ndarray]:
         """Places of the point's kept numbers, and their columns in the generation."""

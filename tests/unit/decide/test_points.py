@@ -202,3 +202,16 @@ def test_the_lot_of_an_id_is_always_the_same_and_uniform():
     drawn = np.array([lots.of(f"d_{n}").random() for n in range(4_000)])
     assert lots.of("d_1").random(3).tolist() == first
     assert np.histogram(drawn, 10, (0, 1))[0] == pytest.approx(np.full(10, 400), abs=90)
+
+
+@pytest.mark.parametrize("how", ["<", "<=", ">", ">=", "==", "!="])
+def test_no_condition_of_an_action_holds_for_a_number_that_is_not_known(how):
+    point = parse({
+        "key": "home", "default": "none", "features": ["recency_days"],
+        "actions": [{"name": "none"}, {"name": "gift", "needs": [["recency_days", how, 3]]}],
+    })  # fmt: skip
+    served = Served(point, version=1, paused=False, policy=None)
+    day = date(2026, 3, 1)
+    assert served.eligible(day, served.blank(), taken={}).tolist() == [True, False]
+    known = {"<": 2.0, "<=": 3.0, ">": 4.0, ">=": 3.0, "==": 3.0, "!=": 2.0}[how]
+    assert served.eligible(day, np.array([known]), taken={}).tolist() == [True, True]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Way = tuple[str, str]
 """Channel and purpose of a message."""
+
+
+_MOST_NAMED = 4_096  # sets of eligible actions whose names are kept
 
 
 class Chosen(NamedTuple):
@@ -74,11 +77,8 @@ class Served:
             if one.stock is not None
         }
         self._catalogue = point.catalogue()
-        self._needs = [
-            (place, [(self.numbers.index(name), COMPARE[how], x) for name, how, x in one.needs])
-            for place, one in enumerate(point.actions)
-            if one.needs
-        ]
+        self._needs = _by_comparison(point, self.numbers)
+        self._names_of: dict[bytes, tuple[str, ...]] = {}
         self._day: tuple[date, Flags] | None = None
 
     def blank(self) -> Floats:
@@ -99,9 +99,10 @@ class Served:
         the gate forbids.
         """
         flags = self._open_on(on).copy()
-        for place, conditions in self._needs:
-            if flags[place]:  # none holds for a number that is not known
-                flags[place] = all(how(numbers[where], x) for where, how, x in conditions)
+        for how, places, where, least in self._needs:
+            known = numbers[where]
+            holds = how(known, least) & (known == known)  # none for a number that is not known
+            flags[places[~holds]] = False
         for name, left in self.stock.items():
             if left <= taken.get(name, 0):
                 flags[self.names.index(name)] = False
@@ -141,9 +142,14 @@ class Served:
         return Place(action or self.point.default, self._named(eligible), propensity, explored)
 
     def _named(self, flags: Flags) -> tuple[str, ...]:
-        if flags.all():
-            return self.names
-        return tuple([name for name, may in zip(self.names, flags.tolist(), strict=True) if may])
+        key = flags.tobytes()
+        found = self._names_of.get(key)
+        if found is None:
+            if len(self._names_of) >= _MOST_NAMED:
+                self._names_of.clear()
+            pairs = zip(self.names, flags.tolist(), strict=True)
+            found = self._names_of[key] = tuple([name for name, may in pairs if may])
+        return found
 
     def _open_on(self, on: date) -> Flags:
         """What days allow, worked out once a day."""
@@ -153,3 +159,22 @@ class Served:
                 for one in self.point.actions
             ])  # fmt: skip
         return self._day[1]
+
+
+def _by_comparison(
+    point: Definition, names: Sequence[str]
+) -> list[tuple[Callable[..., Any], NDArray[np.intp], NDArray[np.intp], Floats]]:
+    """The conditions of all actions, those of one comparison together: the comparison, places of
+    actions, places of their numbers, what these are compared with.
+    """
+    conditions = [
+        (how, place, names.index(name), x)
+        for place, one in enumerate(point.actions)
+        for name, how, x in one.needs
+    ]
+    made = []
+    for how in dict.fromkeys(one[0] for one in conditions):
+        mine = [one[1:] for one in conditions if one[0] == how]
+        places, where = (np.array([one[at] for one in mine], np.intp) for at in (0, 1))
+        made.append((COMPARE[how], places, where, np.array([one[2] for one in mine])))
+    return made
