@@ -64,9 +64,12 @@ def find_channels(preset: Preset) -> Ints:
 
 
 def tell_features(
-    preset: Preset, records: Records, nature: Nature, period: int
+    preset: Preset, records: Records, nature: Nature, period: int, *, reachable: Flags
 ) -> dict[str, Floats]:
-    """Features by name, (n,) each; NaN where nothing is known: the basket of who never ordered."""
+    """Features by name, (n,) each; NaN where nothing is known: the basket of who never ordered.
+
+    `seen_*` are shares of contacts, beginning at what is usual for the channel.
+    """
     ahead = np.mean([preset.season(period + 1 + later) for later in range(AHEAD)])
     shown, everybody = preset.shown(period), np.ones(len(nature))
     some = records.orders > 0
@@ -79,13 +82,14 @@ def tell_features(
         "coupon_share": (records.coupons + 0.2) / (records.orders + 1),
         "contacts_lately": records.lately,
         "coupons_lately": records.offered,
+        "reachable": reachable.astype(np.float64),
         "score": nature.score,
         "taste_for_shown": (records.bought[:, shown] * kinds + 1) / (total + 1),
         "season": preset.season(period) * everybody,
         "season_ahead": float(ahead) * everybody,
     }  # fmt: skip
     for place, habit in enumerate(preset.habits):
-        opened = (records.seen[:, place] + 1) / (records.contacts[:, place] + 2)
+        opened = (records.seen[:, place] + 2 * habit.seen) / (records.contacts[:, place] + 2)
         told[f"seen_{habit.name}"] = opened
     if preset.occasions:
         told["occasion"] = find_occasion(preset, nature, period)

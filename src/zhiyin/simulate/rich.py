@@ -119,7 +119,9 @@ class RichShop:
 
     def observe(self) -> Observation:
         """What is known at the beginning of the period."""
-        told = tell_features(self.preset, self._state.records, self._nature, self.period)
+        told = tell_features(
+            self.preset, self._state.records, self._nature, self.period, reachable=self._state.open
+        )
         eligible = self._state.open[:, None] | ~self._contacted
         return Observation(tuple(told), np.column_stack([*told.values()]), eligible)
 
