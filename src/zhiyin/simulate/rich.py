@@ -52,12 +52,14 @@ class Observation:
 
 @dataclass(frozen=True, eq=False)
 class Lived:
-    """A period: `rewards` (n,) margin less cost in yuan, who ordered, saw the contact, and what is
-    seen at the beginning of the next one."""
+    """A period: `rewards` (n,) margin less cost in yuan, who ordered and saw the contact; for how
+    much and of which category those who ordered did; what is seen at the beginning of the next."""
 
     rewards: Floats
     ordered: Flags
     seen: Flags
+    amounts: Floats
+    categories: Ints
     observation: Observation
 
 
@@ -144,6 +146,13 @@ class RichShop:
         told = self.truth(actions)
         return told - (nothing if told.ndim == 1 else nothing[:, None])
 
+    def orders_caused(self, actions: np.ndarray) -> Floats:
+        """(n,) orders that actions, one for each customer, are expected to cause now."""
+        odds, rows = self._odds(), np.arange(self.customers)
+        done = np.where(self._state.open, self._check(actions), 0)
+        more = odds.sees[rows, done] * (odds.seen[rows, done] - odds.quiet)
+        return np.where(self.here, more, 0.0)
+
     def step(self, actions: np.ndarray) -> Lived:
         """Do one action for each customer, (n,) numbers, and live the period.
 
@@ -152,8 +161,7 @@ class RichShop:
         InvalidParameter
             If there are not as many actions as customers, or one is no number of an action.
         """
-        rewards, ordered, seen = self._live(self._check(actions))
-        return Lived(rewards, ordered, seen, self.observe())
+        return Lived(*self._live(self._check(actions)), self.observe())
 
     def fork(self, world: int | None = None) -> RichShop:
         """The same shop as it is now, to go on from here with other luck, or with the same."""
@@ -166,7 +174,7 @@ class RichShop:
     def _odds(self) -> Odds:
         return find_odds(self.preset, self._nature, self._state.mood, self.period)
 
-    def _live(self, actions: Ints) -> tuple[Floats, Flags, Flags]:
+    def _live(self, actions: Ints) -> tuple[Floats, Flags, Flags, Floats, Ints]:
         preset, state, n = self.preset, self._state, self.customers
         rng = self._streams.generator(f"rich.{self._world}.{self.period}")
         lots, noise = rng.random((5, n)), rng.normal(size=n)
@@ -180,13 +188,18 @@ class RichShop:
         amount = self._nature.basket * luck
         margin = amount * (preset.margin - given * seen) - gift * seen
         rewards = ordered * margin - preset.effects("cost")[done]
-        self._state = self._after(done, lots, seen=seen, ordered=ordered, amount=amount)
+        reach = self._nature.tastes.cumsum(axis=1)
+        category = (lots[4][:, None] * reach[:, -1:] > reach).sum(axis=1)
+        self._state = self._after(
+            done, lots, seen=seen, ordered=ordered, amount=amount, category=category
+        )
         self.period += 1
-        return rewards, ordered, seen
+        return rewards, ordered, seen, amount * ordered, category
 
     def _after(
-        self, done: Ints, lots: Floats, *, seen: Flags, ordered: Flags, amount: Floats
-    ) -> _State:
+        self, done: Ints, lots: Floats, *, seen: Flags, ordered: Flags, amount: Floats,
+        category: Ints,
+    ) -> _State:  # fmt: skip
         preset, state = self.preset, self._state
         leaves = lots[2] < find_leaving(preset, state.mood.fatigue, seen=seen)
         opts_out = seen & (lots[3] < find_opting_out(preset, state.mood.fatigue))
@@ -195,8 +208,6 @@ class RichShop:
             preset, state.mood, ordered=ordered, coupon=coupon,
             tired=preset.effects("tires")[done] * seen,
         )  # fmt: skip
-        reach = self._nature.tastes.cumsum(axis=1)
-        category = (lots[4][:, None] * reach[:, -1:] > reach).sum(axis=1)
         records = state.records.add(
             preset, done, seen=seen, ordered=ordered, amount=amount, category=category
         )

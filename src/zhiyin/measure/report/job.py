@@ -89,7 +89,14 @@ def collect_data(
     data = replace(data, checks=len(checks), doubts=adapt.read_doubts(checks))
     segments = _read_segments(ctx, insights, turn)
     return ReportData(
-        Shop(settings.name, settings.currency, settings.zone, settings.languages, settings.demo),
+        Shop(
+            settings.name,
+            settings.currency,
+            settings.zone,
+            settings.languages,
+            settings.demo,
+            settings.simulated,
+        ),
         ctx.as_of,
         ctx.turn_id,
         complete_journey=any(load[c.SOURCE] == SOURCE_COMPLETE_JOURNEY for load in loads),
