@@ -70,11 +70,20 @@ HERE = Path()
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to build it.")] = Path("demo"),
+    preset: Annotated[
+        Literal["complete_journey", "jeweller"],
+        typer.Option(help="A grocer's published data, or a simulated Chinese jeweller."),
+    ] = "complete_journey",
     as_json: AsJson = False,
 ) -> None:
-    """Build a demonstration shop from The Complete Journey and turn the loop once."""
-    from zhiyin.demo import AS_OF, build_demo
+    """Build a demonstration shop (The Complete Journey, or simulated) and turn the loop once."""
+    from zhiyin.demo import AS_OF, JEWELLER_AS_OF, build_demo, tell_effect, turn_jeweller
 
+    if preset == "jeweller":
+        with progress_bar() as progress, turn_jeweller(folder, progress=progress) as workspace:
+            _finish(workspace, as_json=as_json, language="zh", as_of=JEWELLER_AS_OF)
+            _note("\n".join(tell_effect(workspace, language=one) for one in ("zh", "en")))
+        return
     with progress_bar() as progress, build_demo(folder, progress=progress) as workspace:
         workspace.run(as_of=AS_OF, progress=progress)
         _finish(workspace, as_json=as_json, as_of=AS_OF)

@@ -58,6 +58,7 @@ def persona(
         )
     with Workspace.open(workspace) as shop:
         day = as_of.date() if as_of else usual_day(shop.store, shop.clock, shop.default_day)
+        simulated = shop.settings.simulated
         made = Personas(shop.store, shop.vault, day)
         languages = ("en", "zh") if html else (lang,)
         found: dict[str, dict[str, Any]] = (
@@ -66,7 +67,7 @@ def persona(
             else made.of_group_in(languages, group, against=parse_group(against))
         )
     if html:
-        _write(html, render_persona(found, first=lang))
+        _write(html, render_persona(found, first=lang, simulated=simulated))
     text = json.dumps(found[lang], ensure_ascii=False, indent=2, default=str)
     typer.echo(text if as_json else found[lang]["text"])
 

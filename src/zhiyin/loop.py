@@ -266,13 +266,17 @@ def _steps(store: WorkspaceStore, turn_id: str) -> Iterator[tuple[str, tuple[Job
 def last_turn(store: WorkspaceStore, clock: Clock, as_of: date | None = None) -> Turn:
     """The turn that was started last (for `as_of`, if given), with its stored reports.
 
+    One that is done comes before those that are not: of these a single job may have run.
+
     Raises
     ------
     NotFound
         If no turn has run.
     """
     turns = ledger.turns
-    query = sa.select(turns.c.turn_id, turns.c.as_of_on).order_by(turns.c.started_at.desc())
+    done_first = sa.case((turns.c.state == "done", 0), else_=1)
+    query = sa.select(turns.c.turn_id, turns.c.as_of_on)
+    query = query.order_by(done_first, turns.c.started_at.desc())
     if as_of is not None:
         query = query.where(turns.c.as_of_on == as_of)
     with store.begin() as connection:

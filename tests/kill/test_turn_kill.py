@@ -15,7 +15,7 @@ from tests.loop.shops import load_tables, make_workspace
 from zhiyin.app import Workspace
 from zhiyin.core.tables import TABLES
 from zhiyin.simulate.config import ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 
 AS_OF = date(2024, 8, 28)  # start of the campaign k007
 CONFIG = ShopConfig(customers=300, products=40)

@@ -18,7 +18,7 @@ from zhiyin.core import ledger
 from zhiyin.models import Models
 from zhiyin.person.explain import explain_customer
 from zhiyin.simulate.config import ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 from zhiyin.understand.predict.quality import auc_delong
 
 CONFIG = ShopConfig(

@@ -12,7 +12,7 @@ from zhiyin.core.errors import WorkspaceError
 from zhiyin.core.registry import Registry
 from zhiyin.loop import JOBS
 from zhiyin.simulate.config import ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 
 AS_OF = date(2024, 8, 28)  # start of the campaign k007
 

@@ -13,7 +13,7 @@ import pytest
 from tests.loop.shops import load_tables, make_workspace
 from zhiyin.core import columns as c
 from zhiyin.simulate.config import ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 from zhiyin.understand.value.scoring import TASKS
 
 CONFIG = ShopConfig(customers=900, products=60)

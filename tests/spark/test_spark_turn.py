@@ -19,7 +19,7 @@ from zhiyin.core.ledger import messages
 from zhiyin.core.tables import TABLES
 from zhiyin.loop import last_turn
 from zhiyin.simulate.config import ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 from zhiyin.testing.contract_engine import TOLERANCE, assert_alike
 
 CONFIG = ShopConfig(customers=160, products=30, orders_per_day=0.08)

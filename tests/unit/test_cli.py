@@ -40,6 +40,21 @@ def test_the_demonstration_runs_and_reports_the_day_its_campaign_starts(tmp_path
     assert seen.run_for == seen.reported_for == [date(2017, 10, 30)]
 
 
+def test_the_jeweller_is_reported_in_chinese_beside_what_was_planted(tmp_path, monkeypatch):
+    seen = SeenWorkspace()
+
+    @contextmanager
+    def turn(folder, *, progress):
+        yield seen
+
+    monkeypatch.setattr(demo, "turn_jeweller", turn)
+    monkeypatch.setattr(demo, "tell_effect", lambda _, *, language: f"effect {language}")
+    result = CliRunner().invoke(cli.app, ["demo", str(tmp_path), "--preset", "jeweller"])
+    assert result.exit_code == 0, result.output
+    assert seen.reported_for == [date(2024, 10, 1)]
+    assert "effect zh\neffect en" in result.output
+
+
 def test_an_error_is_two_lines_and_exit_code_1(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["zhiyin", "run", "-w", str(tmp_path)])
     with pytest.raises(SystemExit) as caught:

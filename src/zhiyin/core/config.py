@@ -54,6 +54,9 @@ class Settings(Section):
     demo: bool = Field(
         default=False, description="a demonstration: published keys, e-mail goes to a sink"
     )
+    simulated: bool = Field(
+        default=False, description="the data is made up: every page of the report says so"
+    )
     as_of: date | None = Field(
         default=None, description="day of a turn that names none; none: the day after the last sale"
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 from zhiyin.core import columns as c
 from zhiyin.measure.job import run
 from zhiyin.simulate.config import ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 
 DAY = date(2024, 3, 1)  # day 60: the first campaign starts
 END = date(2024, 3, 15)

@@ -12,7 +12,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.errors import InvalidParameter, NotFound
 from zhiyin.core.tables import table
 from zhiyin.simulate.config import CustomerType, ShopConfig
-from zhiyin.simulate.shop import Shop
+from zhiyin.simulate.retailer import Shop
 
 SMALL = ShopConfig(customers=400, products=40, categories=4, first_campaign_day=40)
 START = date(2024, 4, 10)  # day 100: the third campaign (k003) starts

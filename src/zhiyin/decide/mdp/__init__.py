@@ -1,6 +1,8 @@
 """Decisions whose effect lasts: the state that a contact leaves is the one the next starts from.
 
-`model`: a problem that is known, solved exactly. `learning`: action values from a log alone.
+`model`: a problem that is known, solved exactly. `learning`: action values of states with numbers,
+`fitted`: of customers with features, both from a log alone. `gradient`: a policy that gets better
+by living, in a simulator.
 """
 
-__all__ = ["learning", "model"]
+__all__ = ["fitted", "gradient", "learning", "model"]

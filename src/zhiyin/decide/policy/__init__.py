@@ -46,6 +46,8 @@ POLICIES = Registry(
         "linear_thompson": f"{_HERE}.learned:LinearThompson",
         "logistic_thompson": f"{_HERE}.learned:LogisticThompson",
         "thompson": f"{_HERE}.thompson:Thompson",
+        "linear_scores": f"{_HERE}.weighted:LinearScores",
+        "softmax": f"{_HERE}.weighted:Softmax",
     },
 )
 

@@ -38,6 +38,7 @@ class Shop:
     zone: str
     languages: tuple[Language, ...]
     demo: bool = False
+    simulated: bool = False
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,14 @@ def collect_data(
         read_predictions(scores, members, insights, segments.rfm), turn
     )
     return ReportData(
-        Shop(settings.name, settings.currency, settings.zone, settings.languages, settings.demo),
+        Shop(
+            settings.name,
+            settings.currency,
+            settings.zone,
+            settings.languages,
+            settings.demo,
+            settings.simulated,
+        ),
         ctx.as_of,
         ctx.turn_id,
         complete_journey=any(load[c.SOURCE] == SOURCE_COMPLETE_JOURNEY for load in loads),

@@ -18,7 +18,9 @@ SHOWN = 12  # bars
 Block = tuple[str, tuple[str, ...]]  # a line, and what stands indented below it
 
 
-def render_persona(found: Mapping[str, Mapping[str, Any]], *, first: str = "en") -> str:
+def render_persona(
+    found: Mapping[str, Mapping[str, Any]], *, first: str = "en", simulated: bool = False
+) -> str:
     """One HTML file from a persona in English and in Chinese.
 
     Parameters
@@ -28,9 +30,11 @@ def render_persona(found: Mapping[str, Mapping[str, Any]], *, first: str = "en")
         `differences` (`label`, `told`, `effect`: {`value`, `low`, `high`}), the strongest first.
     first
         The language that the page opens in.
+    simulated
+        Whether the data is made up: the page says so.
     """
     return fill(
-        "persona.html.j2", first=first,
+        "persona.html.j2", first=first, simulated=simulated,
         views=[PersonaView(language, found[language]) for language in LANGUAGES],
     )  # fmt: skip
 

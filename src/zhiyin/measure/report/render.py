@@ -58,6 +58,7 @@ def render(data: ReportData) -> str:
     return fill(
         "report.html.j2",
         first=first,
+        simulated=data.shop.simulated,
         views=[View(data, language) for language in LANGUAGES],
         data=data,
         sections=SECTIONS,
@@ -65,12 +66,23 @@ def render(data: ReportData) -> str:
     )
 
 
-def fill(template: str, *, first: str, views: Sequence[object], **parts: object) -> str:
-    """A page from a template on the frame; every view has `language`, `title` and the words `t`."""
+def fill(
+    template: str,
+    *,
+    first: str,
+    views: Sequence[object],
+    simulated: bool = False,
+    **parts: object,
+) -> str:
+    """A page from a template on the frame; every view has `language`, `title` and the words `t`.
+
+    A page of `simulated` data says so, on every printed page too.
+    """
     script = _read("report.js")
     return _environment().get_template(template).render(
         first=first,
         views=views,
+        simulated=simulated,
         style=Markup(_read("report.css")),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - a file of this package
         script_hash=_hash(script),

@@ -178,7 +178,9 @@ def _run(data: ReportData, t: Words, f: Format) -> list[str]:
 
 
 def _notices(data: ReportData, t: Words) -> list[str]:
-    said = [t("notice.complete_journey")] if data.complete_journey else []
+    said = [t("page.simulated_note")] if data.shop.simulated else []
+    if data.complete_journey:
+        said.append(t("notice.complete_journey"))
     if data.shop.demo:
         said.append(t("notice.demo_addresses"))
     if data.seeded_consents:

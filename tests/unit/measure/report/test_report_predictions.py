@@ -100,6 +100,10 @@ def test_a_persona_is_a_page_in_both_languages_and_hostile_names_are_escaped():
     assert page.count("<script>") == 1
     assert "by chance" not in page
     assert '<html lang="zh-CN" data-en="Best" data-zh="最佳">' in page
+    assert "模拟数据" not in page
+    made_up = render_persona({"en": told("Best"), "zh": told("最佳")}, simulated=True)
+    assert "模拟数据：本页" in made_up
+    assert "<title>Best · Simulated data</title>" in made_up
 
 
 def test_what_a_model_kept_of_its_promise_is_said_and_decay_is_warned_of():

@@ -185,6 +185,31 @@ def test_demo_notices_are_shown_only_for_the_demo():
         assert words not in own
 
 
+def test_a_report_of_simulated_data_says_so_on_every_page_and_another_never():
+    own = samples.full_report()
+    shop = replace(own.shop, simulated=True)
+    page, real = render(replace(own, shop=shop)), render(own)
+    note = "no customer, order or effect on this page is real"
+    assert page.count(note) == 1
+    assert "本页中的客户、订单与效果均非真实" in page
+    assert re.search(r"\.simulated \{ position: fixed", page)  # printed: repeated on every page
+    for language, words in (("en", "Simulated data"), ("zh", "模拟数据")):
+        heads = re.findall(rf'<h2><span class="no".*?<span class="tag">{words}</span></h2>', page)
+        assert len(heads) == len(SECTIONS), language
+    assert re.search(r"<title>.* · Simulated data</title>", page)
+    for words in (note, "Simulated data", "模拟数据"):
+        assert words not in real
+    assert "simulated: whom the turn chose" not in real.lower()
+
+
+def test_an_effect_in_simulated_data_is_not_called_chance():
+    own = samples.full_report()
+    effect = Metric("increment", "k", "orders_per_customer", 0.02, 0.01, 0.03, 100)
+    told = replace(own, metrics=(effect,), shop=replace(own.shop, simulated=True))
+    assert "stands in files/truth.json" in render(told)
+    assert "nobody was really contacted" not in render(told)
+
+
 def test_hostile_names_are_escaped():
     data = samples.full_report()
     choice = replace(data.choices[0], name=HOSTILE, offers=(Count("o", 1, Both(HOSTILE)),))
