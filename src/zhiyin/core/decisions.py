@@ -19,6 +19,8 @@ RECOMMENDED, RECOMMENDED_TO_ALL = "recommended", "recommended_to_all"
 """Reasons of a list that was shown: made for her, or what everybody gets."""
 CONTACT, NO_CONTACT = "contact", "none"
 TREAT, HOLDOUT, NO_ARM = "treat", "holdout", "none"
+BY_CANDIDATE, BY_CURRENT = "candidate", "current"
+"""Arms of a choice at a decision point where lots are drawn between policies, beside `HOLDOUT`."""
 BY_CAMPAIGN, BY_JOURNEY, BY_PLACEMENT = "campaign", "journey", "placement"
 BY_POINT = "point"
 DEFAULT_POLICY = "default"
@@ -72,6 +74,8 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()
     numbers: tuple[float | None, ...] = ()
     personalised: bool = False
+    arm: str = NO_ARM
+    ramp: str = ""  # number.stage of the policy that is taking over
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -26,7 +26,9 @@ from zhiyin.core.rng import Lots
 from zhiyin.decide.points.served import Chosen, Floats, Served, Way
 from zhiyin.decide.reasons import (
     BY_POLICY,
+    DRAWN,
     EXPLORED,
+    HELD_OUT,
     NO_FEATURES,
     NO_POLICY,
     NOTHING_ELIGIBLE,
@@ -167,17 +169,16 @@ class Door:
             self._taken[served.point.key, served.version][0].update(
                 one.action for one in chosen.places if one.action in served.stock
             )
-        by_policy = reason in (BY_POLICY, EXPLORED)
-        policy = served.policy if served and by_policy else None
+        policy = chosen.policy
         party = next((one for one in ask.customer if one in parties), ask.visitor)
-        numbers = seen.numbers if by_policy else None
+        numbers = seen.numbers if reason in DRAWN else None
         return Decided(
             ask.decision_id, int(now.timestamp() * 1_000_000), ask.point, chosen.places, reason,
             policy.policy.name if policy else DEFAULT_POLICY, policy.version if policy else "",
             served.version if served else 0, party, parties[0] if parties else "",
             served.numbers if served and numbers is not None else (),
             () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
-            seen.personalised,
+            seen.personalised, chosen.arm, chosen.ramp,
         )  # fmt: skip
 
     def known(self, parties: Sequence[str]) -> str:
@@ -223,6 +224,8 @@ class Door:
             return served.default(flags), TOO_LATE
         size = ask.k if ask.k is not None else served.point.k
         chosen = served.choose(numbers, flags, size, self._lots.of(ask.decision_id))
+        if chosen.policy is None:
+            return chosen, HELD_OUT
         explored = any(one.explored for one in chosen.places)
         return chosen, EXPLORED if explored else BY_POLICY
 

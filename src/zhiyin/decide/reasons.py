@@ -8,7 +8,7 @@ from zhiyin.govern import gate
 BEST = "best_expected_profit"
 BEST_RATE = "best_rate"
 EXPLORED = "explored"
-HELD_OUT = "held_out"
+HELD_OUT = "held_out"  # words: of the gate
 BELOW_CUT = "below_cut"
 BUDGET = "budget"
 NO_PROFIT = "no_expected_profit"
@@ -21,6 +21,8 @@ CONFLICT = "action_conflict"
 CATEGORY_FULL = "category_full"
 
 BY_POLICY = "by_policy"
+DRAWN = (BY_POLICY, EXPLORED, HELD_OUT)
+"""Reasons of choices at a point that were drawn, with their true chance."""
 UNKNOWN_POINT, POINT_PAUSED, NO_POLICY = "unknown_point", "point_paused", "no_policy"
 NO_FEATURES, NOTHING_ELIGIBLE = "no_features", "nothing_eligible"
 TOO_LATE, UNREADABLE = "too_late", "store_unreadable"

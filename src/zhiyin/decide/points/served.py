@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zhiyin.core.decisions import Place
+from zhiyin.core.decisions import BY_CANDIDATE, BY_CURRENT, HOLDOUT, NO_ARM, Place
 from zhiyin.decide.conditions import COMPARE
 from zhiyin.decide.points.definition import Definition
+from zhiyin.decide.points.mixture import Side, choose_mixed
 from zhiyin.decide.points.numbers import windows_of
 from zhiyin.decide.points.point_policy import PointPolicy
-from zhiyin.decide.slates import choose_slate
+from zhiyin.decide.slates import Slate, choose_slate
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -23,10 +24,26 @@ Way = tuple[str, str]
 """Channel and purpose of a message."""
 
 
+class Rising(NamedTuple):
+    """A policy that is taking over, and of how many choices that are no holdout it decides now."""
+
+    number: int
+    stage: int
+    share: float
+    policy: PointPolicy
+
+
 class Chosen(NamedTuple):
-    """The places of a choice, whose propensities multiply to that of the whole."""
+    """The places of a choice, whose propensities multiply to that of the whole.
+
+    `policy`: the one that chose, None: the default action was given; `arm` where a lot was drawn
+    between policies, `ramp` where one of them is taking over.
+    """
 
     places: tuple[Place, ...]
+    policy: PointPolicy | None = None
+    arm: str = NO_ARM
+    ramp: str = ""
 
     @property
     def propensity(self) -> float:
@@ -43,6 +60,8 @@ class Served:
         As the ledger has them; `policy` None: there is none yet.
     given
         How many of each action with a stock were given.
+    rising
+        The policy that is taking over; None: none is.
     """
 
     def __init__(
@@ -53,6 +72,7 @@ class Served:
         paused: bool,
         policy: PointPolicy | None,
         given: Mapping[str, int] | None = None,
+        rising: Rising | None = None,
     ) -> None:
         self.point, self.version, self.paused, self.policy = point, version, paused, policy
         self.names = tuple(one.name for one in point.actions)
@@ -80,6 +100,8 @@ class Served:
             if one.needs
         ]
         self._day: tuple[date, Flags] | None = None
+        self._sides = _sides(point, policy, rising) if policy is not None else []
+        self._ramp = "" if rising is None else f"{rising.number}.{rising.stage}"
 
     def blank(self) -> Floats:
         """The numbers of a choice of which nothing is known."""
@@ -115,18 +137,38 @@ class Served:
         """Up to `size` different actions, of which at least one is eligible."""
         if self.policy is None:
             raise AssertionError("ask only where there is a policy")
+        if len(self._sides) > 1:
+            return self._choose_mixed(numbers, eligible, size, rng)
         context, policy = self.policy.context(numbers), self.policy.policy
         if size == 1:
             choice = policy.choose(context, eligible, rng=rng)
-            return Chosen((self._place(choice.action, eligible, choice[1], choice[2]),))
+            place = self._place(choice.action, eligible, choice[1], choice[2])
+            return Chosen((place,), self.policy)
         slate = choose_slate(
             policy, context, size, eligible=eligible, catalogue=self._catalogue, rng=rng
         )
-        return Chosen(
-            tuple(
-                self._place(one.action, among, one.propensity, one.explored)
-                for one, among in zip(slate.choices, slate.eligible, strict=True)
-            )
+        return Chosen(self._places(slate), self.policy)
+
+    def _choose_mixed(
+        self, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator
+    ) -> Chosen:
+        default = self.names.index(self.point.default)
+        sides = [
+            Side(weight, None, numbers, default)
+            if policy is None
+            else Side(weight, policy.policy, policy.context(numbers), default)
+            for _, weight, policy in self._sides
+        ]
+        drawn, slate = choose_mixed(
+            sides, eligible, size, names=self.names, catalogue=self._catalogue, rng=rng
+        )
+        arm, _, policy = self._sides[drawn]
+        return Chosen(self._places(slate), policy, arm, self._ramp)
+
+    def _places(self, slate: Slate) -> tuple[Place, ...]:
+        return tuple(
+            self._place(one.action, among, one.propensity, one.explored)
+            for one, among in zip(slate.choices, slate.eligible, strict=True)
         )
 
     def default(self, eligible: Flags | None = None) -> Chosen:
@@ -152,3 +194,17 @@ class Served:
                 for one in self.point.actions
             ])  # fmt: skip
         return self._day[1]
+
+
+def _sides(
+    point: Definition, policy: PointPolicy, rising: Rising | None
+) -> list[tuple[str, float, PointPolicy | None]]:
+    """Arm, share and policy of those between whom a lot is drawn."""
+    free = 1.0 - point.holdout
+    share = free * rising.share if rising is not None else 0.0
+    sides: list[tuple[str, float, PointPolicy | None]] = [
+        (HOLDOUT, point.holdout, None),
+        (BY_CANDIDATE, share, rising.policy if rising is not None else None),
+        (BY_CURRENT, free - share, policy),
+    ]
+    return [one for one in sides if one[1] > 0]
