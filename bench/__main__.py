@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 BENCHES = (
     "start", "demo", "response", "recommend", "recommend_journey", "recommend_ease",
     "recommend_cold", "recommend_basket",
-    "recommend_serving", "features", "features_large", "erase", "collect", "compact",
+    "recommend_serving", "decide_live", "features", "features_large", "erase", "collect", "compact",
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
     "lookalike", "act", "journeys", "decide", "decide_offpolicy", "decide_budget",
 )  # fmt: skip

@@ -55,6 +55,7 @@ app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.add_typer(cli_tasks.app)
 app.command()(cli_persona.persona)
+app.command()(cli_decision.decide)
 app.command()(cli_messages.bounces)
 
 Folder = Annotated[

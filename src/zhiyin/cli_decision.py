@@ -192,6 +192,36 @@ def list_policies(
         _tell(one, language)
 
 
+def decide(
+    key: Key,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day; the newest with features."),
+    ] = None,
+    customers: Annotated[
+        Path | None, typer.Option(help="Text file, one customer a line; all of the day.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the choices: .csv or .parquet.")
+    ] = None,
+    workspace: Folder = HERE,
+) -> None:
+    """Choose at a decision point for many customers at once; written as decisions."""
+    from zhiyin.choices import decide_many, read_names
+
+    names = None if customers is None else read_names(customers)
+    with _open(workspace, write=True) as shop:
+        day = as_of.date() if as_of else None
+        made = decide_many(shop, key, as_of=day, customers=names, out=out)
+    typer.echo(
+        f"{made['customers']} customers as of {made['as_of_on']}, {made['explored']} explored"
+    )
+    for name, n in made["actions"].items():
+        typer.echo(f"  {name:<30} {n}")
+    if made["unknown"]:
+        typer.echo(f"{made['unknown']} are known under no such identifier", err=True)
+
+
 def _open(workspace: Path, *, write: bool = False) -> Workspace:
     from zhiyin.app import Workspace
 

@@ -13,9 +13,11 @@ import pytest
 
 from zhiyin.api.keys import make_key
 from zhiyin.api.server import create_app
+from zhiyin.collect.write_keys import make_write_key
 from zhiyin.consents import Consents
 from zhiyin.core import columns as c
 from zhiyin.core.errors import JournalError
+from zhiyin.decide import online_job
 from zhiyin.decide.points.check import parse
 from zhiyin.govern.gate import ANY_CHANNEL, PERSONALISATION
 from zhiyin.govern.roles import ROLES, allows
@@ -178,14 +180,14 @@ def test_the_default_action_is_given_with_its_reason(shop, client, post):
     closed = HOME["actions"][2]
     points.put(parse(HOME | {"key": "over", "default": "sale", "actions": [closed]}), by="Ana")
     points.pause("home", by="Ana")
-    assert client.app.points.look()
+    client.app.points.look()
     paused = decided(post(DECIDE, placement="home", customer=people.ANA))
     assert (paused["action"], paused["reason"]) == ("none", "point_paused")
     assert (paused["propensity"], paused["policy_version"]) == (1.0, "")
     assert decided(post(DECIDE, placement="needy"))["reason"] == "no_features"
     assert decided(post(DECIDE, placement="over"))["reason"] == "nothing_eligible"
     points.resume("home", by="Ana")
-    assert client.app.points.look()
+    client.app.points.look()
     assert not client.app.points.look()
     assert not decided(post(DECIDE, placement="home"))["default"]
 
@@ -326,3 +328,36 @@ def test_who_refuses_gets_choices_without_what_is_known_of_her(shop, keys):
             granted=False, source="t", proof={},
         )  # fmt: skip
         assert numbers() == (None, False)
+
+
+def test_what_she_does_and_what_a_turn_learns_count_at_once(tmp_path):
+    point = HOME | {"features": ["recency_days", "seen.24h"], "policy": {
+        "name": "rules", "explore": 0.0, "settings": {
+            "rules": [{"when": [["seen.24h", ">=", 2]], "then": "coupon"}]}}}  # fmt: skip
+    with people.make_shop(tmp_path) as shop:
+        people.add_derived(shop)
+        Points(shop.store, shop.clock).put(parse(point), by="Ana")
+        key = make_key(shop.store, "s", "service", clock=shop.clock)
+        with shop.store.begin() as connection:
+            now = shop.clock.now().replace(tzinfo=None)
+            source = make_write_key(connection, "laden", kind="browser", now=now)
+        app = create_app(shop.folder)  # on the machine's clock, as events are
+        with TestClient(app) as own:
+
+            def ask():
+                body = {"placement": "home", "anonymous_id": "v1", "deadline_ms": 10_000}
+                headers = {"Authorization": f"Bearer {key}"}
+                return decided(own.post(DECIDE, json=body, headers=headers))
+
+            assert ask()["reason"] == "no_features"
+            online_job.run(shop.context(people.AS_OF), shop.settings.decide)
+            assert (ask()["action"], ask()["reason"]) == ("none", "by_policy")
+            for product in ("p1", "p2"):
+                event = {"event": "Product Viewed", "anonymousId": "v1"}
+                event |= {"writeKey": source.write_key, "properties": {"product_id": product}}
+                assert own.post("/v1/track", json=event).status_code == 200
+            own.portal.call(app.watcher.settled)
+            assert (ask()["action"], ask()["propensity"]) == ("coupon", 1.0)
+            Points(shop.store, shop.clock).put(parse(HOME), by="Ana")
+            app.points.look()
+            assert ask()["policy_version"].startswith("linear_thompson-")

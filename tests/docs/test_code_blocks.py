@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 import typer
 from markdown_it import MarkdownIt
@@ -22,6 +23,8 @@ from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.act.journeys.check import parse as parse_journey
 from zhiyin.api import recommend
+from zhiyin.api.decide import Reported, Wanted
+from zhiyin.api.decide_openapi import ANSWER as DECIDED
 from zhiyin.api.recommend_openapi import ANSWER, ITEM
 from zhiyin.app import Workspace
 from zhiyin.audience import Vocabulary, compile, parse
@@ -40,6 +43,7 @@ from zhiyin.collect.sources.config import read_source
 from zhiyin.core.config import Settings, validate_settings
 from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.placements import LINKS
+from zhiyin.decide.points.check import parse as parse_point
 from zhiyin.profile.definition import parse as parse_tag
 from zhiyin.profile.tag_check import check as check_tag
 from zhiyin.understand.recommend.serving import WORDS
@@ -57,7 +61,7 @@ PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines", "…": "FILE"}
 SECRETS = "ZHIYIN_SOURCE_"  # a source's name follows
 SCRIPTS = ("js", "html")
 OF_SDKS = ("py", "javascript")  # snippets with the SDKs of others: they need a server
-OF_A_FILE = {"tags"}  # an example of a file's own column, where a setting could stand
+OF_A_FILE = {"tags", "score", "orders"}  # examples of what a file says, where a setting could stand
 PICTURE = re.compile(r"[→↑│─└]")
 
 
@@ -152,6 +156,14 @@ def check_answer(answer: dict) -> None:
         assert any(item["reason"]["en"].startswith(en.split("{")[0]) for en, _ in WORDS.values())
 
 
+def check_decision(said: dict) -> None:
+    """See that an example of a request for a decision, its answer or an outcome is one."""
+    if "reason" in said:
+        assert {*said} == {*DECIDED["properties"]}
+    else:
+        msgspec.convert(said, type=Wanted if "placement" in said else Reported)
+
+
 def parse_command(arguments: list[str]) -> None:
     """Let the real command line read the arguments; nothing is called."""
     command = COMMAND
@@ -205,7 +217,9 @@ def test_every_mapping_and_source_is_read_and_fits_its_table(block, tmp_path):
 def check_toml(text: str, folder: Path) -> None:
     """Let the real readers read a source, a mapping, or rules out of one."""
     values = tomllib.loads(text)
-    if {"variants", "channel"} & set(values):
+    if "actions" in values:
+        parse_point(values)
+    elif {"variants", "channel"} & set(values):
         check_campaign(parse_definition(values))
     elif "kind" in values:
         if isinstance(values.get("mapping"), str):  # the file beside it
@@ -258,6 +272,9 @@ def test_every_rule_every_tag_and_every_journey_is_one_that_is_taken(block):
         return
     if "recommendation_id" in json.loads(block.text):
         check_answer(json.loads(block.text))
+        return
+    if {"placement", "outcome_id"} & set(json.loads(block.text)):
+        check_decision(json.loads(block.text))
         return
     compile(parse(block.text), audiences={"vip": parse('{"type": "tag", "tag": "weekly"}')})
 

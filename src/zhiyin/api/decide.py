@@ -25,10 +25,9 @@ from zhiyin.app import Workspace
 from zhiyin.collect.received import DECISION, OUTCOME
 from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.decisions import DEFAULT_POLICY, Decided, Outcome
-from zhiyin.core.errors import InputError, InvalidParameter, TooLarge, ZhiyinError
+from zhiyin.core.errors import Busy, InputError, InvalidParameter, TooLarge, ZhiyinError
 from zhiyin.core.log import get_logger
-from zhiyin.decide.live import Ask, Door, Touch
-from zhiyin.govern.packed import NAMESPACES
+from zhiyin.decide.live import Ask, Door
 from zhiyin.govern.quick import QuickGate, messages_of_one, suppressed_of_one
 from zhiyin.store.quick import QuickRead
 
@@ -88,8 +87,7 @@ class Decisions:
         self.door = Door(
             shop.store.numbers, zone=shop.settings.zone,
             needs_consent=shop.settings.recommend.consent == "opt_in", clock=shop.clock,
-            consents=reads.consents, gate=gate,
-            touches=lambda parties: [Touch(one.bought, one.at) for one in reads.touches(parties)],
+            consents=reads.consents, touches=reads.touches, gate=gate,
         )  # fmt: skip
         self._remembered: OrderedDict[str, asyncio.Future[bytes]] = OrderedDict()
         self._read_wanted = msgspec.json.Decoder(Wanted).decode
@@ -148,7 +146,8 @@ class Decisions:
             body = await make()
         except BaseException as error:
             self._remembered.pop(decision_id, None)
-            made.set_exception(error)
+            failed = error if isinstance(error, ZhiyinError) else Busy("it was not kept")
+            made.set_exception(failed)
             made.exception()  # nobody else may wait: it is seen
             raise
         made.set_result(body)
@@ -189,10 +188,7 @@ class Decisions:
         return _say({"outcome_id": outcome.outcome_id, "success": True})
 
     def _parties(self, customer: str) -> tuple[str, ...]:
-        if not customer:
-            return ()
-        held = self._shop.store.numbers.generation()
-        return self._reads.parties(customer.strip(), held.about[NAMESPACES] if held else ())
+        return self._reads.parties(customer.strip(), self.door.spaces()) if customer else ()
 
     def _own_id(self, start: str, given: str) -> str:
         """Our id of what a caller calls so: a keyed hash, for his may name a person; ours stay."""

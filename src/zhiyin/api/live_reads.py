@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC
 from itertools import count
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from zhiyin.api.access import bearer_of
@@ -53,7 +54,11 @@ class LiveReads:
         mark = hashlib.sha256(key.encode()).digest()
         caller, until = self._callers.get(mark, (None, 0.0))
         if caller is None or until < now:
-            caller = find_caller(self._shop.store, key) if key else None
+            try:
+                caller = find_caller(self._shop.store, key) if key else None
+            except SQLAlchemyError as error:
+                if caller is None:
+                    raise Busy("keys cannot be looked up now", hint="look at the ledger") from error
             if caller is None:
                 self._callers.pop(mark, None)
                 raise NotAuthenticated(

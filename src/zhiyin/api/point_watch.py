@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.app import Workspace
+from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.log import get_logger
 from zhiyin.decide.candidates.ledger import ramping
 from zhiyin.decide.live import Door
@@ -76,14 +77,23 @@ class PointWatch:
     def _policy(
         self, connection: sa.Connection, one: ledger.Stored, number: int
     ) -> PointPolicy | None:
-        """The policy of a number; None: it sees other numbers than the point now has."""
+        """The policy of a number; None: it sees other numbers than the point now has, or this
+        server cannot open it.
+        """
         mark = (one.key, number)
         self._used.add(mark)
-        policy = self._policies.get(mark)
-        if policy is None:
-            content = ledger.artifact_of(connection, one.key, number)
-            policy = self._policies[mark] = unpack_policy(content)
-        return policy if fits(policy, one.definition) else None
+        policy = self._policies.get(mark) or self._open(connection, *mark)
+        return policy if policy is not None and fits(policy, one.definition) else None
+
+    def _open(self, connection: sa.Connection, key: str, number: int) -> PointPolicy | None:
+        """The policy of a point; None: this server cannot open it, which stops no other point."""
+        try:
+            made = unpack_policy(ledger.artifact_of(connection, key, number))
+        except ZhiyinError as error:
+            get_logger().error("the policy %s of %s cannot be opened: %s", number, key, error.code)
+            return None
+        self._policies[key, number] = made
+        return made
 
     def _look_safely(self) -> None:
         try:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from zhiyin.decide.reasons import (
     UNREADABLE,
 )
 from zhiyin.govern.gate import PERSONALISATION, Consent, use_state
-from zhiyin.govern.packed import joins_of
+from zhiyin.govern.packed import NAMESPACES, joins_of
 
 NUMBERS, NAMES = "numbers", "names"
 """The group of arrays that holds what is known of customers, and the key of `about` that says in
@@ -48,11 +48,14 @@ MOST_K, MOST_DEADLINE_MS, LARGEST = 20, 10_000.0, 1e15
 _STORES = (ZhiyinError, sqlite3.Error, OSError)
 
 
-class Touch(NamedTuple):
+class Touch(Protocol):
     """That a product was looked at, or bought; `at`: seconds since 1970."""
 
-    bought: bool
-    at: float
+    @property
+    def bought(self) -> bool: ...
+
+    @property
+    def at(self) -> float: ...
 
 
 class Gate(Protocol):
@@ -180,6 +183,14 @@ class Door:
             () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
             seen.personalised, chosen.arm, chosen.ramp,
         )  # fmt: skip
+
+    def spaces(self) -> Sequence[str]:
+        """Id spaces in which customers are named; none where that cannot be looked up."""
+        try:
+            held = self._online.generation()
+        except _STORES:  # the choice will say so
+            return ()
+        return held.about[NAMESPACES] if held is not None else ()
 
     def known(self, parties: Sequence[str]) -> str:
         """The one of the parties that a customer has, otherwise the first; empty: there is none."""

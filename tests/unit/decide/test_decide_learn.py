@@ -14,8 +14,8 @@ from zhiyin.core.clock import FrozenClock, naive_utc, run_moment
 from zhiyin.core.config import validate_settings
 from zhiyin.core.context import Context
 from zhiyin.core.rng import Streams
-from zhiyin.decide import learn_job, online_job
-from zhiyin.decide.live import Ask, Door, Touch
+from zhiyin.decide import batch_job, learn_job, online_job
+from zhiyin.decide.live import Ask, Door
 from zhiyin.decide.points import ledger
 from zhiyin.decide.points.check import parse
 from zhiyin.decide.points.point_policy import unpack_policy
@@ -25,6 +25,7 @@ from zhiyin.govern.quick import QuickGate
 from zhiyin.govern.suppression import Tokens
 from zhiyin.points import Points
 from zhiyin.store.online import OnlineStore
+from zhiyin.store.recent import Touched
 from zhiyin.testing.store import MemoryStore
 
 DAY = date(2026, 5, 4)
@@ -38,11 +39,15 @@ HOME = {
 }
 
 
-def run_at(shop, day, job):
+def context(shop, day):
     settings = validate_settings({"name": "shop", "currency": "USD", "zone": "UTC"}, where="test")
-    ctx = Context(settings, shop.store, shop.vault, FrozenClock(run_moment(day, "UTC")),
+    return Context(settings, shop.store, shop.vault, FrozenClock(run_moment(day, "UTC")),
                   Streams(7), day, "t_1", numbers=getattr(shop, "numbers", None))  # fmt: skip
-    return job.run(ctx, settings.decide).figures
+
+
+def run_at(shop, day, job):
+    ctx = context(shop, day)
+    return job.run(ctx, ctx.settings.decide).figures
 
 
 def choice(number, action, *, at=START, customer=None, cart=1.0, policy="linear_thompson", **more):
@@ -251,7 +256,8 @@ def ask(door, customer, **more):
 def test_a_choice_sees_the_day_the_last_hours_and_the_request(shop, door):
     _, known, clock = door
     now = clock.now().timestamp()
-    known.touches = [Touch(False, now - 10), Touch(False, now - 90_000), Touch(True, now - 5)]
+    ages = ((False, 10), (False, 90_000), (True, 5))
+    known.touches = [Touched("p_1", f"s:{age}", bought, now - age) for bought, age in ages]
     made = ask(door, "p_1", context={"cart": 7})
     assert dict(zip(made.names, made.numbers, strict=True)) == {
         "recency_days": 10.0, "score.churn": 0.25, "seen.24h": 1.0, "cart": 7.0,
@@ -301,3 +307,26 @@ def test_what_was_given_counts_until_the_ledger_has_counted_it(shop, door, publi
     made.renew({"home": served(3)})
     made.renew({"home": served(0)})  # a person says that there are three again
     assert give(42).count("gift") == 3
+
+
+def test_a_batch_chooses_for_all_by_the_same_rules_and_once(shop, published, points):
+    known = [{"name": "none"}, {"name": "letter", "channel": "email"},
+             {"name": "gift", "stock": 1, "needs": [["recency_days", "<=", 10]]}]  # fmt: skip
+    points.put(parse(HOME | {"features": ["recency_days"], "actions": known}), by="Ana")
+    shop.add_consent("p_2", granted=False, purpose="profiling", channel="*")
+    made = batch_job.run(context(shop, DAY), "home").to_pylist()
+    by_id = {one[c.CUSTOMER_ID]: one for one in made}
+    among = {one: set(json.loads(row[c.ELIGIBLE])) for one, row in by_id.items()}
+    assert len(among) == 4
+    assert among["p_3"] == {"none"}  # she did not agree to letters
+    assert {"letter" in among[one] for one in ("p_1", "p_2")} == {True}
+    assert "gift" not in among["p_2"] | among["p_3"]
+    assert sum(one[c.ACTION] == "gift" for one in made) <= 1
+    assert json.loads(by_id["p_1"][c.CONTEXT]) == {"recency_days": 10.0, "cart": None}
+    assert json.loads(by_id["p_2"][c.CONTEXT])["recency_days"] is None
+    assert not by_id["p_2"][c.PERSONALISED]
+    again = batch_job.run(context(shop, DAY), "home").to_pylist()
+    assert sorted(map(repr, again)) == sorted(map(repr, made))
+    assert len(shop.store.read("decisions").to_pyarrow()) == 4
+    some = batch_job.run(context(shop, DAY), "home", customers=["p_9", "nobody"]).to_pylist()
+    assert [one[c.CUSTOMER_ID] for one in some] == ["p_1"]

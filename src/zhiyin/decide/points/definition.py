@@ -159,6 +159,11 @@ def dump(definition: Definition) -> str:
     return msgspec.json.encode(definition).decode()
 
 
+def kept(values: dict[str, Any]) -> Definition:
+    """A point that was checked when it was kept."""
+    return msgspec.convert(values, type=Definition)
+
+
 def digest(definition: Definition) -> str:
     """A hash of all that the point says."""
     return sha256(dump(definition).encode()).hexdigest()[:16]

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 
 from zhiyin.core.errors import ConcurrentWrite, InvalidParameter, NotFound
 from zhiyin.core.ledger import audit, decision_points, policies
-from zhiyin.decide.points.check import parse
-from zhiyin.decide.points.definition import Definition, digest, dump
+from zhiyin.decide.points.definition import Definition, digest, dump, kept
 from zhiyin.decide.points.point_policy import PointPolicy
 
 ACTIVE, PAUSED, REPLACED = "active", "paused", "replaced"
@@ -221,7 +220,7 @@ def listed(connection: sa.Connection, key: str, *, state: str | None = None) -> 
 
 def _stored(row: sa.Row[Any]) -> Stored:
     return Stored(
-        row.key, row.version, row.state, parse(row.definition), row.given, row.created_at,
+        row.key, row.version, row.state, kept(row.definition), row.given, row.created_at,
         row.created_by, row.changed_at, row.changed_by,
     )  # fmt: skip
 

@@ -141,7 +141,8 @@ class Served:
             return self._choose_mixed(numbers, eligible, size, rng)
         context, policy = self.policy.context(numbers), self.policy.policy
         if size == 1:
-            choice = policy.choose(context, eligible, rng=rng)
+            among = None if eligible.all() else eligible
+            choice = policy.choose(context, among, rng=rng)
             place = self._place(choice.action, eligible, choice[1], choice[2])
             return Chosen((place,), self.policy)
         slate = choose_slate(

@@ -202,6 +202,8 @@ class Chooser:
 
     def _allowed(self, actions: Sequence[str] | np.ndarray) -> Flags:
         if isinstance(actions, np.ndarray) and actions.dtype == np.bool_:
+            if actions.shape == (len(self.actions),):
+                return actions
             return self._flags(actions, 1)[0]
         made = np.zeros(len(self.actions), bool)
         for name in actions:
