@@ -1,32 +1,64 @@
-"""Policies that want to choose at a point: try, judge, approve, decline, take back."""
+"""Policies that want to choose at a point: ask for one, approve, decline, take back.
+
+Teaching and judging them reads the log: that is `judging`'s, which servers leave to a worker.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from zhiyin.core.clock import Clock, naive_utc
-from zhiyin.core.errors import InvalidParameter, NotEnoughData
+from zhiyin.core.errors import InvalidParameter
 from zhiyin.decide.candidates import ledger
-from zhiyin.decide.candidates.judge_job import judge, reader_of, say_reason
 from zhiyin.decide.candidates.ledger import Candidate
-from zhiyin.decide.candidates.teach_job import teach
-from zhiyin.decide.numbers_job import first_policy, newest_day
 from zhiyin.decide.points import ledger as points
 from zhiyin.decide.points.check import check
 from zhiyin.decide.points.definition import Chosen, Definition
-from zhiyin.decide.points.ledger import Stored
 from zhiyin.decide.points.point_policy import PointPolicy, fits, unpack_policy
 from zhiyin.decide.ramp import REWARD, WORDS, Metric, Ramp, find_gain, start
 from zhiyin.store.ledger import reading, transaction
+from zhiyin.store.queue import queue_job
 from zhiyin.store.workspace import WorkspaceStore
 
+CANDIDATE, JUDGE = "candidate", "judge"
+"""Kinds of jobs that a worker takes."""
 LEARNED_SHARE = 0.5
 """Of the settled choices, the older part that a candidate learns; the newer part judges it."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A policy that is to be a candidate: its name and what differs from what the point says.
+
+    `explore` None: as the point says; `learn`: the share of the settled choices that it learns, the
+    older ones, for the gate judges it by the others.
+    """
+
+    name: str
+    explore: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    learn: float = LEARNED_SHARE
+
+    def at(self, point: Definition) -> Definition:
+        """The point as it would be with this policy.
+
+        Raises
+        ------
+        InvalidRule, InvalidParameter
+            If there is no such policy, a setting is wrong or the share is none.
+        """
+        if not 0 <= self.learn < 1:
+            raise InvalidParameter(f"learn is a share in [0, 1), not {self.learn}")
+        explore = point.policy.explore if self.explore is None else self.explore
+        chosen = Chosen(self.name, explore, dict(self.settings))
+        wanted = msgspec.structs.replace(point, policy=chosen)
+        check(wanted)
+        return wanted
 
 
 class Candidates:
@@ -36,116 +68,31 @@ class Candidates:
         self._store = store
         self._clock = clock
 
-    def try_policy(
-        self, key: str, name: str, *, by: str, explore: float | None = None,
-        settings: Mapping[str, Any] | None = None, learn: float = LEARNED_SHARE,
-    ) -> Candidate:  # fmt: skip
-        """A policy by name as a candidate; one that learns has learned the older choices.
-
-        Parameters
-        ----------
-        learn
-            The share of the settled choices that it learns; the gate judges it by the others.
+    def ask_for(self, key: str, wish: Wish, *, by: str) -> str:
+        """Let a worker make a candidate; the job's id.
 
         Raises
         ------
-        InvalidRule
-            If there is no such policy, or a setting is wrong.
-        NotEnoughData
-            If no turn has computed what is usual of the numbers of the point.
+        NotFound, InvalidRule, InvalidParameter
+            If there is no such point, or the policy cannot be meant.
         """
-        if not 0 <= learn < 1:
-            raise InvalidParameter(f"learn is a share in [0, 1), not {learn}")
-        point = self._point(key)
-        chosen = Chosen(
-            name, point.definition.policy.explore if explore is None else explore,
-            dict(settings or {}),
-        )  # fmt: skip
-        wanted = msgspec.structs.replace(point.definition, policy=chosen)
-        check(wanted)
-        fresh = first_policy(self._store, wanted, on=newest_day(self._store))
-        if fresh is None:
-            raise NotEnoughData(
-                "nothing is known yet of the numbers that the point sees",
-                hint="after the next turn: zhiyin run",
-            )
-        reader = reader_of(self._store, point, known_at=self._clock.now())
-        taught = teach(reader, fresh, share=learn)
-        return self._add(
-            point, taught.policy, until=taught.until, by=by,
-            figures={"choices": taught.choices}, words=f"{name}, tried by a person",
-        )  # fmt: skip
-
-    def try_file(
-        self, key: str, content: bytes, *, by: str, learned_until: datetime | None = None
-    ) -> Candidate:
-        """A policy from an artifact (`PointPolicy.pack`) as a candidate.
-
-        Parameters
-        ----------
-        learned_until
-            It learned nothing that was settled later; None: it is judged by what is settled from
-            now on, for a policy is not judged by what it has learned.
-
-        Raises
-        ------
-        InputError
-            If the content is no policy.
-        InvalidParameter
-            If it sees other numbers than the point, or has other actions.
-        """
-        point, policy = self._point(key), unpack_policy(content)
-        _require_fit(policy, point.definition)
-        until = naive_utc(learned_until or self._clock.now())
-        return self._add(
-            point, policy, until=until, by=by, figures={}, words="from a file of a person"
-        )  # fmt: skip
-
-    def judge(self, key: str, number: int, *, by: str) -> dict[str, Any]:
-        """Ask the gate about a candidate; one that passes waits for a person, or begins.
-
-        Raises
-        ------
-        InvalidParameter
-            If it cannot be judged in its state, does not fit the point any more, or was refused
-            and nothing was settled since.
-        NotEnoughData
-            If no choice is settled that it has not learned.
-        """
-        with reading(self._store.ledger) as connection:
-            point = points.find(connection, key)
-            one = ledger.find_candidate(connection, key, number)
-            spoken = points.current(connection, key)
-            if spoken is None or one.state not in ledger.JUDGED_STATES:
-                raise InvalidParameter(
-                    f"policy {number} of {key!r} is {one.state} and cannot be judged"
-                )
-            ours, theirs = (
-                unpack_policy(points.artifact_of(connection, key, each))
-                for each in (number, spoken.number)
-            )
-        for policy in (ours, theirs):
-            _require_fit(policy, point.definition)
-        now = self._clock.now()
-        before = one.verdict or {}
-        found = judge(
-            reader_of(self._store, point, known_at=now), ours, theirs, after=_aware(one),
-            looks=int(before.get("looks", 0)),
-        )  # fmt: skip
-        if found.verdict["n"] <= before.get("n", 0):
-            raise InvalidParameter(
-                f"policy {number} of {key!r} was refused, and nothing was settled since",
-                hint="judge it again when more windows of rewards have ended",
-            )
-        verdict = found.verdict | {"against": spoken.number}
         with transaction(self._store.ledger) as connection:
-            kept = ledger.keep_verdict(connection, one, verdict, by=by, now=naive_utc(now))
-            if found.promoted and not point.definition.approval:
-                ramp = _ramp(point.definition, verdict)
-                kept = ledger.begin(
-                    connection, kept, ramp, approved=False, by=by, now=naive_utc(now)
-                )
-        return said(kept)
+            wish.at(points.find(connection, key).definition)
+            arguments = {"point": key, "by": by, **asdict(wish)}
+            return queue_job(connection, CANDIDATE, arguments, by=by, clock=self._clock)
+
+    def ask_to_judge(self, key: str, number: int, *, by: str) -> str:
+        """Let a worker ask the gate about a candidate; the job's id.
+
+        Raises
+        ------
+        NotFound, InvalidParameter
+            If there is no such candidate, or it cannot be judged in its state.
+        """
+        with transaction(self._store.ledger) as connection:
+            ledger.require_judged(ledger.find_candidate(connection, key, number))
+            arguments = {"point": key, "number": number, "by": by}
+            return queue_job(connection, JUDGE, arguments, by=by, clock=self._clock)
 
     def approve(self, key: str, number: int, *, by: str) -> dict[str, Any]:
         """Let one that passed take over step by step: never one's own."""
@@ -154,8 +101,8 @@ class Candidates:
             point = points.find(connection, key)
             one = ledger.find_candidate(connection, key, number)
             policy = unpack_policy(points.artifact_of(connection, key, number))
-            _require_fit(policy, point.definition)
-            ramp = _ramp(point.definition, one.verdict or {})
+            require_fit(policy, point.definition)
+            ramp = ramp_of(point.definition, one.verdict or {})
             return said(ledger.begin(connection, one, ramp, approved=True, by=by, now=now))
 
     def decline(self, key: str, number: int, *, by: str, why: str = "") -> dict[str, Any]:
@@ -176,40 +123,18 @@ class Candidates:
             points.find(connection, key)
             return [said(one) for one in ledger.candidates_of(connection, key)]
 
-    def _add(
-        self, point: Stored, policy: PointPolicy, *, until: datetime | None, by: str,
-        figures: Mapping[str, Any], words: str,
-    ) -> Candidate:  # fmt: skip
-        with transaction(self._store.ledger) as connection:
-            spoken = points.current(connection, point.key)
-            made = points.add_policy(
-                connection, point, policy, parent=spoken and spoken.number, learned_until=until,
-                figures=figures, words=words, by=by, now=self._now(), state=points.CANDIDATE,
-            )  # fmt: skip
-            return ledger.find_candidate(connection, point.key, made.number)
-
-    def _point(self, key: str) -> Stored:
-        with reading(self._store.ledger) as connection:
-            return points.find(connection, key)
-
     def _now(self) -> datetime:
         return naive_utc(self._clock.now())
 
 
 def said(one: Candidate) -> dict[str, Any]:
-    """A candidate as JSON values, with its verdict and its ramp in words."""
-    verdict, stand = one.verdict, one.stand()
-    if verdict is not None:
-        reasons = [
-            {**reason, **dict(zip(("en", "zh"), say_reason(reason["code"]), strict=True))}
-            for reason in verdict["reasons"]
-        ]
-        verdict = {**verdict, "reasons": reasons}
+    """A candidate as JSON values, its ramp in words."""
+    stand = one.stand()
     values = {
         name: value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(one).items()
     }
-    return values | {"verdict": verdict, "ramp": None if stand is None else _said_ramp(stand)}
+    return values | {"ramp": None if stand is None else _said_ramp(stand)}
 
 
 def _said_ramp(stand: Ramp) -> dict[str, Any]:
@@ -230,7 +155,7 @@ def _said_ramp(stand: Ramp) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _ramp(point: Definition, verdict: Mapping[str, Any]) -> Ramp:
+def ramp_of(point: Definition, verdict: Mapping[str, Any]) -> Ramp:
     """A ramp before its first choice, with what the gate saw vary."""
     deviations = verdict.get("deviations", {REWARD: 1.0})
     rises = {one.name: one.rise for one in point.limits}
@@ -246,7 +171,7 @@ def _ramp(point: Definition, verdict: Mapping[str, Any]) -> Ramp:
     )  # fmt: skip
 
 
-def _require_fit(policy: PointPolicy, point: Definition) -> None:
+def require_fit(policy: PointPolicy, point: Definition) -> None:
     if not fits(policy, point):
         raise InvalidParameter(
             f"the policy {policy.version} sees other numbers than {point.key!r} now has, or other "
@@ -254,7 +179,3 @@ def _require_fit(policy: PointPolicy, point: Definition) -> None:
             hint=f"numbers: {', '.join(point.numbers) or 'none'}; "
             f"actions: {', '.join(one.name for one in point.actions)}",
         )
-
-
-def _aware(one: Candidate) -> datetime | None:
-    return one.learned_until and one.learned_until.replace(tzinfo=UTC)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zhiyin.candidates import Candidates
     from zhiyin.decide.points.definition import Definition
     from zhiyin.decide.points.ledger import Stored
+    from zhiyin.judging import Judging
     from zhiyin.points import Points
 
 app = typer.Typer(name="decision", help="Decision points: what to offer whom, and which policy "
@@ -128,12 +129,13 @@ def try_policy(
     """Make a candidate (候选策略): a policy by name, which learns the older choices, or a file."""
     if bool(policy) == (file is not None):
         raise InvalidParameter("give a policy by name, or a file of one")
+    from zhiyin.candidates import Wish
+
     with _open(workspace, write=True) as shop:
-        held = _candidates(shop)
+        held = _judging(shop)
         if file is None:
-            made = held.try_policy(
-                key, policy, by=by, explore=explore, settings=_settings(settings or []), learn=learn
-            )
+            wish = Wish(policy, explore, _settings(settings or []), learn)
+            made = held.try_policy(key, wish, by=by)
         else:
             until = learned_until and learned_until.replace(tzinfo=UTC)
             made = held.try_file(key, _bytes(file), by=by, learned_until=until)
@@ -146,7 +148,7 @@ def judge(
 ) -> None:
     """Ask the gate (启用闸门) whether a candidate may begin, by the choices that are settled."""
     with _open(workspace, write=True) as shop:
-        _tell(_candidates(shop).judge(key, number, by=by), language)
+        _tell(_judging(shop).judge(key, number, by=by), language)
 
 
 @app.command()
@@ -238,6 +240,12 @@ def _candidates(shop: Workspace) -> Candidates:
     from zhiyin.candidates import Candidates
 
     return Candidates(shop.store, shop.clock)
+
+
+def _judging(shop: Workspace) -> Judging:
+    from zhiyin.judging import Judging
+
+    return Judging(shop.store, shop.clock)
 
 
 def _tell(one: dict[str, Any], language: str) -> None:

@@ -64,6 +64,11 @@ def write_decided(
     return len(rows), dict(given)
 
 
+def sent_of(payloads: Iterable[bytes]) -> list[Decided]:
+    """Those of the choices that a rule sent to a person."""
+    return [one for one in map(_decided, payloads) if one.sent]
+
+
 def decided_rows(one: Decided, *, turn_id: str, zone: str) -> list[dict[str, Any]]:
     """A row for each place of a choice; one without an action where there is none."""
     at = datetime.fromtimestamp(one.at_us / 1_000_000, UTC)

@@ -29,6 +29,7 @@ from zhiyin.act.ledger import OPEN
 from zhiyin.alerts import Staff, of_error
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
+from zhiyin.candidates import CANDIDATE, JUDGE
 from zhiyin.chats import look_at_members, mass_channel, take_back_cancelled
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
@@ -38,7 +39,9 @@ from zhiyin.core.log import get_logger
 from zhiyin.decide.candidates.ramp_job import look
 from zhiyin.intake import ask_due_pulls, pull_source
 from zhiyin.journeys import Journeys
+from zhiyin.judging import run_asked
 from zhiyin.live_audiences import refresh_live
+from zhiyin.reviews import Reviews
 from zhiyin.store.leases import hold_lease, is_dead, this_process
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -139,9 +142,12 @@ def _compact(shop: Workspace) -> None:
 
 
 def _step_ramps(shop: Workspace) -> None:
-    """Let policies that are taking over go on, or take them back, by what is settled by now."""
+    """Let policies that are taking over go on, or take them back, by what is settled by now; close
+    what no person decided in time.
+    """
     now = shop.clock.now()
     try:
+        Reviews(shop.store, shop.vault, shop.clock).expire()
         for one in look(shop.store, known_at=now, now=now):
             get_logger().info("%s: policy %s: %s (%s)", one.point, one.number, one.status,
                               one.reason)  # fmt: skip
@@ -302,6 +308,8 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
             return {"pulled": [one.as_dict() for one in _pull(shop, job.arguments)]}
         if job.kind == "test":
             return run_test(shop, job.arguments, attempts=job.attempts)
+        if job.kind in (CANDIDATE, JUDGE):
+            return run_asked(shop.store, shop.clock, job.kind, job.arguments)
         if job.kind == "turn":
             turn = shop.run(as_of=as_of, again=bool(job.arguments.get("again")))
             as_of = turn.as_of

@@ -9,11 +9,15 @@ import pytest
 
 from zhiyin.api.keys import make_key
 from zhiyin.api.server import create_app
+from zhiyin.core.errors import NotEnoughData
+from zhiyin.core.ledger import jobs
 from zhiyin.decide.candidates import ledger
 from zhiyin.decide.points.check import parse
 from zhiyin.decide.ramp import Metric, start
 from zhiyin.govern.roles import ROLES, allows
 from zhiyin.points import Points
+from zhiyin.store.ledger import transaction
+from zhiyin.worker import run_job, take_job
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette asks for another client
@@ -81,13 +85,22 @@ def test_who_may_try_judge_approve_and_stop(call):
         assert call("GET", POLICIES, role).status_code == expected
 
 
-def test_a_candidate_is_made_and_judged_when_there_is_something_to_judge_it_by(call):
-    made = call("POST", POLICIES, "marketer", GIFTS)
-    assert (made.status_code, made.json()["state"]) == (200, "candidate")
-    number = made.json()["number"]
-    assert call("POST", f"{POLICIES}/{number}/judge", "marketer").json()["code"] == (
-        "not_enough_data"
-    )
+def done(shop, call, asked):
+    """What a worker makes of a job that was asked for."""
+    assert asked.status_code == 202, asked.text
+    job = take_job(shop.store, holder="w", clock=shop.clock)
+    assert job.job_id == asked.json()["job_id"]
+    with transaction(shop.store.ledger) as connection:
+        connection.execute(jobs.delete())
+    return run_job(shop.folder, job)
+
+
+def test_a_worker_makes_a_candidate_and_judges_it_when_there_is_something_to_judge_by(shop, call):
+    made = done(shop, call, call("POST", POLICIES, "marketer", GIFTS))
+    assert made["state"] == "candidate"
+    number = made["number"]
+    with pytest.raises(NotEnoughData):
+        done(shop, call, call("POST", f"{POLICIES}/{number}/judge", "marketer"))
     assert call("POST", POLICIES, "marketer", {"policy": "magic"}).json()["code"] == "invalid_rule"
     assert call("POST", f"{POLICIES}/{number}/approve", "approver").status_code == 422
     assert [one["number"] for one in call("GET", POLICIES).json()] == [1, number]
@@ -95,7 +108,9 @@ def test_a_candidate_is_made_and_judged_when_there_is_something_to_judge_it_by(c
 
 def test_servers_follow_a_candidate_that_takes_over_and_is_taken_back(shop, client, call):
     assert {one["action"] for one in decide(client, call)} == {"none"}
-    number = call("POST", POLICIES, "marketer", GIFTS | {"explore": 0.0}).json()["number"]
+    number = done(shop, call, call("POST", POLICIES, "marketer", GIFTS | {"explore": 0.0}))[
+        "number"
+    ]
     with shop.store.begin() as connection:
         one = ledger.find_candidate(connection, "till", number)
         passed = ledger.keep_verdict(

@@ -10,7 +10,8 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from zhiyin.api.access import Route, caller_of, workspace_of
-from zhiyin.candidates import LEARNED_SHARE, Candidates, said
+from zhiyin.api.errors import ACCEPTED
+from zhiyin.candidates import LEARNED_SHARE, Candidates, Wish
 from zhiyin.points import Points
 
 
@@ -40,18 +41,16 @@ def list_all(request: Request, name: str) -> list[dict[str, Any]]:
     return _candidates(request).listed(name)
 
 
-def attempt(request: Request, name: str, trial: Trial) -> dict[str, Any]:
-    """Make a candidate: a policy by name, which learns the older choices."""
-    made = _candidates(request).try_policy(
-        name, trial.policy, by=caller_of(request).name, explore=trial.explore,
-        settings=trial.settings, learn=trial.learn,
-    )  # fmt: skip
-    return said(made)
+def attempt(request: Request, name: str, trial: Trial) -> dict[str, str]:
+    """Let a worker make a candidate: a policy by name, which learns the older choices."""
+    wish = Wish(trial.policy, trial.explore, trial.settings, trial.learn)
+    return {"job_id": _candidates(request).ask_for(name, wish, by=caller_of(request).name)}
 
 
-def judge(request: Request, name: str, number: int) -> dict[str, Any]:
-    """Ask the gate whether a candidate may begin, by the choices that are settled."""
-    return _candidates(request).judge(name, number, by=caller_of(request).name)
+def judge(request: Request, name: str, number: int) -> dict[str, str]:
+    """Let a worker ask the gate whether a candidate may begin, by the choices that are settled."""
+    asked = _candidates(request).ask_to_judge(name, number, by=caller_of(request).name)
+    return {"job_id": asked}
 
 
 def approve(request: Request, name: str, number: int) -> dict[str, Any]:
@@ -87,15 +86,15 @@ def _stop(request: Request, name: str | None) -> list[dict[str, Any]]:
 
 def _candidates(request: Request) -> Candidates:
     shop = workspace_of(request)
-    return Candidates(shop.store.pinned(shop.store.versions()), shop.clock)
+    return Candidates(shop.store, shop.clock)
 
 
 _ALL = "/v1/admin/decisions/{name}/policies"
 _ONE = f"{_ALL}/{{number}}"
 ROUTES = (
     Route("GET", _ALL, "decision:read", list_all),
-    Route("POST", _ALL, "decision:write", attempt),
-    Route("POST", f"{_ONE}/judge", "decision:write", judge),
+    Route("POST", _ALL, "decision:write", attempt, status=ACCEPTED),
+    Route("POST", f"{_ONE}/judge", "decision:write", judge, status=ACCEPTED),
     Route("POST", f"{_ONE}/approve", "decision:approve", approve),
     Route("POST", f"{_ONE}/decline", "decision:approve", decline),
     Route("POST", f"{_ONE}/withdraw", "decision:stop", withdraw),

@@ -23,6 +23,8 @@ BY_CANDIDATE, BY_CURRENT = "candidate", "current"
 """Arms of a choice at a decision point where lots are drawn between policies, beside `HOLDOUT`."""
 BY_CAMPAIGN, BY_JOURNEY, BY_PLACEMENT = "campaign", "journey", "placement"
 BY_POINT = "point"
+REVIEWED = "review:"
+"""Kinds of outcomes begin so that say what a person decided; nobody may report them."""
 DEFAULT_POLICY = "default"
 """In place of a policy where the default action of a decision point was given."""
 
@@ -76,6 +78,10 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     personalised: bool = False
     arm: str = NO_ARM
     ramp: str = ""  # number.stage of the policy that is taking over
+    sent: str = ""  # the rule that sends it to a person, who has until then
+    until_us: int = 0
+    proposed: str = ""  # what was drawn, and how likely it was
+    chance: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -19,16 +19,20 @@ import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
-from zhiyin.core.decisions import BY_POINT
+from zhiyin.core.decisions import BY_POINT, REVIEWED
 from zhiyin.core.protocols import Store
 from zhiyin.decide.points import ledger
 from zhiyin.decide.points.definition import Definition
 from zhiyin.decide.points.ledger import Stored
+from zhiyin.decide.reasons import SENT_TO_PERSON
 from zhiyin.decide.rewards import Reward, join_rewards
 from zhiyin.govern.people import Kinship
 
 _COMPLETED = "completed"
-_ALWAYS = (c.DECISION_ID, c.PARTY_ID, c.DECIDED_AT, c.ACTION, c.POLICY, c.CONTEXT, c.VERSION)
+_ALWAYS = (c.DECISION_ID, c.PARTY_ID, c.DECIDED_AT, c.ACTION, c.POLICY, c.CONTEXT, c.VERSION,
+           c.REASON)  # fmt: skip
+PERSON = "person"
+"""In place of a policy where a person chose the action."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class LogReader:
         since the first one of which the column `ramp` begins so, and none where there is no such.
 
         Columns: decision, party, customer, `decided_at`, `action`, `policy`, `context`, `version`,
-        `cost_minor` and `more` of the table `decisions`.
+        `reason`, `cost_minor` and `more` of the table `decisions`. Where a person decided, what she
+        decided and when, with the policy `PERSON`: it has a reward, and no propensity.
         """
         rows = self.store.read("decisions", as_of=self.as_of)
         rows = rows.filter(
@@ -82,6 +87,9 @@ class LogReader:
         table = rows.select(*columns).order_by([c.DECIDED_AT, c.DECISION_ID]).to_pyarrow()
         made = pd.DataFrame({name: table[name].to_pylist() for name in columns}, dtype=object)
         made[c.DECIDED_AT] = table[c.DECIDED_AT].to_pandas()
+        sent = (made[c.REASON] == SENT_TO_PERSON).to_numpy(np.bool_)
+        if sent.any():
+            made = self._with_persons(made, sent)
         pairs = zip(made[c.PARTY_ID], made[c.DECISION_ID], strict=True)
         chiefs = [self.kinship.chief(one) if one else own for one, own in pairs]
         made[c.CUSTOMER_ID] = np.array(chiefs, dtype=object)
@@ -107,6 +115,22 @@ class LogReader:
         )  # fmt: skip
         return join_rewards(rows, outcomes, reward=reward, known_at=self.known_at)
 
+    def _with_persons(self, made: pd.DataFrame, sent: np.ndarray) -> pd.DataFrame:
+        told = self.store.read("outcomes", as_of=self.as_of)
+        told = told.filter(told[c.KIND].startswith(REVIEWED))
+        table = told.select(c.DECISION_ID, c.ACTION, c.OCCURRED_AT).to_pyarrow()
+        ids, actions = (table[name].to_pylist() for name in (c.DECISION_ID, c.ACTION))
+        times = table[c.OCCURRED_AT].to_pandas()
+        rows = {one: row for row, one in enumerate(made[c.DECISION_ID]) if sent[row]}
+        pairs = [(rows[one], n) for n, one in enumerate(ids) if one in rows]
+        places, answers = [row for row, _ in pairs], [n for _, n in pairs]
+        made.loc[places, c.ACTION] = [actions[n] for n in answers]
+        moments = made[c.DECIDED_AT].to_numpy(copy=True)
+        moments[places] = times.to_numpy()[answers]
+        made[c.DECIDED_AT] = moments
+        made.loc[places, c.POLICY] = PERSON
+        return made.sort_values([c.DECIDED_AT, c.DECISION_ID], ignore_index=True)
+
     def _costs(self, rows: pd.DataFrame) -> np.ndarray:
         """What the chosen action cost, by the version under which it was chosen."""
         known: dict[tuple[int, str], float] = {}
@@ -124,7 +148,9 @@ class LogReader:
         first = ibis.literal(rows[c.DECIDED_AT].min().to_pydatetime())
         told = self.store.read("outcomes", as_of=self.as_of)
         told = told.filter(told[c.OCCURRED_AT] >= first)
-        told = told.filter(told[c.KIND].isin(kinds)) if kinds else told
+        told = told.filter(
+            told[c.KIND].isin(kinds) if kinds else ~told[c.KIND].startswith(REVIEWED)
+        )
         names = (c.PARTY_ID, c.OCCURRED_AT, c.RECEIVED_AT, c.DECISION_ID, c.ACTION)
         parts = [told.select(*names, **{c.MARGIN_MINOR: told[c.VALUE_BASE_MINOR]}).to_pyarrow()]
         if orders:

@@ -43,6 +43,8 @@ PERMISSIONS: dict[str, str] = {
     "decision:write": "define decision points, pause and resume them, try policies and judge them",
     "decision:approve": "let a policy that passed the gate take over (never one's own)",
     "decision:stop": "stop decision points: only their default action from now on",
+    "review:read": "see decisions that wait for a person, with what was known of the customer",
+    "review:answer": "take decisions that wait for a person, and decide them",
     "key:manage": "make and revoke API keys",
     "audit:read": "read the audit log",
 }
@@ -58,12 +60,14 @@ ROLES: dict[str, frozenset[str]] = {
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
         | {"consent:read", "consent:ask", "journey:read", "journey:write"}
         | {"authorisation:grant", "decision:read", "decision:write", "decision:stop"}
+        | {"review:read", "review:answer"}
     ),
     "approver": frozenset(
         _READ
         | {"people:read", "audience:read", "tag:read", "campaign:read", "campaign:approve"}
         | {"model:read", "model:promote", "journey:read", "journey:publish"}
         | {"decision:read", "decision:approve", "decision:stop"}
+        | {"review:read", "review:answer"}
     ),
     "analyst": frozenset(
         _READ

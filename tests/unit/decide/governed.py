@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from zhiyin.candidates import Candidates
+from zhiyin.candidates import Candidates, Wish
 from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.decisions import Decided
@@ -19,8 +19,9 @@ from zhiyin.decide.points import ledger
 from zhiyin.decide.points.check import parse
 from zhiyin.decide.points.point_policy import unpack_policy
 from zhiyin.decide.points.served import Rising, Served
-from zhiyin.decide.reasons import BY_POLICY, HELD_OUT
+from zhiyin.decide.reasons import BY_POLICY, HELD_OUT, SENT_TO_PERSON
 from zhiyin.decided import decided_rows
+from zhiyin.judging import Judging
 from zhiyin.points import Points
 from zhiyin.simulate.tabular import NOTHING, Offered, TabularConfig, tabular_shop
 from zhiyin.testing.store import MemoryStore
@@ -49,6 +50,12 @@ RULES = {
 }
 
 
+def _reason(chosen):
+    if chosen.sent:
+        return SENT_TO_PERSON
+    return BY_POLICY if chosen.policy else HELD_OUT
+
+
 class Governed:
     """A shop of which time passes: `serve` makes choices, `pass_days` lets them settle."""
 
@@ -58,6 +65,7 @@ class Governed:
         self.clock = FrozenClock(START)
         self.points = Points(shop.store, self.clock)
         self.candidates = Candidates(shop.store, self.clock)
+        self.judging = Judging(shop.store, self.clock)
         self.points.put(parse(POINT | changes), by="Ana")
         self.lots, self.number = Lots(), 0
         self.rng = Streams(seed).generator("choices")
@@ -65,7 +73,14 @@ class Governed:
 
     def pass_days(self, days=2):
         self.clock = FrozenClock(self.clock.now() + timedelta(days=days))
-        self.points._clock = self.candidates._clock = self.clock
+        self.points._clock = self.candidates._clock = self.judging._clock = self.clock
+
+    def attempt(self, name, *, by="Ana", **wish):
+        """The number of a candidate."""
+        return self.judging.try_policy("home", Wish(name, **wish), by=by).number
+
+    def judge(self, number, *, by="Ana"):
+        return self.judging.judge("home", number, by=by)
 
     def served(self):
         """As a server has the point now."""
@@ -100,7 +115,7 @@ class Governed:
             rows += decided_rows(
                 Decided(
                     name, int(at.timestamp() * 1e6), "home", chosen.places,
-                    BY_POLICY if chosen.policy else HELD_OUT,
+                    _reason(chosen),
                     chosen.policy.policy.name if chosen.policy else "default",
                     chosen.policy.version if chosen.policy else "", served.version, name, name,
                     SEES, tuple(numbers.tolist()), False, chosen.arm, chosen.ramp,

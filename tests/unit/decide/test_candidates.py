@@ -17,7 +17,7 @@ from zhiyin.core.errors import (
 )
 from zhiyin.core.ledger import audit
 from zhiyin.decide import learn_job
-from zhiyin.decide.candidates.judge_job import say_reason
+from zhiyin.decide.candidates.judge_job import WRONG_WORDS
 from zhiyin.decide.points import ledger
 from zhiyin.decide.points.check import parse
 from zhiyin.decide.points.point_policy import make_policy, unpack_policy
@@ -40,9 +40,7 @@ def governed(shop, log):
 
 
 def try_rules(governed, which, *, by="Ana", explore=0.1):
-    return governed.candidates.try_policy(
-        "home", "rules", settings={"rules": RULES[which]}, explore=explore, by=by
-    ).number
+    return governed.attempt("rules", settings={"rules": RULES[which]}, explore=explore, by=by)
 
 
 def codes(found):
@@ -55,7 +53,7 @@ def audited(governed):
 
 
 def test_a_better_policy_passes_with_its_gain_and_begins_when_another_person_says_so(governed):
-    found = governed.candidates.judge("home", try_rules(governed, "good"), by="Ana")
+    found = governed.judge(try_rules(governed, "good"))
     value = governed.value_of
     theirs = 2 / 3 * value("none") + (value("reminder") + value("coupon")) / 6
     ours = (0.9 + 0.1 / 3) * value("reminder") + (value("none") + value("coupon")) / 30
@@ -68,7 +66,7 @@ def test_a_better_policy_passes_with_its_gain_and_begins_when_another_person_say
     assert (begun["state"], begun["share"], begun["answered_by"]) == ("ramping", 0.3, "Bo")
     assert audited(governed)[-4:] == ["policy.add", "policy.judge", "policy.approve", "ramp.start"]
     other = try_rules(governed, "good", explore=0.2)
-    governed.candidates.judge("home", other, by="Ana")
+    governed.judge(other)
     with pytest.raises(InvalidParameter, match="taking over"):
         governed.candidates.approve("home", other, by="Bo")
     assert governed.candidates.withdraw("home", 2, by="Ana", why="x")["state"] == "withdrawn"
@@ -76,16 +74,16 @@ def test_a_better_policy_passes_with_its_gain_and_begins_when_another_person_say
 
 def test_a_worse_policy_is_refused_in_words_until_there_is_something_new(governed):
     number = try_rules(governed, "bad")
-    found = governed.candidates.judge("home", number, by="Ana")
+    found = governed.judge(number)
     assert (found["state"], codes(found)) == ("refused", ["not_better"])
     assert all(found["verdict"]["reasons"][0][one] for one in ("en", "zh"))
     with pytest.raises(InvalidParameter, match="nothing was settled since"):
-        governed.candidates.judge("home", number, by="Ana")
+        governed.judge(number)
     with pytest.raises(InvalidParameter, match="refused and cannot be approved"):
         governed.candidates.approve("home", number, by="Bo")
     governed.serve(50)
     governed.pass_days()
-    again = governed.candidates.judge("home", number, by="Ana")["verdict"]
+    again = governed.judge(number)["verdict"]
     assert (again["looks"], again["level"], again["n"]) == (2, 0.975, 950)
 
 
@@ -93,24 +91,24 @@ def test_what_is_not_settled_is_not_judged(shop):
     young = Governed(shop)
     young.serve(30)
     with pytest.raises(NotEnoughData):
-        young.candidates.judge("home", try_rules(young, "good"), by="Ana")
+        young.judge(try_rules(young, "good"))
 
 
 def test_a_log_without_true_propensities_judges_nobody_and_says_why(shop):
     made = Governed(shop)
     made.serve(600, spoil=lambda row: row | {c.PROPENSITY: 0.9})
     made.pass_days()
-    found = made.candidates.judge("home", try_rules(made, "good"), by="Ana")
+    found = made.judge(try_rules(made, "good"))
     assert (found["state"], codes(found)) == ("refused", ["wrong_propensities.miscalibrated"])
     assert "were due" in found["verdict"]["reasons"][0]["detail"]
-    assert say_reason("wrong_propensities.missing")[1]
+    assert found["verdict"]["reasons"][0]["zh"] == WRONG_WORDS["miscalibrated"][1]
 
 
 def test_a_policy_that_never_explored_gives_no_other_one_a_chance(shop):
     made = Governed(shop, policy=POINT["policy"] | {"explore": 0.0})
     made.serve(300)
     made.pass_days()
-    found = made.candidates.judge("home", try_rules(made, "good"), by="Ana")
+    found = made.judge(try_rules(made, "good"))
     assert codes(found) == ["no_overlap"]
 
 
@@ -128,24 +126,24 @@ def test_a_policy_that_never_explored_gives_no_other_one_a_chance(shop):
 )
 def test_limits_hold_for_all_and_for_groups(governed, limit, held):
     governed.points.put(parse(POINT | {"limits": [{"name": "most"} | limit]}), by="Ana")
-    found = governed.candidates.judge("home", try_rules(governed, "good"), by="Ana")
+    found = governed.judge(try_rules(governed, "good"))
     assert found["verdict"]["limits"][0]["held"] is held
     assert codes(found) == ([] if held else ["limit"])
 
 
 def test_without_approval_one_that_passes_begins_and_the_others_can_be_declined(governed):
     number = try_rules(governed, "good")
-    governed.candidates.judge("home", number, by="Ana")
+    governed.judge(number)
     assert governed.candidates.decline("home", number, by="Bo", why="no")["state"] == "declined"
     governed.points.put(parse(POINT | {"approval": False}), by="Ana")
-    begun = governed.candidates.judge("home", try_rules(governed, "good"), by="Ana")
+    begun = governed.judge(try_rules(governed, "good"))
     assert (begun["state"], begun["answered_by"]) == ("ramping", None)
 
 
 def test_one_that_learns_is_judged_by_what_it_has_not_learned(governed):
-    made = governed.candidates.try_policy("home", "linear_thompson", explore=0.1, by="Ana")
-    assert made.figures["choices"] == 450
-    found = governed.candidates.judge("home", made.number, by="Ana")
+    number = governed.attempt("linear_thompson", explore=0.1)
+    assert governed.candidates.listed("home")[number - 1]["figures"]["choices"] == 450
+    found = governed.judge(number)
     assert found["verdict"]["n"] == 450
     assert found["state"] == "passed"
 
@@ -153,23 +151,23 @@ def test_one_that_learns_is_judged_by_what_it_has_not_learned(governed):
 def test_one_from_a_file_is_judged_by_what_is_settled_later_unless_it_says_until_when(governed):
     rules = {"name": "rules", "explore": 0.1, "settings": {"rules": RULES["good"]}}
     content = make_policy(parse(POINT | {"policy": rules}), None).pack()
-    late = governed.candidates.try_file("home", content, by="Ana")
+    late = governed.judging.try_file("home", content, by="Ana")
     with pytest.raises(NotEnoughData):
-        governed.candidates.judge("home", late.number, by="Ana")
-    told = governed.candidates.try_file("home", content, by="Ana", learned_until=START)
-    assert governed.candidates.judge("home", told.number, by="Ana")["state"] == "passed"
+        governed.judge(late.number)
+    told = governed.judging.try_file("home", content, by="Ana", learned_until=START)
+    assert governed.judge(told.number)["state"] == "passed"
     other = make_policy(parse(POINT | {"context": {"x": {}}, "policy": {"name": "linucb"}}), None)
     with pytest.raises(InvalidParameter, match="other numbers"):
-        governed.candidates.try_file("home", other.pack(), by="Ana")
+        governed.judging.try_file("home", other.pack(), by="Ana")
 
 
 def test_settings_that_are_wrong_and_another_point_are_refused(governed):
     with pytest.raises(InvalidRule):
-        governed.candidates.try_policy("home", "magic", by="Ana")
+        governed.attempt("magic")
     with pytest.raises(InvalidRule):
-        governed.candidates.try_policy("home", "linucb", settings={"alpah": 1}, by="Ana")
+        governed.attempt("linucb", settings={"alpah": 1})
     with pytest.raises(InvalidParameter, match="share"):
-        governed.candidates.try_policy("home", "linucb", learn=1.0, by="Ana")
+        governed.attempt("linucb", learn=1.0)
 
 
 def test_a_definition_that_asks_for_another_policy_makes_a_candidate_not_a_change(governed):
@@ -181,7 +179,7 @@ def test_a_definition_that_asks_for_another_policy_makes_a_candidate_not_a_chang
     first, second = governed.candidates.listed("home")
     assert (first["state"], second["state"], second["made_by"]) == ("current", "candidate", "Ana")
     assert second["figures"]["choices"] == 450
-    assert governed.candidates.judge("home", 2, by="turn")["state"] == "passed"
+    assert governed.judge(2)["state"] == "passed"
     governed.points.put(parse(asked), by="Ana", at_once=True)
     assert [one["state"] for one in governed.candidates.listed("home")] == [
         "retired", "passed", "current",
@@ -197,11 +195,11 @@ def test_candidates_of_a_point_that_now_sees_something_else_are_taken_back(gover
     governed.points.put(parse(POINT | {"actions": more}), by="Bo")
     assert governed.candidates.listed("home")[number - 1]["state"] == "withdrawn"
     with pytest.raises(InvalidParameter):
-        governed.candidates.judge("home", number, by="Ana")
+        governed.judge(number)
 
 
 def test_choices_that_could_have_been_of_an_action_that_is_gone_are_left_out(governed):
     fewer = POINT["actions"][:2]
     governed.points.put(parse(POINT | {"actions": fewer}), by="Ana")
     with pytest.raises(NotEnoughData):
-        governed.candidates.judge("home", try_rules(governed, "good"), by="Ana")
+        governed.judge(try_rules(governed, "good"))

@@ -105,10 +105,8 @@ def taking_over():
     made = Governed(Shop())
     made.serve(900)
     made.pass_days()
-    number = made.candidates.try_policy(
-        "home", "rules", settings={"rules": RULES["good"]}, explore=0.1, by="Ana"
-    ).number
-    made.candidates.judge("home", number, by="Ana")
+    number = made.attempt("rules", settings={"rules": RULES["good"]}, explore=0.1)
+    made.judge(number)
     made.candidates.approve("home", number, by="Bo")
     return made
 
@@ -157,10 +155,8 @@ def begun(shop):
         made = Governed(shop, **{"approval": False} | changes)
         made.serve(500)
         made.pass_days()
-        made.candidates.try_policy(
-            "home", "rules", settings={"rules": RULES["good"]}, explore=0.1, by="Ana"
-        )
-        made.candidates.judge("home", 2, by="Ana")
+        made.attempt("rules", settings={"rules": RULES["good"]}, explore=0.1)
+        made.judge(2)
         return made
 
     return make

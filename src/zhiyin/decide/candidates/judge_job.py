@@ -93,7 +93,7 @@ def read_log(reader: LogReader, *, after: datetime | None) -> PointLog:
     """Choices that were settled after a moment (None: ever) and are part of the log."""
     point = reader.point.definition
     names = [one.name for one in point.actions]
-    rows = reader.choices(since=after, more=(c.ELIGIBLE, c.PROPENSITY, c.REASON))
+    rows = reader.choices(since=after, more=(c.ELIGIBLE, c.PROPENSITY))
     if rows.empty:
         return _log_of(point, names, rows, pd.DataFrame({c.REWARD: [], c.SETTLES_AT: []}))
     found = reader.rewards(rows)
@@ -144,15 +144,16 @@ def judge(
             level=level,
         )  # fmt: skip
     except WrongPropensities as error:
-        reason = {"code": f"{WRONG}.{error.reason}", "detail": str(error)}
+        reason = _reason(f"{WRONG}.{error.reason}") | {"detail": str(error)}
         return Judged({"promoted": False, "reasons": [reason], **told})
     return Judged(told | _verdict(found, empty) | {"deviations": _deviations(held, limits)})
 
 
-def say_reason(code: str) -> tuple[str, str]:
-    """A reason of a verdict in English and Chinese."""
+def _reason(code: str) -> dict[str, str]:
+    """A reason of a verdict, with its words."""
     head, _, rest = code.partition(".")
-    return WRONG_WORDS[rest] if head == WRONG else WORDS[head]
+    en, zh = WRONG_WORDS[rest] if head == WRONG else WORDS[head]
+    return {"code": code, "en": en, "zh": zh}
 
 
 def _verdict(found: Verdict, empty: Sequence[str]) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _verdict(found: Verdict, empty: Sequence[str]) -> dict[str, Any]:
     ]  # fmt: skip
     limits += [{"name": name, "value": None, "high": None, "held": False} for name in empty]
     return {
-        "promoted": not reasons, "reasons": [{"code": one} for one in reasons],
+        "promoted": not reasons, "reasons": [_reason(one) for one in reasons],
         "gain": {"value": _number(gain.value), "low": _number(gain.low),
                  "high": _number(gain.high), "ess": gain.ess, "status": gain.status},
         "limits": limits,

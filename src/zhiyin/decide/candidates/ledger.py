@@ -91,6 +91,11 @@ def ramping(connection: sa.Connection, key: str) -> Candidate | None:
     return held[0] if held else None
 
 
+def require_judged(one: Candidate) -> None:
+    """Raise `InvalidParameter` unless the gate may be asked about it."""
+    _require(one, JUDGED_STATES, "judged")
+
+
 def keep_verdict(
     connection: sa.Connection, one: Candidate, verdict: Mapping[str, Any], *, by: str, now: datetime
 ) -> Candidate:
@@ -101,7 +106,7 @@ def keep_verdict(
     InvalidParameter
         If it cannot be judged in its state.
     """
-    _require(one, JUDGED_STATES, "judged")
+    require_judged(one)
     promoted = bool(verdict["promoted"])
     state = PASSED if promoted else REFUSED
     _change(connection, one, state=state, verdict=dict(verdict), judged_at=now)

@@ -14,11 +14,13 @@ from zhiyin.audience.rule import did_you_mean, explain_invalid
 from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
 from zhiyin.decide.conditions import COMPARE, Condition
 from zhiyin.decide.points.definition import (
+    Ask,
     Bound,
     Chosen,
     Counts,
     Definition,
     Option,
+    Review,
     Rise,
     Told,
     Words,
@@ -30,7 +32,7 @@ from zhiyin.decide.ramp import Metric, start
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 MOST_ACTIONS, MOST_NUMBERS, MOST_PLACES = 200, 200, 20
-MOST_DAYS, MOST_DEADLINE_MS, MOST_HELD_OUT = 365, 10_000, 0.5
+MOST_DAYS, MOST_HOURS, MOST_DEADLINE_MS, MOST_HELD_OUT = 365, 720, 10_000, 0.5
 PURPOSES = ("marketing", "transactional")
 _PLAIN = re.compile(r"[\w.:-]{1,48}")
 
@@ -101,6 +103,7 @@ def check(point: Definition) -> None:
     _check_reward(point.reward)
     _check_policy(point)
     _check_taking_over(point)
+    _check_review(point)
 
 
 def _check_numbers(point: Definition) -> None:
@@ -179,6 +182,27 @@ def _check_taking_over(point: Definition) -> None:
     )  # fmt: skip
 
 
+def _check_review(point: Definition) -> None:
+    names = [one.name for one in point.actions]
+    if not 0 < point.review.hours <= MOST_HOURS:
+        raise _wrong("$.review.hours", f"a person has up to {MOST_HOURS} hours", "wrong_value")
+    if len({one.name for one in point.review.rules}) < len(point.review.rules):
+        raise _wrong("$.review.rules", "two rules have one name", "wrong_value")
+    for place, one in enumerate(point.review.rules):
+        where = f"$.review.rules[{place}]"
+        if not _PLAIN.fullmatch(one.name):
+            raise _wrong(where, "a rule has a short name", "wrong_value")
+        _check_conditions(point, one.when, f"{where}.when")
+        for action in one.actions:
+            if action not in names:
+                raise _wrong(
+                    f"{where}.actions", f"no action is called {action[:48]!r}", "wrong_value",
+                    did_you_mean(action, names),
+                )  # fmt: skip
+        if one.below is not None and not 0 < one.below <= 1:
+            raise _wrong(f"{where}.below", "a probability is in (0, 1]", "wrong_value")
+
+
 def _check_reward(reward: Counts) -> None:
     days = (reward.window_days, reward.settle_days, reward.fatigue_days)
     if not (0 < days[0] <= MOST_DAYS and all(0 <= one <= MOST_DAYS for one in days)):
@@ -227,4 +251,4 @@ def _fields(kinds: Iterable[type[msgspec.Struct]]) -> list[str]:
     return sorted({name for kind in kinds for name in kind.__struct_fields__})
 
 
-_FIELDS = _fields((Definition, Option, Told, Counts, Chosen, Words, Bound, Rise))
+_FIELDS = _fields((Definition, Option, Told, Counts, Chosen, Words, Bound, Rise, Review, Ask))

@@ -118,6 +118,27 @@ class Rise(_Node, frozen=True):
     planned: int = 20_000
 
 
+class Ask(_Node, frozen=True):
+    """A rule that sends a choice to a person; it holds where all that it says does.
+
+    `when`: conditions on the numbers; `actions`: one of these was drawn (none: whatever was);
+    `above_minor`: what was drawn costs more; `below`: no action is as likely as that.
+    """
+
+    name: str
+    when: tuple[Condition, ...] = ()
+    actions: tuple[str, ...] = ()
+    above_minor: int | None = None
+    below: float | None = None
+
+
+class Review(_Node, frozen=True):
+    """Which choices a person makes, and within how many hours; after them the default stands."""
+
+    rules: tuple[Ask, ...] = ()
+    hours: float = 24.0
+
+
 class Definition(_Node, frozen=True, dict=True):
     """A decision point.
 
@@ -143,6 +164,7 @@ class Definition(_Node, frozen=True, dict=True):
     holdout: float = 0.0
     limits: tuple[Bound, ...] = ()
     ramp: Rise = Rise()
+    review: Review = Review()
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:

@@ -49,10 +49,7 @@ def choose_mixed(
     A side that cannot decide, for the default action is not eligible, leaves its share to the
     others; one at least can.
     """
-    weights = np.array([
-        0.0 if one.policy is None and not eligible[one.default] else one.weight for one in sides
-    ])  # fmt: skip
-    weights = weights / weights.sum()
+    weights = _weights(sides, eligible)
     drawn = int(np.searchsorted(weights.cumsum(), rng.random(), side="right"))
     drawn = min(drawn, int(np.flatnonzero(weights)[-1]))
     mine = _choose(sides[drawn], eligible, size, names, catalogue, rng)
@@ -67,6 +64,25 @@ def choose_mixed(
         made.append(choice._replace(propensity=min(1.0, float(reached.sum()) / before)))
         before = float(sum(reached[at] for at, one in enumerate(sides) if one.policy is not None))
     return drawn, Slate(tuple(made), mine.eligible)
+
+
+def mixed_chances(sides: Sequence[Side], eligible: np.ndarray) -> np.ndarray:
+    """(k,) how likely the mixture takes each action first."""
+    weights = _weights(sides, eligible)
+    made = np.zeros(eligible.size)
+    for weight, one in zip(weights, sides, strict=True):
+        if one.policy is None:
+            made[one.default] += weight
+        elif weight > 0:
+            made += weight * one.policy.probabilities(one.context[None, :], eligible[None, :])[0]
+    return made
+
+
+def _weights(sides: Sequence[Side], eligible: np.ndarray) -> np.ndarray:
+    made = np.array([
+        0.0 if one.policy is None and not eligible[one.default] else one.weight for one in sides
+    ])  # fmt: skip
+    return made / made.sum()
 
 
 def _choose(

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from zhiyin.core.decisions import BY_CANDIDATE, BY_CURRENT, HOLDOUT, NO_ARM, Place
 from zhiyin.decide.conditions import COMPARE
 from zhiyin.decide.points.definition import Definition
-from zhiyin.decide.points.mixture import Side, choose_mixed
+from zhiyin.decide.points.mixture import Side, choose_mixed, mixed_chances
 from zhiyin.decide.points.numbers import windows_of
 from zhiyin.decide.points.point_policy import PointPolicy
+from zhiyin.decide.points.sending import SURE, Sending, Sent, sending_of
 from zhiyin.decide.slates import Slate, choose_slate
 
 Flags = NDArray[np.bool_]
@@ -37,13 +38,15 @@ class Chosen(NamedTuple):
     """The places of a choice, whose propensities multiply to that of the whole.
 
     `policy`: the one that chose, None: the default action was given; `arm` where a lot was drawn
-    between policies, `ramp` where one of them is taking over.
+    between policies, `ramp` where one of them is taking over; `sent`: a person decides it, and
+    the places are the default action.
     """
 
     places: tuple[Place, ...]
     policy: PointPolicy | None = None
     arm: str = NO_ARM
     ramp: str = ""
+    sent: Sent | None = None
 
     @property
     def propensity(self) -> float:
@@ -101,6 +104,7 @@ class Served:
         ]
         self._day: tuple[date, Flags] | None = None
         self._sides = _sides(point, policy, rising) if policy is not None else []
+        self._sending = sending_of(point)
         self._ramp = "" if rising is None else f"{rising.number}.{rising.stage}"
 
     def blank(self) -> Floats:
@@ -134,7 +138,45 @@ class Served:
     def choose(
         self, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator
     ) -> Chosen:  # fmt: skip
-        """Up to `size` different actions, of which at least one is eligible."""
+        """Up to `size` different actions, of which at least one is eligible, or that a person is to
+        decide.
+        """
+        if self.policy is None:
+            raise AssertionError("ask only where there is a policy")
+        if self._sending is not None:
+            return self._choose_or_send(self._sending, numbers, eligible, size, rng)
+        return self._draw(numbers, eligible, size, rng)
+
+    def _choose_or_send(
+        self, rules: Sending, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator
+    ) -> Chosen:
+        sides = self._seen(numbers)
+        chances = mixed_chances(sides, eligible) if rules.asks_chances else eligible * 1.0
+        held = rules.held(numbers, float(chances.max()))
+        if not held:
+            return self._draw(numbers, eligible, size, rng)
+        about = np.logical_or.reduce([rules.of[place] for place in held])
+        left = eligible & ~about
+        alone = 1.0 - float(chances[about].sum()) if left.any() else 0.0
+        if alone > SURE and size > 1:  # a list holds none of them
+            return self._draw(numbers, left, size, rng)
+        chosen = self._draw(numbers, eligible, 1, rng)
+        (place,) = chosen.places
+        at = self.names.index(place.action)
+        if alone > SURE and not about[at]:
+            given = min(1.0, place.propensity / alone)
+            return chosen._replace(places=(
+                Place(place.action, self._named(left), given, explored=place.explored),
+            ))  # fmt: skip
+        rule = next((n for n in held if rules.of[n][at]), held[0])
+        sent = Sent(
+            rules.rules[rule].name, place.action, place.propensity, self.point.review.hours
+        )  # fmt: skip
+        return self.default(eligible)._replace(sent=sent)
+
+    def _draw(
+        self, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator
+    ) -> Chosen:  # fmt: skip
         if self.policy is None:
             raise AssertionError("ask only where there is a policy")
         if len(self._sides) > 1:
@@ -153,18 +195,26 @@ class Served:
     def _choose_mixed(
         self, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator
     ) -> Chosen:
+        drawn, slate = choose_mixed(
+            self._seen(numbers),
+            eligible,
+            size,
+            names=self.names,
+            catalogue=self._catalogue,
+            rng=rng,
+        )
+        arm, _, policy = self._sides[drawn]
+        return Chosen(self._places(slate), policy, arm, self._ramp)
+
+    def _seen(self, numbers: Floats) -> list[Side]:
+        """Those between whom a lot is drawn, with what each sees."""
         default = self.names.index(self.point.default)
-        sides = [
+        return [
             Side(weight, None, numbers, default)
             if policy is None
             else Side(weight, policy.policy, policy.context(numbers), default)
             for _, weight, policy in self._sides
         ]
-        drawn, slate = choose_mixed(
-            sides, eligible, size, names=self.names, catalogue=self._catalogue, rng=rng
-        )
-        arm, _, policy = self._sides[drawn]
-        return Chosen(self._places(slate), policy, arm, self._ramp)
 
     def _places(self, slate: Slate) -> tuple[Place, ...]:
         return tuple(
