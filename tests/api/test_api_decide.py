@@ -161,6 +161,8 @@ def test_what_is_no_json_and_other_methods_are_refused(client, keys):
         {"outcome_id": "o", "kind": "purchase"},
         {"outcome_id": "o", "kind": "pur chase", "customer": "u"},
         {"outcome_id": "o", "kind": "x", "customer": "u", "at": "2024-06-03T12:00:00Z"},
+        {"outcome_id": "o", "kind": "x", "customer": "u", "at": "0001-01-01T00:00:00+14:00"},
+        {"outcome_id": "o", "kind": "x", "customer": "u", "action": "for ann@shop.example"},
         {"outcome_id": "o", "kind": "x", "customer": "u", "at": "2024-06-01T12:00:00"},
         {"outcome_id": "o", "kind": "x", "customer": "u", "value_minor": 1, "currency": "BEEF"},
         {"outcome_id": "o", "kind": "x", "customer": "u", "value_minor": 10**16},

@@ -5,6 +5,7 @@ import threading
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 
 import pytest
 
@@ -55,7 +56,7 @@ class Clients:
                 self.decided[name] = self.post(url, "/v1/decide", body | {"deadline_ms": 10_000})
             body = {"outcome_id": f"of {name}", "decision_id": name, "kind": "click"}
             self.reported.add(self.post(url, "/v1/outcome", body)["outcome_id"])
-        except OSError:
+        except (OSError, HTTPException):  # cut off, also in the middle of an answer
             return False
         return True
 

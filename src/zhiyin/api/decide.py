@@ -39,6 +39,8 @@ MOST_REMEMBERED = 50_000
 """Answers that a process remembers by their id."""
 EARLY = timedelta(days=1)
 """An outcome may be so far in the future: clocks differ."""
+OLDEST = timedelta(days=3_650)
+"""Nobody reports what came of a decision later."""
 MAX_BODY = 65_536
 _MAX_MINOR = 10**15
 _pack = msgspec.msgpack.Encoder().encode
@@ -47,6 +49,7 @@ Id = Annotated[str, Meta(max_length=256)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 Kind = Annotated[str, Meta(pattern=r"^[\w.:-]{1,48}$")]
+Action = Annotated[str, Meta(pattern=r"^[\w.:-]{0,48}$")]
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,7 +70,7 @@ class Reported(msgspec.Struct, forbid_unknown_fields=True):
     outcome_id: Key
     kind: Kind
     decision_id: Id = ""
-    action: Id = ""
+    action: Action = ""
     customer: Id = ""
     anonymous_id: Id = ""
     value_minor: int | None = None
@@ -176,8 +179,8 @@ class Decisions:
             raise InvalidParameter("an outcome names a decision, a customer or a visitor")
         if told.kind.startswith(REVIEWED):
             raise InvalidParameter("kinds that begin so say what a person decided", hint="another")
-        if at > now + EARLY:
-            raise InvalidParameter("an outcome cannot lie in the future")
+        if not now - OLDEST < at < now + EARLY:
+            raise InvalidParameter("an outcome cannot lie in the future, nor ten years ago")
         if told.value_minor is not None and abs(told.value_minor) > _MAX_MINOR:
             raise InvalidParameter(f"value_minor must be within {_MAX_MINOR}")
         currency = told.currency or self._shop.settings.currency

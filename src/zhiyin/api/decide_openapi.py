@@ -55,7 +55,11 @@ REPORTED: dict[str, Any] = {
         "outcome_id": {**_ID, "minLength": 1, "description": "the same one counts once"},
         "kind": {"type": "string", "pattern": r"^[\w.:-]{1,48}$"},
         "decision_id": _ID,
-        "action": {**_ID, "description": "of several actions the one that it came of"},
+        "action": {
+            "type": "string",
+            "pattern": r"^[\w.:-]{0,48}$",
+            "description": "of several actions the one that it came of",
+        },
         "customer": _ID,
         "anonymous_id": _ID,
         "value_minor": {"type": ["integer", "null"]},

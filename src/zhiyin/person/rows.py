@@ -18,6 +18,7 @@ from zhiyin.core import ledger
 from zhiyin.core.generation import PEOPLE, Generation, Texts
 from zhiyin.core.schema import Table
 from zhiyin.core.tables import TABLES
+from zhiyin.decide.live import NAMES, NUMBERS
 from zhiyin.person.find import Person
 from zhiyin.store.ledger import reading
 from zhiyin.store.workspace import WorkspaceStore
@@ -100,6 +101,10 @@ def _entries(held: Generation, person: Person) -> list[Row]:
     for row in sorted({held.row_of(one) for one in person.parties} - {-1}):
         for group in held.about[PEOPLE]:
             arrays = held.people(group, row)
+            if group == NUMBERS:
+                named = zip(held.about[NAMES], arrays["value"][0].tolist(), strict=True)
+                made += [{"group": group, c.NAME: name, c.VALUE: x} for name, x in named if x == x]
+                continue
             for values in zip(*(array.tolist() for array in arrays.values()), strict=True):
                 entry = {"group": group, **dict(zip(arrays, values, strict=True))}
                 if "item" in entry:

@@ -15,4 +15,5 @@ def shop(tmp_path_factory):
         people.add_task(made, people.add_messages(made)[people.ANA])
         people.add_derived(made)
         people.add_online(made)
+        people.add_point(made)
         yield made

@@ -54,6 +54,16 @@ def test_what_requests_look_up_of_her_is_there(exported):
     }  # fmt: skip
 
 
+def test_choices_about_her_what_came_of_them_and_the_numbers_they_saw_are_there(exported):
+    tables = json.loads(exported[0].read_text(encoding="utf-8"))["tables"]
+    asked = [row for row in tables["decisions"]["rows"] if row["decided_by"] == "point"]
+    assert [row["action"] for row in asked] == ["none", "letter"]
+    assert asked[0]["context"] == {"recency_days": 17.0}
+    assert [row["value_minor"] for row in tables["outcomes"]["rows"]] == [100]
+    numbers = [row for row in tables["online"]["rows"] if row["group"] == "numbers"]
+    assert numbers == [{"group": "numbers", "name": "recency_days", "value": 17.0}]
+
+
 def test_sealed_fields_are_opened_and_codes_said_in_words(exported):
     tables = json.loads(exported[0].read_text(encoding="utf-8"))["tables"]
     assert tables["customers"]["rows"][0]["personal"]["customer_name"] == people.OF_ANA[4]
