@@ -23,6 +23,7 @@ from zhiyin import (
     cli_models,
     cli_persona,
     cli_plan,
+    cli_review,
     cli_sources,
     cli_tags,
     cli_tasks,
@@ -48,6 +49,7 @@ app.add_typer(cli_audience.app)
 app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
 app.add_typer(cli_decision.app)
+app.add_typer(cli_review.app)
 app.add_typer(cli_authorisation.app)
 app.add_typer(cli_journey.app)
 app.add_typer(cli_messages.app)

@@ -28,7 +28,8 @@ from zhiyin.core.log import get_logger
 from zhiyin.core.protocols import Progress
 from zhiyin.core.tables import DECISIONS, OUTCOMES
 from zhiyin.decide.points.ledger import Given, count_given
-from zhiyin.decided import write_decided, write_outcomes
+from zhiyin.decide.reviews.ledger import put
+from zhiyin.decided import sent_of, write_decided, write_outcomes
 from zhiyin.shown import write_shown
 from zhiyin.store.journal import Frame, destroy_segment, finished_segments, read_segment
 from zhiyin.store.leases import hold_lease
@@ -103,7 +104,11 @@ def _write_decisions(
     """Write what requests got and what came of it; what was given of each point's actions."""
     payloads = [one.payload for one in _of_kind(frames, DECISION)]
     write_shown(store, unit, (one for one in payloads if is_shown(one)))
-    _, given = write_decided(store, unit, (one for one in payloads if not is_shown(one)))
+    chosen = [one for one in payloads if not is_shown(one)]
+    _, given = write_decided(store, unit, chosen)
+    if sent := sent_of(chosen):
+        with transaction(store.ledger) as connection:
+            put(connection, sent)
     told = (one.payload for one in _of_kind(frames, OUTCOME))
     write_outcomes(store, unit, told, currency=currency, now=clock.now())
     return given

@@ -18,7 +18,7 @@ from zhiyin.collect.load import read_rates
 from zhiyin.core import columns as c
 from zhiyin.core.clock import local_day, naive_utc
 from zhiyin.core.currency import EXPONENTS
-from zhiyin.core.decisions import BY_POINT, NO_ARM, Decided, Outcome, place_id
+from zhiyin.core.decisions import BY_POINT, Decided, Outcome, place_id
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import DECISIONS, OUTCOMES
 from zhiyin.store.workspace import WorkspaceStore
@@ -64,6 +64,11 @@ def write_decided(
     return len(rows), dict(given)
 
 
+def sent_of(payloads: Iterable[bytes]) -> list[Decided]:
+    """Those of the choices that a rule sent to a person."""
+    return [one for one in map(_decided, payloads) if one.sent]
+
+
 def decided_rows(one: Decided, *, turn_id: str, zone: str) -> list[dict[str, Any]]:
     """A row for each place of a choice; one without an action where there is none."""
     at = datetime.fromtimestamp(one.at_us / 1_000_000, UTC)
@@ -72,7 +77,8 @@ def decided_rows(one: Decided, *, turn_id: str, zone: str) -> list[dict[str, Any
         c.TURN_ID: turn_id, c.AS_OF_ON: local_day(at, zone),
         c.CAMPAIGN_ID: f"{BY_POINT}:{one.point}", c.PARTY_ID: one.party_id,
         c.CUSTOMER_ID: one.customer_id, c.DECIDED_AT: naive_utc(at), c.MONTH: f"{at:%Y-%m}",
-        c.ARM: NO_ARM, c.PERSONALISED: one.personalised if one.party_id and one.names else None,
+        c.ARM: one.arm, c.RAMP: one.ramp or None,
+        c.PERSONALISED: one.personalised if one.party_id and one.names else None,
         c.POLICY: one.policy,
         c.POLICY_VERSION: one.policy_version, c.REASON: one.reason, c.DECIDED_BY: BY_POINT,
         c.VERSION: one.version, c.CONTEXT: context,

@@ -39,6 +39,7 @@ JOBS = Registry(
         "profile.tags": "zhiyin.profile.tags_job:run",
         "audience": "zhiyin.audience.job:run",
         "decide.online": "zhiyin.decide.online_job:run",
+        "decide.ramp": "zhiyin.decide.candidates.ramp_job:run",
         "decide.learn": "zhiyin.decide.learn_job:run",
         "decide": "zhiyin.decide.job:run",
         "act": "zhiyin.act.job:run",

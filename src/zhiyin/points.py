@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.core.clock import Clock, naive_utc
+from zhiyin.decide.candidates import ledger as candidates
 from zhiyin.decide.numbers_job import first_policy, newest_day
 from zhiyin.decide.points import ledger
 from zhiyin.decide.points.definition import Definition, dump
 from zhiyin.decide.points.ledger import Stored
-from zhiyin.decide.points.point_policy import carry_over, unpack_policy
+from zhiyin.decide.points.point_policy import carry_over, fits, unpack_policy
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
 
@@ -26,10 +27,12 @@ class Points:
         self._store = store
         self._clock = clock
 
-    def put(self, point: Definition, *, by: str) -> Stored:
+    def put(self, point: Definition, *, by: str, at_once: bool = False) -> Stored:
         """Let a definition hold from now on: a new version, unless the newest one says the same.
 
         Its policy knows what the one before it had learned, as far as it sees the same numbers.
+        Where another policy is asked for and the one that chooses can go on, it does: the next turn
+        makes a candidate of the other, which the gate judges. `at_once`: it takes over now.
         Where they are numbers of customers and no turn has computed any yet, the next turn makes
         the policy, and until then the default action is given.
         """
@@ -39,18 +42,28 @@ class Points:
             held = ledger.newest(connection, point.key)
             made = ledger.put(connection, point, by=by, now=now)
             spoken = ledger.current(connection, point.key)
-            if fresh is None or (held is not None and held.version == made.version and spoken):
+            if held is not None and not _same_choice(held.definition, point):
+                candidates.withdraw_all(
+                    connection, point.key, why="other numbers or actions", by=by, now=now
+                )
+            same = held is not None and held.version == made.version and spoken is not None
+            if fresh is None or (same and not at_once):
                 return made
             old = None
             if spoken is not None:
-                content = ledger.artifact_of(connection, point.key, spoken.number)
-                old = carry_over(unpack_policy(content), fresh)
+                chooses = unpack_policy(ledger.artifact_of(connection, point.key, spoken.number))
+                old = carry_over(chooses, fresh)
+                if same if old else fits(chooses, point) and not at_once:
+                    return made
             ledger.add_policy(
                 connection, made, old or fresh, parent=spoken and spoken.number,
                 learned_until=spoken.learned_until if old and spoken else None,
                 figures=spoken.figures if old and spoken else {},
                 words=f"version {made.version} of the point", by=by, now=now,
             )  # fmt: skip
+            if at_once:
+                detail = {"point": point.key, "version": made.version}
+                ledger.note(connection, "policy.at_once", detail, by=by, now=now)
         return made
 
     def pause(self, key: str, *, by: str) -> Stored:
@@ -60,6 +73,18 @@ class Points:
     def resume(self, key: str, *, by: str) -> Stored:
         """Let the policy choose again."""
         return self._turn(key, ledger.ACTIVE, by=by)
+
+    def stop(self, key: str | None = None, *, by: str) -> list[Stored]:
+        """The kill switch: only the default action from now on, at one point or (None) at all."""
+        now = naive_utc(self._clock.now())
+        with transaction(self._store.ledger) as connection:
+            every = [one.key for one in ledger.in_force(connection)]
+            keys = every if key is None else [ledger.find(connection, key).key]
+            said = {"points": keys, "all": key is None}
+            ledger.note(connection, "decision.stop", said, by=by, now=now)
+            return [
+                ledger.turn(connection, one, state=ledger.PAUSED, by=by, now=now) for one in keys
+            ]
 
     def listed(self) -> list[dict[str, Any]]:
         """Every point with the policy that chooses at it."""
@@ -80,6 +105,12 @@ class Points:
         now = naive_utc(self._clock.now())
         with transaction(self._store.ledger) as connection:
             return ledger.turn(connection, key, state=state, by=by, now=now)
+
+
+def _same_choice(one: Definition, other: Definition) -> bool:
+    """Whether policies of the one can choose at the other."""
+    names = [tuple(action.name for action in each.actions) for each in (one, other)]
+    return one.numbers == other.numbers and names[0] == names[1]
 
 
 def _head(connection: sa.Connection, one: Stored) -> dict[str, Any]:

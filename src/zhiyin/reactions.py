@@ -1,5 +1,5 @@
 """From the ledger to the lake: what was sent, and what came back of it, becomes rows of `touches`,
-what journeys decided rows of `decisions`, once each.
+what journeys decided rows of `decisions`, what persons decided rows of `outcomes`, once each.
 
 A unit is a number that rows get in the ledger before anything is written to the lake. Who dies in
 between leaves a unit that is not copied; the next one writes it under the same number.
@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
-from zhiyin.core.decisions import BY_JOURNEY, TREAT
-from zhiyin.core.ledger import decision_requests, messages, reactions
+from zhiyin.core.decisions import BY_JOURNEY, REVIEWED, TREAT
+from zhiyin.core.ledger import decision_requests, messages, reactions, reviews
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.decide.reasons import BEST_RATE, EXPLORED
@@ -99,6 +99,24 @@ _REACTIONS = _Stream(
         },
     ),
 )  # fmt: skip
+
+
+def _review(row: sa.Row[Any], _: str) -> _Row:
+    what = "confirmed" if row.action == row.proposed else "override"
+    return {
+        c.OUTCOME_ID: f"{REVIEWED}{row.decision_id}", c.KIND: f"{REVIEWED}{what}",
+        c.PARTY_ID: row.party_id or None, c.OCCURRED_AT: row.answered_at,
+        c.MONTH: f"{row.answered_at:%Y-%m}", c.RECEIVED_AT: row.answered_at,
+        c.DECISION_ID: row.decision_id, c.ACTION: row.action, c.SOURCE: "zhiyin",
+    }  # fmt: skip
+
+
+_REVIEWS = _Stream(
+    "reviews", reviews, reviews.c.decision_id,
+    ~reviews.c.copied & reviews.c.action.is_not(None),
+    lambda until: reviews.c.answered_at <= until,
+    sa.select(reviews), _review, to="outcomes",
+)  # fmt: skip
 _DECISIONS = _Stream(
     "journeys", decision_requests, decision_requests.c.decision_id,
     ~decision_requests.c.copied & decision_requests.c.action.is_not(None),
@@ -108,8 +126,8 @@ _DECISIONS = _Stream(
 
 
 def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
-    """Copy sent messages, settled reactions and journeys' decisions to the lake; how many rows were
-    written.
+    """Copy sent messages, settled reactions, journeys' decisions and what persons decided to the
+    lake; how many rows were written.
 
     Raises
     ------
@@ -117,7 +135,7 @@ def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
         If a turn, an erasure or a compaction is under way.
     """
     until = naive_utc(clock.now()) - SETTLE
-    streams = (_SENT, _REACTIONS, _DECISIONS)
+    streams = (_SENT, _REACTIONS, _DECISIONS, _REVIEWS)
     waiting = [one for one in streams if _has_some(store, one, until)]
     if not waiting:
         return 0

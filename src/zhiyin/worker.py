@@ -29,15 +29,19 @@ from zhiyin.act.ledger import OPEN
 from zhiyin.alerts import Staff, of_error
 from zhiyin.app import Workspace, quiet
 from zhiyin.campaigns import campaigns_of
+from zhiyin.candidates import CANDIDATE, JUDGE
 from zhiyin.chats import look_at_members, mass_channel, take_back_cancelled
 from zhiyin.collect.sources.intake import Pulled
 from zhiyin.core.clock import Clock, naive_utc
 from zhiyin.core.errors import ConcurrentWrite, LeaseHeld, NotFound, ZhiyinError
 from zhiyin.core.ledger import QUEUED_KINDS, jobs, messages
 from zhiyin.core.log import get_logger
+from zhiyin.decide.candidates.ramp_job import look
 from zhiyin.intake import ask_due_pulls, pull_source
 from zhiyin.journeys import Journeys
+from zhiyin.judging import run_asked
 from zhiyin.live_audiences import refresh_live
+from zhiyin.reviews import Reviews
 from zhiyin.store.leases import hold_lease, is_dead, this_process
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -50,6 +54,7 @@ CAMPAIGN_S = 20.0  # of one campaign at a time, then others have their turn
 MEMBERS_EVERY = timedelta(minutes=10)  # between two looks at what members did with one message
 SOURCES_S = 5.0  # between two looks at which sources are due
 COMPACT_S = 10.0  # between two compactions: each is a commit to every table it writes
+RAMPS_S = 300.0  # between two looks at what came of policies that are taking over
 COMPACT_REST = 4.0  # and at least so many times what the last one took
 GAVE_UP = "gave_up: its worker died three times"
 
@@ -91,7 +96,7 @@ def work(
     with _signals(stop), Workspace.open(folder, write=True) as shop:
         journeys, staff = Journeys(shop), Staff(shop)
         try:
-            looked, compact_at = -SOURCES_S, 0.0
+            looked, compact_at, ramps_at = -SOURCES_S, 0.0, 0.0
             while not stop.is_set() and parent in (None, os.getppid()):
                 if shop.clock.monotonic() - looked >= SOURCES_S:
                     _ask_due(shop)
@@ -106,6 +111,9 @@ def work(
                     _refresh_audiences(shop)
                     over = shop.clock.monotonic()
                     compact_at = over + max(COMPACT_S, COMPACT_REST * (over - begun))
+                if begun >= ramps_at:
+                    _step_ramps(shop)
+                    ramps_at = shop.clock.monotonic() + RAMPS_S
                 job = take_job(shop.store, holder=holder, clock=shop.clock)
                 if job is None:
                     if once:
@@ -131,6 +139,20 @@ def _compact(shop: Workspace) -> None:
         pass
     except ZhiyinError as error:
         get_logger().error("the journal waits: %s: %s", error.code, error.message)
+
+
+def _step_ramps(shop: Workspace) -> None:
+    """Let policies that are taking over go on, or take them back, by what is settled by now; close
+    what no person decided in time.
+    """
+    now = shop.clock.now()
+    try:
+        Reviews(shop.store, shop.vault, shop.clock).expire()
+        for one in look(shop.store, known_at=now, now=now):
+            get_logger().info("%s: policy %s: %s (%s)", one.point, one.number, one.status,
+                              one.reason)  # fmt: skip
+    except ZhiyinError as error:
+        get_logger().error("policies that take over wait: %s: %s", error.code, error.message)
 
 
 def _send_confirmations(shop: Workspace) -> list[Alert]:
@@ -286,6 +308,8 @@ def run_job(folder: Path, job: Job) -> dict[str, Any]:
             return {"pulled": [one.as_dict() for one in _pull(shop, job.arguments)]}
         if job.kind == "test":
             return run_test(shop, job.arguments, attempts=job.attempts)
+        if job.kind in (CANDIDATE, JUDGE):
+            return run_asked(shop.store, shop.clock, job.kind, job.arguments)
         if job.kind == "turn":
             turn = shop.run(as_of=as_of, again=bool(job.arguments.get("again")))
             as_of = turn.as_of

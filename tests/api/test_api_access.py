@@ -29,6 +29,8 @@ EXAMPLES = {
     "task": "churn",
     "key": "spring",
     "task_id": "m_1",
+    "decision_id": "d_1",
+    "number": "7",
 }
 
 

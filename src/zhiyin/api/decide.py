@@ -24,11 +24,13 @@ from zhiyin.api.live_reads import LiveReads, answer, refuse
 from zhiyin.app import Workspace
 from zhiyin.collect.received import DECISION, OUTCOME
 from zhiyin.core.currency import EXPONENTS
-from zhiyin.core.decisions import DEFAULT_POLICY, Decided, Outcome
+from zhiyin.core.decisions import DEFAULT_POLICY, REVIEWED, Decided, Outcome
 from zhiyin.core.errors import Busy, InputError, InvalidParameter, TooLarge, ZhiyinError
 from zhiyin.core.log import get_logger
 from zhiyin.decide.live import Ask, Door
+from zhiyin.decide.reviews.ledger import put as put_reviews
 from zhiyin.govern.quick import QuickGate, messages_of_one, suppressed_of_one
+from zhiyin.store.ledger import transaction
 from zhiyin.store.quick import QuickRead
 
 DECIDE, REPORT = "/v1/decide", "/v1/outcome"
@@ -165,6 +167,8 @@ class Decisions:
             )
         )  # fmt: skip
         await self._journal.append(DECISION, _pack(decided))
+        if decided.sent:
+            await asyncio.to_thread(self._queue, decided)
         return _say(say(decided))
 
     async def _report(self, body: bytes, _: float) -> bytes:
@@ -173,6 +177,8 @@ class Decisions:
         at = told.at or now
         if not (told.decision_id or told.customer or told.anonymous_id):
             raise InvalidParameter("an outcome names a decision, a customer or a visitor")
+        if told.kind.startswith(REVIEWED):
+            raise InvalidParameter("kinds that begin so say what a person decided", hint="another")
         if not now - OLDEST < at < now + EARLY:
             raise InvalidParameter("an outcome cannot lie in the future, nor ten years ago")
         if told.value_minor is not None and abs(told.value_minor) > _MAX_MINOR:
@@ -189,6 +195,11 @@ class Decisions:
         )  # fmt: skip
         await self._journal.append(OUTCOME, _pack(outcome))
         return _say({"outcome_id": outcome.outcome_id, "success": True})
+
+    def _queue(self, decided: Decided) -> None:
+        """Put it before a person now; the compaction does it, too, should this server die here."""
+        with transaction(self._shop.store.ledger) as connection:
+            put_reviews(connection, [decided])
 
     def _parties(self, customer: str) -> tuple[str, ...]:
         return self._reads.parties(customer.strip(), self.door.spaces()) if customer else ()
@@ -213,7 +224,7 @@ def say(decided: Decided) -> dict[str, Any]:
         "actions": [one.action for one in places], "propensity": chance,
         "policy_version": decided.policy_version,
         "explored": any(one.explored for one in places), "reason": decided.reason,
-        "default": decided.policy == DEFAULT_POLICY,
+        "default": decided.policy == DEFAULT_POLICY, "pending": bool(decided.sent),
     }  # fmt: skip
 
 

@@ -41,6 +41,10 @@ ANSWER: dict[str, Any] = {
         "explored": {"type": "boolean"},
         "reason": {"type": "string", "enum": sorted(REASONS)},
         "default": {"type": "boolean", "description": "the default action, for the reason"},
+        "pending": {
+            "type": "boolean",
+            "description": "a person decides it: ask GET /v1/reviews/{decision_id}",
+        },
     },
 }
 REPORTED: dict[str, Any] = {

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from zhiyin.app import Workspace
 from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.log import get_logger
+from zhiyin.decide.candidates.ledger import ramping
 from zhiyin.decide.live import Door
 from zhiyin.decide.points import ledger
-from zhiyin.decide.points.definition import Definition
-from zhiyin.decide.points.point_policy import PointPolicy, unpack_policy
-from zhiyin.decide.points.served import Served
+from zhiyin.decide.points.point_policy import PointPolicy, fits, unpack_policy
+from zhiyin.decide.points.served import Rising, Served
 from zhiyin.store.ledger import reading
 
 LOOK_S = 1.0
@@ -32,6 +32,7 @@ class PointWatch:
         self._shop, self._door = shop, door
         self._seen: list[tuple[Any, ...]] | None = None
         self._policies: dict[tuple[str, int], PointPolicy] = {}
+        self._used: set[tuple[str, int]] = set()
         self._stop = Event()
         self._thread = Thread(target=self._work, name="zhiyin-points", daemon=True)
 
@@ -53,24 +54,36 @@ class PointWatch:
             if marks == self._seen:
                 return False
             held = ledger.in_force(connection)
+            self._used.clear()
             made = {one.key: self._serve(connection, one) for one in held}
-        kept = {(mark[0], mark[1]) for mark in marks if len(mark) == 2}
-        self._policies = {key: one for key, one in self._policies.items() if key in kept}
+        self._policies = {key: one for key, one in self._policies.items() if key in self._used}
         self._door.renew(made)
         self._seen = marks
         return True
 
     def _serve(self, connection: sa.Connection, one: ledger.Stored) -> Served:
-        spoken, policy = ledger.current(connection, one.key), None
-        if spoken is not None:
-            mark = (one.key, spoken.number)
-            policy = self._policies.get(mark) or self._open(connection, *mark)
-            if policy is not None and not _fits(policy, one.definition):
-                policy = None  # the next turn makes one
+        spoken = ledger.current(connection, one.key)
+        policy = None if spoken is None else self._policy(connection, one, spoken.number)
+        new, rising = ramping(connection, one.key), None
+        stand = new and new.stand()
+        if new is not None and stand is not None and stand.share > 0:
+            taking = self._policy(connection, one, new.number)
+            rising = taking and Rising(new.number, stand.stage, stand.share, taking)
         return Served(
             one.definition, version=one.version, paused=one.state == ledger.PAUSED, policy=policy,
-            given=one.given,
+            given=one.given, rising=rising,
         )  # fmt: skip
+
+    def _policy(
+        self, connection: sa.Connection, one: ledger.Stored, number: int
+    ) -> PointPolicy | None:
+        """The policy of a number; None: it sees other numbers than the point now has, or this
+        server cannot open it.
+        """
+        mark = (one.key, number)
+        self._used.add(mark)
+        policy = self._policies.get(mark) or self._open(connection, *mark)
+        return policy if policy is not None and fits(policy, one.definition) else None
 
     def _open(self, connection: sa.Connection, key: str, number: int) -> PointPolicy | None:
         """The policy of a point; None: this server cannot open it, which stops no other point."""
@@ -91,9 +104,3 @@ class PointWatch:
     def _work(self) -> None:
         while not self._stop.wait(LOOK_S):
             self._look_safely()
-
-
-def _fits(policy: PointPolicy, point: Definition) -> bool:
-    """Whether the policy sees the numbers, and chooses among the actions, that the point has."""
-    actions = tuple(one.name for one in point.actions)
-    return policy.numbers == point.numbers and policy.policy.actions == actions

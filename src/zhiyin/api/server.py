@@ -16,6 +16,7 @@ from zhiyin import __version__
 from zhiyin.api import (
     audiences,
     campaigns,
+    candidates,
     catalog,
     chats,
     consents,
@@ -33,6 +34,7 @@ from zhiyin.api import (
     reactions,
     receipts,
     returned,
+    reviews,
     tables,
     tags,
     tasks,
@@ -69,7 +71,7 @@ from zhiyin.store.vault import open_segment_keys
 ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
-    *journeys.ROUTES, *decisions.ROUTES,
+    *journeys.ROUTES, *decisions.ROUTES, *candidates.ROUTES, *reviews.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *lists.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
     *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES,

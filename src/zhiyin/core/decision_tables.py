@@ -16,7 +16,8 @@ DECISIONS = Table(
         req(c.DECIDED_AT, "timestamp", "09:00 local of the day"), MONTH,
         req(c.ELIGIBLE, "json", "actions that were possible"),
         req(c.ACTION, "string", "contact or none; of a journey or a point the name of the action"),
-        req(c.ARM, "string", "treat, holdout or none"),
+        req(c.ARM, "string", "treat, holdout or none; of a point candidate, current or holdout, "
+            "where lots are drawn between them"),
         req(c.PROPENSITY, "float64", "P(action | context)", "[0, 1]"),
         req(c.EXPLORED, "bool", "chosen at random"), col(c.PERSONALISED, "bool", "made for her"),
         col(c.OFFER_ID, "string", "offer"), col(c.PRODUCT_IDS, "json", "products to show"),
@@ -31,6 +32,7 @@ DECISIONS = Table(
         col(c.RANK, "int64", "of several actions of a point its place, from 1"),
         col(c.VERSION, "int64", "version of the point"),
         col(c.CONTEXT, "json", "numbers that the policy of a point saw, by name; null: not known"),
+        col(c.RAMP, "string", "of a choice while a policy takes over: its number.stage"),
     ),
     time=c.DECIDED_AT, scope=(c.AS_OF_ON, c.DECIDED_BY),
 )  # fmt: skip

@@ -19,8 +19,12 @@ RECOMMENDED, RECOMMENDED_TO_ALL = "recommended", "recommended_to_all"
 """Reasons of a list that was shown: made for her, or what everybody gets."""
 CONTACT, NO_CONTACT = "contact", "none"
 TREAT, HOLDOUT, NO_ARM = "treat", "holdout", "none"
+BY_CANDIDATE, BY_CURRENT = "candidate", "current"
+"""Arms of a choice at a decision point where lots are drawn between policies, beside `HOLDOUT`."""
 BY_CAMPAIGN, BY_JOURNEY, BY_PLACEMENT = "campaign", "journey", "placement"
 BY_POINT = "point"
+REVIEWED = "review:"
+"""Kinds of outcomes begin so that say what a person decided; nobody may report them."""
 DEFAULT_POLICY = "default"
 """In place of a policy where the default action of a decision point was given."""
 
@@ -72,6 +76,12 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()
     numbers: tuple[float | None, ...] = ()
     personalised: bool = False
+    arm: str = NO_ARM
+    ramp: str = ""  # number.stage of the policy that is taking over
+    sent: str = ""  # the rule that sends it to a person, who has until then
+    until_us: int = 0
+    proposed: str = ""  # what was drawn, and how likely it was
+    chance: float = 0.0
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -298,7 +298,7 @@ def _to_rows(
         c.ARM: choice.arms.tolist(),
         c.PROPENSITY: choice.propensity.tolist(),
         c.EXPLORED: choice.explored.tolist(),
-        **dict.fromkeys((c.DECIDED_BY, c.RANK, c.VERSION, c.CONTEXT), nothing),
+        **dict.fromkeys((c.DECIDED_BY, c.RANK, c.VERSION, c.CONTEXT, c.RAMP), nothing),
         c.VARIANT: nothing,
         c.PERSONALISED: [one not in generic for one in customers],
         c.OFFER_ID: [one.offer_id for one in offered],

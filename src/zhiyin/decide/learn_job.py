@@ -1,5 +1,3 @@
-# pyright: standard, reportAttributeAccessIssue=false, reportArgumentType=false
-# (Ibis knows the type of a column when it runs)
 """The job `decide.learn`: what came of choices goes into the policies that make the next ones.
 
 Reads, as of the day, the `decisions` of points, `outcomes` and `orders`, and the newest policy of
@@ -12,43 +10,41 @@ arrive, are over by 00:00 of the day. A policy that knows nothing yet learns the
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-import ibis
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.config import DecideSettings
 from zhiyin.core.context import Context
-from zhiyin.core.decisions import BY_POINT, DEFAULT_POLICY
+from zhiyin.core.decisions import DEFAULT_POLICY
 from zhiyin.core.errors import ConcurrentWrite
 from zhiyin.core.values import JobReport
+from zhiyin.decide.candidates.teach_job import teach
+from zhiyin.decide.log_job import LogReader, numbers_of
 from zhiyin.decide.numbers_job import first_policy
 from zhiyin.decide.points import ledger
-from zhiyin.decide.points.definition import Counts, Definition
 from zhiyin.decide.points.ledger import Made, Stored
 from zhiyin.decide.points.point_policy import (
     PointPolicy,
     carry_over,
+    fits,
+    learns,
     point_policy,
     unpack_policy,
 )
-from zhiyin.decide.policy.chooser import Chooser
-from zhiyin.decide.rewards import SETTLED, Reward, join_rewards
+from zhiyin.decide.rewards import OPEN, SETTLED
 from zhiyin.govern.live import read_kinship
 from zhiyin.govern.people import Kinship
 
 JOB = "decide.learn"
 LEARNED, NOTHING_NEW, FIXED, KEPT_NEWER = "learned", "nothing_new", "fixed", "kept_newer"
 NO_FEATURES, CHANGED = "no_features", "changed_meanwhile"
-_COMPLETED = "completed"
+PROPOSED = "proposed_for"
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,12 +61,17 @@ def run(ctx: Context, _: DecideSettings) -> JobReport:
     """Let every point's policy learn what was settled since it last did.
 
     Figures: `points`: by key `status`, and where anything was learned `choices`, `unknown` (their
-    reward cannot be known), `mean_reward`, `number` and `policy_version`.
+    reward cannot be known), `mean_reward`, `number` and `policy_version`; `candidate`: the number
+    of a policy that was made because the definition asks for another one.
     """
     with ctx.store.begin() as connection:
         held = ledger.in_force(connection)
     kinship = read_kinship(ctx.store, as_of=ctx.as_of) if held else Kinship(())
-    figures = {one.key: _learn(ctx, one, kinship) for one in held}
+    figures: dict[str, dict[str, Any]] = {}
+    for one in held:
+        proposed = _propose(ctx, one, kinship)
+        more = {} if proposed is None else {"candidate": proposed}
+        figures[one.key] = _learn(ctx, one, kinship) | more
     return JobReport(JOB, figures={"points": figures})
 
 
@@ -84,7 +85,7 @@ def _learn(ctx: Context, point: Stored, kinship: Kinship) -> dict[str, Any]:
         return {"status": NO_FEATURES}
     if since is not None and since >= until:
         return {"status": KEPT_NEWER}
-    if spoken is not None and isinstance(policy.policy, Chooser) and not _learns(policy.policy):
+    if spoken is not None and not learns(policy.policy):
         return {"status": FIXED}
     log = _read_log(ctx, point, policy, kinship, since, until)
     if log.names:
@@ -110,8 +111,36 @@ def _learn(ctx: Context, point: Stored, kinship: Kinship) -> dict[str, Any]:
     return {"status": status, **figures, "number": kept.number, "policy_version": made.version}
 
 
-def _learns(policy: Chooser) -> bool:
-    return type(policy).update is not Chooser.update
+def _propose(ctx: Context, point: Stored, kinship: Kinship) -> int | None:
+    """The number of the candidate that is made, once a version, where the definition asks for
+    another policy than the one that chooses and that one can go on: it learned the older choices,
+    so that the gate can judge it by the others.
+    """
+    with ctx.store.begin() as connection:
+        spoken = ledger.current(connection, point.key)
+        if spoken is None or spoken.point_version == point.version:
+            return None
+        made = ledger.listed(connection, point.key)
+        content = ledger.artifact_of(connection, point.key, spoken.number)
+        before = ledger.find(connection, point.key, version=spoken.point_version).definition
+    if any(one.figures.get(PROPOSED) == point.version for one in made):
+        return None
+    held, asked = unpack_policy(content), point.definition.policy
+    if asked == before.policy and asked.name != held.policy.name:
+        return None  # another kind has taken over since it was asked for
+    fresh = first_policy(ctx.store, point.definition, on=ctx.as_of)
+    if fresh is None or not fits(held, point.definition) or carry_over(held, fresh) is not None:
+        return None
+    until = start_of_day(ctx.as_of, ctx.settings.zone)
+    taught = teach(LogReader(ctx.store, point, kinship, until, ctx.as_of), fresh, share=HALF)
+    with ctx.store.begin() as connection:
+        kept = ledger.add_policy(
+            connection, point, taught.policy, parent=spoken.number, learned_until=taught.until,
+            figures={"choices": taught.choices, PROPOSED: point.version}, by=point.created_by,
+            words=f"version {point.version} of the point asks for it", state=ledger.CANDIDATE,
+            now=naive_utc(ctx.clock.now()),
+        )  # fmt: skip
+    return kept.number
 
 
 def _held(
@@ -124,12 +153,7 @@ def _held(
     if spoken is not None and spoken.learned_until is not None:
         since = spoken.learned_until.replace(tzinfo=UTC)
     definition = point.definition
-    fits = held is not None and (
-        held.numbers == definition.numbers
-        and held.policy.actions == tuple(one.name for one in definition.actions)
-        and held.policy.name == definition.policy.name
-    )
-    if fits:
+    if held is not None and fits(held, definition):
         return held, since
     fresh = first_policy(ctx.store, definition, on=ctx.as_of)
     old = carry_over(held, fresh) if held is not None and fresh is not None else None
@@ -144,122 +168,19 @@ def _read_log(
     since: datetime | None,
     until: datetime,
 ) -> _Log:
-    counts = point.definition.reward
-    reach = timedelta(days=counts.window_days + counts.settle_days + counts.fatigue_days)
-    rows = _decisions(ctx, point, kinship, None if since is None else since - reach)
+    reader = LogReader(ctx.store, point, kinship, until, ctx.as_of)
+    rows = reader.choices(since=since)
     blank = np.empty((0, len(policy.numbers)))
     if rows.empty:
         return _Log([], blank, np.empty(0), 0)
-    outcomes = _outcomes(ctx, counts, rows, kinship)
-    found = join_rewards(
-        rows, outcomes, reward=_reward(point.definition), known_at=until
-    )  # fmt: skip
-    new = found[c.STATUS] != "open"
+    found = reader.rewards(rows)
+    new = found[c.STATUS] != OPEN
     if since is not None:
         new &= found[c.SETTLES_AT] > since
     new &= (rows[c.POLICY] != DEFAULT_POLICY) & rows[c.ACTION].isin(policy.policy.actions)
     known = new & (found[c.STATUS] == SETTLED)
     order = found[known].sort_values([c.SETTLES_AT, c.DECISION_ID]).index
     mine = rows.loc[order]
-    numbers = np.array(
-        [_numbers(one, policy.numbers) for one in mine[c.CONTEXT]], np.float64
-    ).reshape(len(mine), len(policy.numbers))
+    numbers = numbers_of(mine[c.CONTEXT].tolist(), policy.numbers)
     rewards = found.loc[order, c.REWARD].to_numpy(np.float64)
     return _Log(mine[c.ACTION].tolist(), numbers, rewards, int((new & ~known).sum()))
-
-
-def _numbers(text: str | None, names: tuple[str, ...]) -> list[float]:
-    held: Mapping[str, float | None] = json.loads(text) if text else {}
-    return [np.nan if (x := held.get(name)) is None else x for name in names]
-
-
-def _reward(point: Definition) -> Reward:
-    counts = point.reward
-    return Reward(
-        counts.kind, window_days=counts.window_days, settle_days=counts.settle_days,
-        fatigue_minor=counts.fatigue_minor, fatigue_days=counts.fatigue_days,
-        nothing=point.default, credit=counts.credit,
-    )  # fmt: skip
-
-
-def _decisions(
-    ctx: Context, point: Stored, kinship: Kinship, since: datetime | None
-) -> pd.DataFrame:
-    """Choices of the point made before the day, since a moment (None: all), with their costs."""
-    rows = ctx.store.read("decisions", as_of=ctx.as_of)
-    rows = rows.filter(
-        rows[c.DECIDED_BY] == BY_POINT, rows[c.CAMPAIGN_ID] == f"{BY_POINT}:{point.key}",
-        rows[c.VERSION] > 0,
-    )  # fmt: skip
-    if since is not None:
-        rows = rows.filter(rows[c.DECIDED_AT] >= ibis.literal(naive_utc(since)))
-    columns = (c.DECISION_ID, c.PARTY_ID, c.DECIDED_AT, c.ACTION, c.POLICY, c.CONTEXT, c.VERSION)
-    table = rows.select(*columns).order_by([c.DECIDED_AT, c.DECISION_ID]).to_pyarrow()
-    made = pd.DataFrame({name: table[name].to_pylist() for name in columns}, dtype=object)
-    made[c.DECIDED_AT] = table[c.DECIDED_AT].to_pandas()
-    pairs = zip(made[c.PARTY_ID], made[c.DECISION_ID], strict=True)
-    chiefs = [kinship.chief(one) or own for one, own in pairs]
-    made[c.CUSTOMER_ID] = np.array(chiefs, dtype=object)
-    made[c.COST_MINOR] = _costs(ctx, point, made)
-    return made
-
-
-def _costs(ctx: Context, point: Stored, rows: pd.DataFrame) -> np.ndarray:
-    """What the chosen action cost, by the version under which it was chosen."""
-    known: dict[tuple[int, str], float] = {}
-    with ctx.store.begin() as connection:
-        for version in sorted(set(rows[c.VERSION].tolist())):
-            held = ledger.find(connection, point.key, version=int(version)).definition
-            known |= {(version, one.name): float(one.cost_minor) for one in held.actions}
-    pairs = zip(rows[c.VERSION], rows[c.ACTION], strict=True)
-    return np.array([known.get(pair, 0.0) for pair in pairs], np.float64)
-
-
-def _outcomes(
-    ctx: Context, counts: Counts, rows: pd.DataFrame, kinship: Kinship
-) -> pd.DataFrame:  # fmt: skip
-    """What was reported, and ordered where orders count, from the first of the choices on."""
-    first = ibis.literal(rows[c.DECIDED_AT].min().to_pydatetime())
-    told = ctx.store.read("outcomes", as_of=ctx.as_of)
-    told = told.filter(told[c.OCCURRED_AT] >= first)
-    told = told.filter(told[c.KIND].isin(counts.outcomes)) if counts.outcomes else told
-    names = (c.PARTY_ID, c.OCCURRED_AT, c.RECEIVED_AT, c.DECISION_ID, c.ACTION)
-    parts = [told.select(*names, **{c.MARGIN_MINOR: told[c.VALUE_BASE_MINOR]}).to_pyarrow()]
-    if counts.orders:
-        orders = ctx.store.read("orders", as_of=ctx.as_of)
-        orders = orders.filter(orders[c.ORDERED_AT] >= first, orders[c.STATUS] == _COMPLETED)
-        renamed = {
-            c.OCCURRED_AT: orders[c.ORDERED_AT], c.MARGIN_MINOR: orders[c.AMOUNT_BASE_MINOR]
-        }  # fmt: skip
-        parts.append(orders.select(c.PARTY_ID, **renamed).to_pyarrow())
-    made = pa.concat_tables(parts, promote_options="default")
-    named = made[c.DECISION_ID].to_pylist()
-    found = _named(named, made[c.ACTION].to_pylist(), rows)
-    parties = made[c.PARTY_ID].to_pylist()
-    share = counts.margin_share
-    amounts = [np.nan if one is None else one * share for one in made[c.MARGIN_MINOR].to_pylist()]
-    values = pd.DataFrame({
-        c.CUSTOMER_ID: np.array([one and kinship.chief(one) for one in parties], object),
-        c.OCCURRED_AT: made[c.OCCURRED_AT].to_pandas(),
-        c.RECEIVED_AT: made[c.RECEIVED_AT].to_pandas(),
-        c.MARGIN_MINOR: np.array(amounts, np.float64), c.DECISION_ID: np.array(found, object),
-    })  # fmt: skip
-    elsewhere = [bool(of) and to is None for of, to in zip(named, found, strict=True)]
-    nobodys = [not who and not of for who, of in zip(parties, named, strict=True)]
-    return values[~(np.array(elsewhere, bool) | np.array(nobodys, bool))]
-
-
-def _named(
-    named: list[str | None], actions: list[str | None], rows: pd.DataFrame
-) -> list[str | None]:  # fmt: skip
-    """The row of the choice that each outcome names: of several actions the one that it is of, the
-    first where that is not told. None: it names no choice of this point.
-    """
-    ids = rows[c.DECISION_ID].tolist()
-    own, of_action = set(ids), dict[tuple[str, str | None], str]()
-    for one, action in zip(ids, rows[c.ACTION].tolist(), strict=True):
-        of_action[one.partition(".")[0], action] = one
-    return [
-        of_action.get((of, action), of if of in own else None) if of else None
-        for of, action in zip(named, actions, strict=True)
-    ]

@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
@@ -26,11 +26,14 @@ from zhiyin.core.rng import Lots
 from zhiyin.decide.points.served import Chosen, Floats, Served, Way
 from zhiyin.decide.reasons import (
     BY_POLICY,
+    DRAWN,
     EXPLORED,
+    HELD_OUT,
     NO_FEATURES,
     NO_POLICY,
     NOTHING_ELIGIBLE,
     POINT_PAUSED,
+    SENT_TO_PERSON,
     TOO_LATE,
     UNKNOWN_POINT,
     UNREADABLE,
@@ -170,17 +173,16 @@ class Door:
             self._taken[served.point.key, served.version][0].update(
                 one.action for one in chosen.places if one.action in served.stock
             )
-        by_policy = reason in (BY_POLICY, EXPLORED)
-        policy = served.policy if served and by_policy else None
+        policy = chosen.policy
         party = next((one for one in ask.customer if one in parties), ask.visitor)
-        numbers = seen.numbers if by_policy else None
+        numbers = seen.numbers if reason in (*DRAWN, SENT_TO_PERSON) else None
         return Decided(
             ask.decision_id, int(now.timestamp() * 1_000_000), ask.point, chosen.places, reason,
             policy.policy.name if policy else DEFAULT_POLICY, policy.version if policy else "",
             served.version if served else 0, party, parties[0] if parties else "",
             served.numbers if served and numbers is not None else (),
             () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
-            seen.personalised,
+            seen.personalised, chosen.arm, chosen.ramp, *_sent(chosen, now),
         )  # fmt: skip
 
     def spaces(self) -> Sequence[str]:
@@ -234,6 +236,10 @@ class Door:
             return served.default(flags), TOO_LATE
         size = ask.k if ask.k is not None else served.point.k
         chosen = served.choose(numbers, flags, size, self._lots.of(ask.decision_id))
+        if chosen.sent is not None:
+            return chosen, SENT_TO_PERSON
+        if chosen.policy is None:
+            return chosen, HELD_OUT
         explored = any(one.explored for one in chosen.places)
         return chosen, EXPLORED if explored else BY_POLICY
 
@@ -286,6 +292,17 @@ class Door:
             for purpose in (PERSONALISATION, PROFILING)
         ]
         return "refused" not in states and (not self._needs_consent or states[0] == "granted")
+
+
+def _sent(chosen: Chosen, now: datetime) -> tuple[str, int, str, float]:
+    """The rule that sends it to a person, until when, what was drawn, how likely."""
+    if chosen.sent is None:
+        return "", 0, "", 0.0
+    until = now + timedelta(hours=chosen.sent.hours)
+    return (
+        chosen.sent.rule, int(until.timestamp() * 1_000_000), chosen.sent.action,
+        chosen.sent.chance,
+    )  # fmt: skip
 
 
 def _who(held: Generation | None, ask: Ask) -> tuple[int, list[str]]:

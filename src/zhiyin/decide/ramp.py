@@ -23,7 +23,7 @@ All is plain data: a `Ramp` can be kept as JSON (`msgspec.json.encode`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
@@ -179,6 +179,20 @@ def observe(ramp: Ramp, candidate: Mapping[str, Sums], current: Mapping[str, Sum
     last = ramp.stages[-1]
     added = Stage(_added(last.candidate, candidate), _added(last.current, current))
     return replace(ramp, stages=(*ramp.stages[:-1], added))
+
+
+def recount(ramp: Ramp, stages: Sequence[Stage]) -> Ramp:
+    """The ramp with what came of the decisions of every stage until now, counted anew.
+
+    For who counts from the log: decisions of an earlier stage settle later, outcomes arrive late.
+    """
+    if len(stages) != len(ramp.stages):
+        raise InvalidParameter(f"the ramp has {len(ramp.stages)} stages, not {len(stages)}")
+    fresh = replace(ramp, stages=())
+    for each in stages:
+        fresh = replace(fresh, stages=(*fresh.stages, Stage()))
+        fresh = observe(fresh, each.candidate, each.current)
+    return fresh
 
 
 def step(ramp: Ramp) -> Ramp:

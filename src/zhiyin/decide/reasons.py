@@ -8,7 +8,7 @@ from zhiyin.govern import gate
 BEST = "best_expected_profit"
 BEST_RATE = "best_rate"
 EXPLORED = "explored"
-HELD_OUT = "held_out"
+HELD_OUT = "held_out"  # words: of the gate
 BELOW_CUT = "below_cut"
 BUDGET = "budget"
 NO_PROFIT = "no_expected_profit"
@@ -21,6 +21,9 @@ CONFLICT = "action_conflict"
 CATEGORY_FULL = "category_full"
 
 BY_POLICY = "by_policy"
+DRAWN = (BY_POLICY, EXPLORED, HELD_OUT)
+"""Reasons of choices at a point that were drawn, with their true chance."""
+SENT_TO_PERSON = "sent_to_person"
 UNKNOWN_POINT, POINT_PAUSED, NO_POLICY = "unknown_point", "point_paused", "no_policy"
 NO_FEATURES, NOTHING_ELIGIBLE = "no_features", "nothing_eligible"
 TOO_LATE, UNREADABLE = "too_late", "store_unreadable"
@@ -41,6 +44,7 @@ REASONS = {
     CONFLICT: ("she has what does not go with it", "与其已有的动作冲突"),
     CATEGORY_FULL: ("she has as many of the category as one may", "该类别已达个人上限"),
     BY_POLICY: ("what the policy holds best", "策略认为最优的动作"),
+    SENT_TO_PERSON: ("a person decides it; the default until then", "转人工审核，暂用默认动作"),
     UNKNOWN_POINT: ("there is no decision point of this name", "没有该名称的决策点"),
     POINT_PAUSED: ("the decision point is paused", "决策点已暂停"),
     NO_POLICY: ("the decision point has no policy yet", "决策点尚无策略"),

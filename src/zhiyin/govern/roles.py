@@ -40,7 +40,11 @@ PERMISSIONS: dict[str, str] = {
     "event:write": "send events",
     "decision:ask": "ask for a decision or a recommendation, and report what came of it",
     "decision:read": "see decision points and their policies",
-    "decision:write": "define decision points, pause and resume them",
+    "decision:write": "define decision points, pause and resume them, try policies and judge them",
+    "decision:approve": "let a policy that passed the gate take over (never one's own)",
+    "decision:stop": "stop decision points: only their default action from now on",
+    "review:read": "see decisions that wait for a person, with what was known of the customer",
+    "review:answer": "take decisions that wait for a person, and decide them",
     "key:manage": "make and revoke API keys",
     "audit:read": "read the audit log",
 }
@@ -55,20 +59,22 @@ ROLES: dict[str, frozenset[str]] = {
         | {"campaign:read", "campaign:write", "task:read"}
         | {"audience:read", "audience:write", "tag:read", "tag:write", "tag:give", "model:read"}
         | {"consent:read", "consent:ask", "journey:read", "journey:write"}
-        | {"authorisation:grant", "decision:read", "decision:write"}
+        | {"authorisation:grant", "decision:read", "decision:write", "decision:stop"}
+        | {"review:read", "review:answer"}
     ),
     "approver": frozenset(
         _READ
         | {"people:read", "audience:read", "tag:read", "campaign:read", "campaign:approve"}
         | {"model:read", "model:promote", "journey:read", "journey:publish"}
-        | {"decision:read"}
+        | {"decision:read", "decision:approve", "decision:stop"}
+        | {"review:read", "review:answer"}
     ),
     "analyst": frozenset(
         _READ
         | {"people:read", "identity:read", "plan:read", "plan:write", "job:run"}
         | {"audience:read", "audience:write", "tag:read", "tag:write"}
         | {"model:read", "model:promote", "campaign:read", "journey:read"}
-        | {"decision:read", "decision:write"}
+        | {"decision:read", "decision:write", "decision:stop"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "staff": frozenset({"task:read", "task:call"}),

@@ -44,7 +44,7 @@ LEDGER = (
     ledger.messages, ledger.consents, ledger.consent_requests, ledger.languages,
     ledger.membership_changes, ledger.manual_tags, ledger.reactions, ledger.journey_people,
     ledger.journey_places, ledger.decision_requests, ledger.journey_calls, ledger.tasks,
-    authorisations,
+    ledger.reviews,    authorisations,
 )  # fmt: skip
 PRODUCT_NAME, REASON_WORDS = "product_name", "reason_words"
 _WITHHELD = "export.withheld"

@@ -38,6 +38,7 @@ from zhiyin.core.ledger import (
     membership_changes,
     messages,
     reactions,
+    reviews,
     tag_definitions,
     tasks,
 )
@@ -255,6 +256,7 @@ def _erase_from_ledger(
         journey_people,
         journey_calls,
         decision_requests,
+        reviews,
         tasks,
         authorisations,
     ):

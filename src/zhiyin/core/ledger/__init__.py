@@ -6,6 +6,7 @@ Times are stored as UTC without zone.
 
 from zhiyin.core.ledger.chats import authorisations, mass_sends
 from zhiyin.core.ledger.points import decision_points, policies
+from zhiyin.core.ledger.reviews import reviews
 from zhiyin.core.ledger.steps import decision_requests, journey_calls
 from zhiyin.core.ledger.tables import (
     QUEUED_KINDS,
@@ -80,6 +81,7 @@ __all__ = [
     "policies",
     "pulls",
     "reactions",
+    "reviews",
     "steps",
     "suppressions",
     "tag_definitions",

@@ -31,7 +31,8 @@ policies = sa.Table(
               comment="running number from 1"),
     sa.Column("point_version", sa.Integer, nullable=False, comment="version it was made for"),
     sa.Column("state", sa.String(16), nullable=False,
-              comment="draft, candidate, current or retired; one of a point is current"),
+              comment="candidate, refused, passed, declined, ramping, rolled_back, withdrawn, "
+              "current or retired; one of a point is current, one at most ramping"),
     sa.Column("policy_version", sa.String(64), nullable=False, comment="as decisions name it"),
     sa.Column("artifact", sa.LargeBinary, nullable=False,
               comment="npz of core.artifact: policy, scale and names of its numbers"),
@@ -42,5 +43,12 @@ policies = sa.Table(
     sa.Column("words", sa.Text, nullable=False, comment="why it was made"),
     sa.Column("made_at", sa.DateTime, nullable=False),
     sa.Column("made_by", sa.String(80), nullable=False),
+    sa.Column("verdict", sa.JSON, comment="of the gate, which found it; none: never judged"),
+    sa.Column("judged_at", sa.DateTime),
+    sa.Column("answered_by", sa.String(80), comment="who approved or declined it"),
+    sa.Column("answered_at", sa.DateTime),
+    sa.Column("ramp", sa.JSON, comment="how far it took over, as decide.ramp has it"),
+    sa.Column("share", sa.Float, comment="of choices that it makes now, while it takes over"),
+    sa.Column("looked_at", sa.DateTime, comment="what was settled by then is in the ramp"),
     sa.Index(None, "point", "state"),
 )  # fmt: skip

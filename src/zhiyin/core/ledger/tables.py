@@ -62,7 +62,7 @@ jobs = sa.Table(
     sa.Column("result", sa.JSON),
 )  # fmt: skip
 
-QUEUED_KINDS = ("turn", "report", "pull", "test")
+QUEUED_KINDS = ("turn", "report", "pull", "test", "candidate", "judge")
 """Kinds of jobs that a worker takes."""
 
 loads = sa.Table(

@@ -12,22 +12,27 @@ import msgspec
 
 from zhiyin.audience.rule import did_you_mean, explain_invalid
 from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
-from zhiyin.decide.conditions import COMPARE
+from zhiyin.decide.conditions import COMPARE, Condition
 from zhiyin.decide.points.definition import (
+    Ask,
+    Bound,
     Chosen,
     Counts,
     Definition,
     Option,
+    Review,
+    Rise,
     Told,
     Words,
 )
 from zhiyin.decide.points.numbers import NUMERIC, check_name
 from zhiyin.decide.points.point_policy import BY_SCORES, OF_RATES, make_policy, usual_scaling
 from zhiyin.decide.policy import POLICIES
+from zhiyin.decide.ramp import Metric, start
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 MOST_ACTIONS, MOST_NUMBERS, MOST_PLACES = 200, 200, 20
-MOST_DAYS, MOST_DEADLINE_MS = 365, 10_000
+MOST_DAYS, MOST_HOURS, MOST_DEADLINE_MS, MOST_HELD_OUT = 365, 720, 10_000, 0.5
 PURPOSES = ("marketing", "transactional")
 _PLAIN = re.compile(r"[\w.:-]{1,48}")
 
@@ -97,6 +102,8 @@ def check(point: Definition) -> None:
     _tried("$.actions", point.catalogue)
     _check_reward(point.reward)
     _check_policy(point)
+    _check_taking_over(point)
+    _check_review(point)
 
 
 def _check_numbers(point: Definition) -> None:
@@ -127,13 +134,7 @@ def _check_option(point: Definition, one: Option, where: str) -> None:
             where, f"{one.name[:60]!r} is no name of an action", "wrong_value",
             "1 to 48 letters, digits, _ . : or -",
         )  # fmt: skip
-    for name, compare, number in one.needs:
-        if name not in point.numbers or compare not in COMPARE or not math.isfinite(number):
-            raise _wrong(
-                f"{where}.needs", f"no condition can be {[name, compare, number]!r}",
-                "wrong_value",
-                f"names: {', '.join(point.numbers)}; operators: {' '.join(COMPARE)}",
-            )  # fmt: skip
+    _check_conditions(point, one.needs, f"{where}.needs")
     if one.score and one.score not in point.numbers:
         raise _wrong(
             f"{where}.score", f"{one.score[:60]!r} is none of the numbers of the point",
@@ -144,6 +145,62 @@ def _check_option(point: Definition, one: Option, where: str) -> None:
             f"{where}.purpose", f"no purpose is {one.purpose[:48]!r}", "wrong_value",
             f"one of: {', '.join(PURPOSES)}",
         )  # fmt: skip
+
+
+def _check_conditions(point: Definition, given: Iterable[Condition], where: str) -> None:
+    for name, compare, number in given:
+        if name not in point.numbers or compare not in COMPARE or not math.isfinite(number):
+            raise _wrong(
+                where, f"no condition can be {[name, compare, number]!r}", "wrong_value",
+                f"names: {', '.join(point.numbers)}; operators: {' '.join(COMPARE)}",
+            )  # fmt: skip
+
+
+def _check_taking_over(point: Definition) -> None:
+    if not 0 <= point.holdout <= MOST_HELD_OUT:
+        raise _wrong("$.holdout", f"a holdout is 0 to {MOST_HELD_OUT}", "wrong_value")
+    names = [one.name for one in point.limits]
+    if len(set(names)) < len(names):
+        raise _wrong("$.limits", "two limits have one name", "wrong_value")
+    for place, one in enumerate(point.limits):
+        where = f"$.limits[{place}]"
+        if not (_PLAIN.fullmatch(one.name) and _PLAIN.fullmatch(one.of)):
+            raise _wrong(where, "a limit has a short name, and is of a kind of outcome, "
+                         "contacts or cost", "wrong_value")  # fmt: skip
+        days = point.reward.window_days
+        if not (math.isfinite(one.at_most) and 0 <= one.window_days <= days and one.rise >= 0):
+            raise _wrong(where, "a rise is 0 or more, its days are within those of the reward",
+                         "wrong_value")  # fmt: skip
+        _check_conditions(point, one.when, f"{where}.when")
+    rise = point.ramp
+    _tried(
+        "$.ramp",
+        lambda: start(
+            Metric(1.0), planned=rise.planned, least=rise.least, shares=rise.shares,
+            holdout=rise.kept,
+        ),
+    )  # fmt: skip
+
+
+def _check_review(point: Definition) -> None:
+    names = [one.name for one in point.actions]
+    if not 0 < point.review.hours <= MOST_HOURS:
+        raise _wrong("$.review.hours", f"a person has up to {MOST_HOURS} hours", "wrong_value")
+    if len({one.name for one in point.review.rules}) < len(point.review.rules):
+        raise _wrong("$.review.rules", "two rules have one name", "wrong_value")
+    for place, one in enumerate(point.review.rules):
+        where = f"$.review.rules[{place}]"
+        if not _PLAIN.fullmatch(one.name):
+            raise _wrong(where, "a rule has a short name", "wrong_value")
+        _check_conditions(point, one.when, f"{where}.when")
+        for action in one.actions:
+            if action not in names:
+                raise _wrong(
+                    f"{where}.actions", f"no action is called {action[:48]!r}", "wrong_value",
+                    did_you_mean(action, names),
+                )  # fmt: skip
+        if one.below is not None and not 0 < one.below <= 1:
+            raise _wrong(f"{where}.below", "a probability is in (0, 1]", "wrong_value")
 
 
 def _check_reward(reward: Counts) -> None:
@@ -194,4 +251,4 @@ def _fields(kinds: Iterable[type[msgspec.Struct]]) -> list[str]:
     return sorted({name for kind in kinds for name in kind.__struct_fields__})
 
 
-_FIELDS = _fields((Definition, Option, Told, Counts, Chosen, Words))
+_FIELDS = _fields((Definition, Option, Told, Counts, Chosen, Words, Bound, Rise, Review, Ask))

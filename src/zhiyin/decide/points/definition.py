@@ -88,12 +88,65 @@ class Chosen(_Node, frozen=True):
     settings: dict[str, Any] = {}  # msgspec copies it
 
 
+class Bound(_Node, frozen=True):
+    """What a policy may have of something per choice, on the mean.
+
+    `of`: `contacts` (choices that are a message), `cost` (minor units), or a kind of outcome that
+    came within `window_days` (0: the window of the reward). `when`: only choices of which these
+    conditions hold, as for a group that fairness protects. `rise`: how much more of an outcome
+    than the current policy a candidate may have while it takes over.
+    """
+
+    name: str
+    of: str
+    at_most: float
+    when: tuple[Condition, ...] = ()
+    window_days: float = 0.0
+    rise: float = 0.0
+
+
+class Rise(_Node, frozen=True):
+    """How a candidate takes over; see `decide.ramp.start`.
+
+    `kept`: what the policy before it keeps until as many choices as `planned` have shown that the
+    new one stays good.
+    """
+
+    shares: tuple[float, ...] = (0.01, 0.05, 0.25)
+    kept: float = 0.05
+    least: int = 200
+    planned: int = 20_000
+
+
+class Ask(_Node, frozen=True):
+    """A rule that sends a choice to a person; it holds where all that it says does.
+
+    `when`: conditions on the numbers; `actions`: one of these was drawn (none: whatever was);
+    `above_minor`: what was drawn costs more; `below`: no action is as likely as that.
+    """
+
+    name: str
+    when: tuple[Condition, ...] = ()
+    actions: tuple[str, ...] = ()
+    above_minor: int | None = None
+    below: float | None = None
+
+
+class Review(_Node, frozen=True):
+    """Which choices a person makes, and within how many hours; after them the default stands."""
+
+    rules: tuple[Ask, ...] = ()
+    hours: float = 24.0
+
+
 class Definition(_Node, frozen=True, dict=True):
     """A decision point.
 
     `features`: numbers known of customers (`numbers.check_name`), `context`: numbers that requests
     pass; together, in this order, what the policy sees. `k`: how many actions, `deadline_ms`: how
-    long a choice may take, unless a request says otherwise.
+    long a choice may take, unless a request says otherwise. `approval`: another policy begins only
+    when a second person has said so; `holdout`: the share of choices that always get the default
+    action, so that it is known what the point is worth.
     """
 
     key: str
@@ -107,6 +160,11 @@ class Definition(_Node, frozen=True, dict=True):
     reward: Counts = Counts()
     k: int = 1
     deadline_ms: int = 50
+    approval: bool = True
+    holdout: float = 0.0
+    limits: tuple[Bound, ...] = ()
+    ramp: Rise = Rise()
+    review: Review = Review()
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:

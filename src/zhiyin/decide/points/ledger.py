@@ -1,14 +1,14 @@
 """Statements on the ledger's `decision_points` and `policies`.
 
 a point:   active ⇄ paused (only its default action), each → replaced (by a newer version)
-a policy:  draft, candidate → current → retired; one of a point is current
+a policy:  current → retired; one of a point is current, see `decide.candidates.ledger` for others
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from zhiyin.decide.points.definition import Definition, digest, dump, kept
 from zhiyin.decide.points.point_policy import PointPolicy
 
 ACTIVE, PAUSED, REPLACED = "active", "paused", "replaced"
-DRAFT, CANDIDATE, CURRENT, RETIRED = "draft", "candidate", "current", "retired"
+CANDIDATE, RAMPING, CURRENT, RETIRED = "candidate", "ramping", "current", "retired"
 t, p = decision_points.c, policies.c
 Given = Mapping[tuple[str, int, str], int]
 """Point, version and action → how many were given."""
@@ -78,7 +78,7 @@ def put(connection: sa.Connection, point: Definition, *, by: str, now: datetime)
             changed_at=now, changed_by=who,
         )
     )  # fmt: skip
-    _note(connection, "decision.put", {"point": point.key, "version": version}, by=by, now=now)
+    note(connection, "decision.put", {"point": point.key, "version": version}, by=by, now=now)
     return Stored(point.key, version, state, point, {}, now, who, now, who)
 
 
@@ -99,7 +99,7 @@ def turn(
         raise InvalidParameter(f"a point can be active or paused, not {state!r}")
     _set(connection, held, state, by=by, now=now)
     action = "decision.pause" if state == PAUSED else "decision.resume"
-    _note(connection, action, {"point": key, "version": held.version}, by=by, now=now)
+    note(connection, action, {"point": key, "version": held.version}, by=by, now=now)
     return find(connection, key)
 
 
@@ -133,11 +133,11 @@ def in_force(connection: sa.Connection) -> list[Stored]:
 
 
 def marks(connection: sa.Connection) -> list[tuple[Any, ...]]:
-    """What changes whenever a point that holds, what was given of it, or its policy does."""
+    """What changes whenever a point that holds, what was given of it, or its policies do."""
     points = sa.select(t.key, t.version, t.state, t.given).where(t.state.in_((ACTIVE, PAUSED)))
-    spoken = sa.select(p.point, p.number).where(p.state == CURRENT)
+    spoken = sa.select(p.point, p.number, p.state, p.share).where(p.state.in_((CURRENT, RAMPING)))
     made = [tuple(row) for row in connection.execute(points.order_by(t.key))]
-    return made + [tuple(row) for row in connection.execute(spoken.order_by(p.point))]
+    return made + [tuple(row) for row in connection.execute(spoken.order_by(p.point, p.number))]
 
 
 def count_given(connection: sa.Connection, given: Given) -> None:
@@ -194,7 +194,7 @@ def add_policy(
     }  # fmt: skip
     connection.execute(policies.insert().values(artifact=made.pack(), **values))
     detail = {"point": point.key, "number": values["number"], "state": state}
-    _note(connection, "policy.add", detail, by=by, now=now)
+    note(connection, "policy.add", detail, by=by, now=now)
     return Made(**values)
 
 
@@ -212,8 +212,8 @@ def artifact_of(connection: sa.Connection, key: str, number: int) -> bytes:
 
 def listed(connection: sa.Connection, key: str, *, state: str | None = None) -> list[Made]:
     """The policies of a point, by number."""
-    columns = [column for column in policies.c if column is not p.artifact]
-    query = sa.select(*columns).where(p.point == key).order_by(p.number)
+    query = sa.select(*(p[one.name] for one in fields(Made))).where(p.point == key)
+    query = query.order_by(p.number)
     query = query if state is None else query.where(p.state == state)
     return [Made(**row) for row in connection.execute(query).mappings()]
 
@@ -231,8 +231,9 @@ def _set(connection: sa.Connection, one: Stored, state: str, *, by: str, now: da
     connection.execute(decision_points.update().where(mine).values(**values))
 
 
-def _note(
+def note(
     connection: sa.Connection, action: str, detail: dict[str, Any], *, by: str, now: datetime
 ) -> None:
+    """A line of the audit log."""
     row = {"at": now, "actor": by[:80], "action": action, "detail": detail}
     connection.execute(audit.insert().values(**row))

@@ -24,6 +24,7 @@ from zhiyin.core.protocols import Policy
 from zhiyin.decide.points.definition import Definition
 from zhiyin.decide.points.numbers import spread_of
 from zhiyin.decide.policy import POLICIES, make, restore, version
+from zhiyin.decide.policy.chooser import Chooser
 from zhiyin.decide.policy.scaling import Scaling
 
 BY_SCORES = frozenset({"greedy", "uplift_greedy"})
@@ -133,6 +134,17 @@ def make_policy(point: Definition, scaling: Scaling | None) -> PointPolicy:
         picks = tuple(point.numbers.index(one.score) if one.score else -1 for one in point.actions)
     policy = make(chosen.name, catalogue.names, **settings)
     return point_policy(policy, point.numbers, scaling, picks)
+
+
+def fits(policy: PointPolicy, point: Definition) -> bool:
+    """Whether it sees the numbers that the point has, and chooses among its actions."""
+    names = tuple(one.name for one in point.actions)
+    return policy.numbers == point.numbers and tuple(policy.policy.actions) == names
+
+
+def learns(policy: Policy) -> bool:
+    """Whether anything changes in it when it is told what came of its choices."""
+    return not isinstance(policy, Chooser) or type(policy).update is not Chooser.update
 
 
 def carry_over(old: PointPolicy, fresh: PointPolicy) -> PointPolicy | None:
