@@ -92,6 +92,19 @@ def test_what_a_person_paused_is_no_news(shop, robot):
     assert tell_staff(shop) == []
 
 
+def test_a_policy_that_was_taken_back_is_told_once(shop, robot):
+    detail = {"point": "home", "number": 2, "status": "rolled_back", "reason": "worse"}
+    with shop.store.begin() as connection:
+        for one in (detail | {"number": 1, "status": "full"}, detail):
+            row = {"at": naive_utc(shop.clock.now()), "actor": "ramp", "action": "ramp.step"}
+            connection.execute(audit.insert().values(**row, detail=one))
+    (told,) = tell_staff(shop)
+    assert (told.kind, told.text("en")) == (
+        "taken_back", "Policy 2 at home was taken back by itself: worse",
+    )  # fmt: skip
+    assert tell_staff(shop) == []
+
+
 def test_a_campaign_that_is_done_is_told_with_its_counts(shop, robot):
     run_campaign(shop)
     with shop.store.begin() as connection:

@@ -1,7 +1,7 @@
 """What staff should know of: campaigns that stopped or are done, deliveries that cannot go on,
 journeys where people are stuck or whose systems take no calls, mass messages that nobody confirms,
-models of customer value, churn or the next purchase that no longer tell what then happens. No
-customer is named.
+models of customer value, churn or the next purchase that no longer tell what then happens, policies
+that were taken back. No customer is named.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zhiyin.core.decay import DECAYED
 from zhiyin.core.ledger import audit, steps, turns
 
 STOPPED, ENDED, DELIVERY, STUCK, MEMBERS = "stopped", "ended", "delivery", "stuck", "members"
-CALLS, VALUE, MODEL = "calls", "value", "model"
+CALLS, VALUE, MODEL, TAKEN_BACK = "calls", "value", "model", "taken_back"
 WORDS = {
     STOPPED: ("Campaign {name} was stopped by its rule: {why}", "活动 {name} 触发停止规则：{why}"),
     ENDED: (
@@ -42,6 +42,8 @@ WORDS = {
             "旅程 {name}：步骤 {step} 一天内有 {n} 次回调失败"),
     VALUE: ("{en}", "{zh}"),  # in the words of the turn
     MODEL: ("{en}", "{zh}"),
+    TAKEN_BACK: ("Policy {number} at {point} was taken back by itself: {why}",
+                 "决策点 {point} 的策略 {number} 已自动回滚：{why}"),
     MEMBERS: ("{name} has not confirmed {n} mass messages for a day",
               "{name} 有 {n} 条群发消息超过一天未确认"),
 }  # fmt: skip
@@ -90,7 +92,8 @@ def find_alerts(connection: sa.Connection, *, now: datetime, stuck_hours: int) -
     )  # fmt: skip
     members = Counter(member or "?" for _, _, member in waiting)
     made += [Alert(MEMBERS, one, {"name": one, "n": members[one]}) for one in sorted(members)]
-    return made + _of_value(connection) + _of_models(connection)
+    made += _of_value(connection) + _of_models(connection)
+    return made + _of_ramps(connection, now)
 
 
 def leave_told(connection: sa.Connection, found: Sequence[Alert], *, now: datetime) -> list[Alert]:
@@ -153,6 +156,24 @@ def _latest_figures(connection: sa.Connection, job: str) -> dict[str, Any]:
         .limit(1)
     )
     return (connection.execute(latest).scalar() or {}).get("figures", {})
+
+
+def _of_ramps(connection: sa.Connection, now: datetime) -> list[Alert]:
+    """Policies that were taking over at a decision point, and were lately taken back."""
+    since = naive_utc(now - _RECENT)
+    query = sa.select(audit.c.detail).where(audit.c.action == "ramp.step", audit.c.at >= since)
+    steps_back = [
+        row.detail
+        for row in connection.execute(query.order_by(audit.c.entry_id))
+        if row.detail["status"] == "rolled_back"
+    ]
+    return [
+        Alert(
+            TAKEN_BACK, f"{one['point']} {one['number']}",
+            {"point": one["point"], "number": one["number"], "why": one["reason"]},
+        )
+        for one in steps_back
+    ]  # fmt: skip
 
 
 def _of_campaign(connection: sa.Connection, campaign: Campaign, now: datetime) -> Alert | None:

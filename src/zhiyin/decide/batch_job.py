@@ -17,23 +17,35 @@ from typing import Any
 import ibis
 import numpy as np
 import pyarrow as pa
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc, start_of_day
 from zhiyin.core.context import Context
-from zhiyin.core.decisions import BY_POINT, DEFAULT_POLICY, NO_ARM, decision_id
+from zhiyin.core.decisions import BY_POINT, DEFAULT_POLICY, NO_ARM, Decided, decision_id
 from zhiyin.core.errors import NotEnoughData
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import DECISIONS
 from zhiyin.decide.actions import choose_in_stock
+from zhiyin.decide.candidates.ledger import ramping
 from zhiyin.decide.numbers_job import read_numbers
 from zhiyin.decide.points import ledger
 from zhiyin.decide.points.definition import Definition
 from zhiyin.decide.points.ledger import Stored
+from zhiyin.decide.points.many import asked_of, choose_each, reason_of
 from zhiyin.decide.points.numbers import kept_names, windows_of
-from zhiyin.decide.points.point_policy import PointPolicy, unpack_policy
-from zhiyin.decide.reasons import BY_POLICY, EXPLORED, NOTHING_ELIGIBLE, POINT_PAUSED
+from zhiyin.decide.points.point_policy import PointPolicy, fits, unpack_policy
+from zhiyin.decide.points.served import Chosen, Rising, Served
+from zhiyin.decide.reasons import (
+    BY_POLICY,
+    DRAWN,
+    EXPLORED,
+    NOTHING_ELIGIBLE,
+    POINT_PAUSED,
+    SENT_TO_PERSON,
+)
+from zhiyin.decide.reviews.ledger import put
 from zhiyin.govern import gate
 from zhiyin.govern.facts import gate_terms, read_facts
 from zhiyin.govern.ledger import read_consents
@@ -59,6 +71,7 @@ def run(ctx: Context, key: str, *, customers: Sequence[str] | None = None) -> pa
         point = ledger.find(connection, key)
         spoken = ledger.current(connection, key)
         content = spoken and ledger.artifact_of(connection, key, spoken.number)
+        rising = _rising(connection, point)
     if content is None:
         raise NotEnoughData(f"the decision point {key!r} has no policy yet", hint="zhiyin run")
     policy, definition = unpack_policy(content), point.definition
@@ -76,7 +89,7 @@ def run(ctx: Context, key: str, *, customers: Sequence[str] | None = None) -> pa
     numbers = _numbers(ctx, definition, known.names, known.values[chosen], ids)
     generic = _refused(ctx, ids, kinship)
     numbers[generic] = np.nan
-    made = _choose(ctx, point, policy, ids, numbers)
+    made = _choose(ctx, point, policy, rising, ids, numbers)
     return _write(ctx, point, policy, ids, numbers, generic, made)
 
 
@@ -154,10 +167,69 @@ class _Made:
         self.places, self.chances = places, chances
         self.explored, self.eligible = explored, eligible
 
+    def told(self, row: int, point: Stored, policy: PointPolicy) -> dict[str, Any]:
+        """What `decisions` tells of a row's choice."""
+        place, some = int(self.places[row]), bool(self.places[row] >= 0)
+        names = [one.name for one in point.definition.actions]
+        among = [names[n] for n in np.flatnonzero(self.eligible[row])]
+        explored, default = bool(self.explored[row]), point.definition.default
+        nothing = POINT_PAUSED if point.state == ledger.PAUSED else NOTHING_ELIGIBLE
+        return {
+            c.ELIGIBLE: json.dumps(among if some else [default]),
+            c.ACTION: names[place] if some else default, c.ARM: NO_ARM, c.RAMP: None,
+            c.PROPENSITY: float(self.chances[row]) if some else 1.0, c.EXPLORED: explored,
+            c.POLICY: policy.policy.name if some else DEFAULT_POLICY,
+            c.POLICY_VERSION: policy.version if some else "",
+            c.REASON: nothing if not some else EXPLORED if explored else BY_POLICY,
+        }  # fmt: skip
+
+    def asked(self, row: int, **_: Any) -> Decided | None:
+        """What a person is to decide."""
+        return None
+
+
+class _Each:
+    """The same, made one after the other at a point that is governed."""
+
+    def __init__(self, chosen: list[Chosen]) -> None:
+        self.chosen = chosen
+
+    def told(self, row: int, point: Stored, policy: PointPolicy) -> dict[str, Any]:
+        """What `decisions` tells of a row's choice."""
+        chosen = self.chosen[row]
+        (place,), by = chosen.places, chosen.policy
+        return {
+            c.ELIGIBLE: json.dumps(list(place.eligible)), c.ACTION: place.action,
+            c.ARM: chosen.arm, c.RAMP: chosen.ramp or None, c.PROPENSITY: place.propensity,
+            c.EXPLORED: place.explored, c.POLICY: by.policy.name if by else DEFAULT_POLICY,
+            c.POLICY_VERSION: by.version if by else "", c.REASON: reason_of(chosen),
+        }  # fmt: skip
+
+    def asked(self, row: int, **values: Any) -> Decided | None:
+        """What a person is to decide."""
+        return asked_of(self.chosen[row], **values)
+
+
+def _rising(connection: sa.Connection, point: Stored) -> Rising | None:
+    """The policy that is taking over."""
+    new = ramping(connection, point.key)
+    stand = new and new.stand()
+    if new is None or stand is None or stand.share <= 0:
+        return None
+    policy = unpack_policy(ledger.artifact_of(connection, point.key, new.number))
+    if not fits(policy, point.definition):
+        return None
+    return Rising(new.number, stand.stage, stand.share, policy)
+
 
 def _choose(
-    ctx: Context, point: Stored, policy: PointPolicy, ids: Sequence[str], numbers: np.ndarray
-) -> _Made:
+    ctx: Context,
+    point: Stored,
+    policy: PointPolicy,
+    rising: Rising | None,
+    ids: Sequence[str],
+    numbers: np.ndarray,
+) -> _Made | _Each:
     n, k = len(ids), len(point.definition.actions)
     if point.state == ledger.PAUSED:
         nothing = np.full(n, -1)
@@ -173,6 +245,12 @@ def _choose(
         ctx.as_of, rows=n, facts=facts, permitted=_permitted(ctx, point.definition, ids)
     )
     rng = ctx.rng.generator(f"{BY_POINT}.{point.key}.{ctx.as_of.isoformat()}")
+    if rising is not None or point.definition.holdout or point.definition.review.rules:
+        served = Served(
+            point.definition, version=point.version, paused=False, policy=policy,
+            given=point.given, rising=rising,
+        )  # fmt: skip
+        return _Each(choose_each(served, numbers, eligible, rng=rng))
     contexts = policy.contexts(numbers)
     if given:
         done = choose_in_stock(policy.policy, contexts, eligible, catalogue=catalogue, rng=rng)
@@ -189,39 +267,41 @@ def _write(
     ids: Sequence[str],
     numbers: np.ndarray,
     generic: Flags,
-    made: _Made,
+    made: _Made | _Each,
 ) -> pa.Table:
     campaign = f"{BY_POINT}:{point.key}"
     batch = f"batch:{point.key}:{point.version}:{ctx.as_of}:{policy.version}"
-    at, default = naive_utc(ctx.clock.now()), point.definition.default
-    names = np.array([one.name for one in point.definition.actions], object)
-    nothing = POINT_PAUSED if point.state == ledger.PAUSED else NOTHING_ELIGIBLE
+    now = ctx.clock.now()
+    at = naive_utc(now)
     asked = [decision_id(batch, campaign, one) for one in ids]
     rows: list[dict[str, Any]] = []
+    waiting: list[Decided] = []
     for row, (mark, who) in enumerate(zip(asked, ids, strict=True)):
-        place = int(made.places[row])
-        some = place >= 0
-        explored = bool(made.explored[row])
-        held = [x if x == x else None for x in numbers[row].tolist()]
-        rows.append({
+        told = made.told(row, point, policy)
+        held = tuple(x if x == x else None for x in numbers[row].tolist())
+        seen = told[c.REASON] in (*DRAWN, SENT_TO_PERSON)
+        rows.append(told | {
             c.DECISION_ID: mark, c.TURN_ID: batch, c.AS_OF_ON: ctx.as_of, c.CAMPAIGN_ID: campaign,
             c.PARTY_ID: who, c.CUSTOMER_ID: who, c.DECIDED_AT: at, c.MONTH: f"{at:%Y-%m}",
-            c.ELIGIBLE: json.dumps(names[made.eligible[row]].tolist() if some else [default]),
-            c.ACTION: names[place] if some else default, c.ARM: NO_ARM,
-            c.PROPENSITY: float(made.chances[row]) if some else 1.0, c.EXPLORED: explored,
-            c.PERSONALISED: not bool(generic[row]) if some else None,
-            c.POLICY: policy.policy.name if some else DEFAULT_POLICY,
-            c.POLICY_VERSION: policy.version if some else "",
-            c.REASON: nothing if not some else EXPLORED if explored else BY_POLICY,
+            c.PERSONALISED: not bool(generic[row]) if seen else None,
             c.DECIDED_BY: BY_POINT, c.RANK: 1, c.VERSION: point.version,
             c.CONTEXT: json.dumps(dict(zip(point.definition.numbers, held, strict=True)))
-            if some else None,
+            if seen else None,
         })  # fmt: skip
+        waits = made.asked(
+            row, decision_id=mark, point=point.definition, version=point.version, who=who,
+            numbers=held, at=now,
+        )  # fmt: skip
+        if waits is not None:
+            waiting.append(waits)
     table = pa.Table.from_pylist(rows, schema=arrow_schema(DECISIONS))
     stored = ctx.store.read(DECISIONS.name)
     stored = stored.filter(stored[c.TURN_ID] == batch).to_pyarrow()
     before = set(stored[c.DECISION_ID].to_pylist())
     fresh = table.filter(pa.array([one not in before for one in asked]))
+    if waits_now := [one for one in waiting if one.decision_id not in before]:
+        with ctx.store.begin() as connection:
+            put(connection, waits_now)  # before the rows: a batch that is cut off loses none
     if fresh.num_rows:
         ctx.store.append(DECISIONS.name, fresh, app=batch, seq=len(before))
         given = Counter(fresh[c.ACTION].to_pylist())

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from tests.unit.decide.conftest import Shop
 from tests.unit.decide.governed import ACTIONS, POINT, RULES, SHOP, Governed
-from tests.unit.decide.test_decide_learn import run_at
+from tests.unit.decide.test_decide_learn import DAY, context, run_at
+from zhiyin.candidates import Wish
 from zhiyin.core import columns as c
+from zhiyin.core.clock import FrozenClock, naive_utc, run_moment
 from zhiyin.core.rng import Lots
+from zhiyin.decide import batch_job
 from zhiyin.decide.candidates import ramp_job
-from zhiyin.decide.candidates.ledger import find_candidate
+from zhiyin.decide.candidates.ledger import begin, find_candidate, keep_verdict
 from zhiyin.decide.points.check import parse
 from zhiyin.decide.points.point_policy import make_policy, usual_scaling
 from zhiyin.decide.points.served import Rising, Served
-from zhiyin.decide.ramp import FULL
+from zhiyin.decide.ramp import FULL, Metric, start
+from zhiyin.decide.reviews.ledger import listed
+from zhiyin.judging import Judging
+from zhiyin.points import Points
+from zhiyin.testing.store import MemoryStore
 
 NAMES = tuple(one.name for one in ACTIONS)
 
@@ -211,3 +220,44 @@ def test_a_look_that_is_repeated_or_of_an_earlier_day_changes_nothing(begun):
     shop.pass_days(1)
     assert shop.look()[0].reason == "waiting"
     assert stand_of(shop).stand().stages[0] == before.stand().stages[0]
+
+
+def test_a_batch_draws_the_same_lots_and_asks_the_same_persons(shop):
+    """900 customers at a point with a holdout, a policy that is taking over and a rule."""
+    shop.store = MemoryStore(zone="UTC")
+    rows = [{c.CUSTOMER_ID: f"p_{n:03}", c.AS_OF_ON: DAY, "recency_days": n} for n in range(900)]
+    shop.add("features", *rows)
+    rules = [{"name": "long_away", "when": [["recency_days", ">=", 600]]}]
+    actions = [{"name": "none"}, {"name": "reminder"}, {"name": "coupon", "stock": 7}]
+    point = POINT | {"features": ["recency_days"], "holdout": 0.2, "actions": actions,
+                     "review": {"rules": rules}}  # fmt: skip
+    clock = FrozenClock(run_moment(DAY, "UTC"))
+    Points(shop.store, clock).put(parse(point), by="Ana")
+    better = {"rules": [{"when": [["recency_days", ">=", 0]], "then": "reminder"}]}
+    number = Judging(shop.store, clock).try_policy("home", Wish("rules", 0.1, better), by="Ana")
+    with shop.store.begin() as connection:
+        now = naive_utc(clock.now())
+        passed = keep_verdict(
+            connection, number, {"promoted": True, "reasons": []}, by="t", now=now
+        )
+        plan = start(Metric(1.0), planned=9, shares=(0.5,), holdout=0.1)
+        begin(connection, passed, plan, approved=False, by="t", now=now)
+    made = batch_job.run(context(shop, DAY), "home").to_pylist()
+    away = [one for one in made if one[c.REASON] == "sent_to_person"]
+    assert {one[c.CUSTOMER_ID] for one in away} == {f"p_{n}" for n in range(600, 900)}
+    assert {one[c.ACTION] for one in away} == {"none"}
+    others = [one for one in made if one[c.REASON] != "sent_to_person"]
+    arms = [one[c.ARM] for one in others]
+    assert [arms.count(one) / 600 for one in ("holdout", "candidate", "current")] == pytest.approx(
+        [0.2, 0.4, 0.4], abs=0.07
+    )
+    assert {one[c.RAMP] for one in others} == {"2.0"}
+    of_three = {one[c.ACTION]: one[c.PROPENSITY] for one in others
+                if len(json.loads(one[c.ELIGIBLE])) == 3}  # fmt: skip
+    new, old = 0.9 + 0.1 / 3, 0.5 / 3
+    assert of_three["reminder"] == pytest.approx(0.4 * new + 0.4 * old)
+    assert sum(one[c.ACTION] == "coupon" for one in others) == 7
+    with shop.store.begin() as connection:
+        assert len(listed(connection, now=now, limit=999)) == 300
+    again = batch_job.run(context(shop, DAY), "home").to_pylist()
+    assert sorted(map(repr, again)) == sorted(map(repr, made))
