@@ -7,7 +7,6 @@ reached her, so nothing that happened after the draw can bias the difference.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from zhiyin.core.values import Estimate
 from zhiyin.measure.experiment import (
@@ -20,13 +19,14 @@ from zhiyin.measure.experiment import (
     find_detectable,
 )
 from zhiyin.measure.intervals import LEVEL
-from zhiyin.measure.status import OK, SAMPLE_RATIO_MISMATCH
-
-Verdict = Literal["brought_more", "brought_less", "cannot_tell_yet"]
-
-BROUGHT_MORE: Verdict = "brought_more"
-BROUGHT_LESS: Verdict = "brought_less"
-CANNOT_TELL_YET: Verdict = "cannot_tell_yet"
+from zhiyin.measure.status import (
+    BROUGHT_LESS,
+    BROUGHT_MORE,
+    CANNOT_TELL_YET,
+    OK,
+    SAMPLE_RATIO_MISMATCH,
+    Verdict,
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 OK: Final = "ok"
 NO_UNITS: Final = "no_units"  # nobody to measure
@@ -17,3 +17,10 @@ ZERO_BASELINE: Final = "zero_baseline"  # a ratio to nothing
 
 MIN_UNITS: Final = 10
 """Fewer positives, negatives or units in an arm than this give `too_few_units`."""
+
+Verdict = Literal["brought_more", "brought_less", "cannot_tell_yet"]
+"""What is said of every effect, in place of a bare *not significant*."""
+
+BROUGHT_MORE: Verdict = "brought_more"
+BROUGHT_LESS: Verdict = "brought_less"
+CANNOT_TELL_YET: Verdict = "cannot_tell_yet"

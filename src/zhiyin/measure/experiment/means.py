@@ -1,7 +1,7 @@
-"""Comparing two arms from their sufficient statistics: differences, lifts, sample ratio.
+"""Two means and their difference or lift by Welch's test, the sample ratio, what can be detected.
 
-An engine sums n, total and total of squares per arm; everything here is arithmetic on those, so
-10^4 and 10^9 customers cost the same (law 8).
+The short way for one metric of one value per customer, which campaigns take; `compare` has all
+kinds of metric and of test.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import chdtrc, ndtri, stdtr, stdtrit
 
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.values import Estimate
+from zhiyin.measure.experiment.arms import ArmStatistics
 from zhiyin.measure.intervals import LEVEL
 from zhiyin.measure.status import (
     MIN_UNITS,
@@ -28,43 +27,6 @@ from zhiyin.measure.status import (
 
 SAMPLE_RATIO_ALARM = 0.001
 """Arms less likely than this under the planned split are not the planned arms."""
-
-
-@dataclass(frozen=True)
-class ArmStatistics:
-    """Of one arm and one metric: customers, sum and sum of squares of the metric.
-
-    Whole-number metrics (money in minor units, counts, 0/1) stay exact when given as `int`.
-    """
-
-    n: int
-    total: float
-    total_squares: float
-
-    def __post_init__(self) -> None:
-        if self.n < 0:
-            raise InvalidParameter(f"an arm cannot have {self.n} customers")
-        if self.total_squares < 0:
-            raise InvalidParameter("a sum of squares cannot be negative")
-
-    def __add__(self, other: ArmStatistics) -> ArmStatistics:
-        """The statistics of both groups pooled."""
-        return ArmStatistics(
-            self.n + other.n, self.total + other.total, self.total_squares + other.total_squares
-        )
-
-    @property
-    def mean(self) -> float:
-        """Mean per customer; NaN without customers."""
-        return float(self.total / self.n) if self.n else float("nan")
-
-    @property
-    def variance(self) -> float:
-        """Sample variance (n - 1); NaN with fewer than two customers."""
-        if self.n < 2:
-            return float("nan")
-        spread = (self.n * self.total_squares - self.total * self.total) / self.n
-        return max(0.0, float(spread)) / (self.n - 1)
 
 
 @dataclass(frozen=True)
@@ -83,25 +45,6 @@ class SampleRatio:
 
     p_value: float
     status: str
-
-
-def summarize_arm(values: ArrayLike) -> ArmStatistics:
-    """Statistics of (n,) values; exact for integers."""
-    array = np.asarray(values)
-    if array.dtype == bool:
-        array = array.astype(np.int64)
-    if np.issubdtype(array.dtype, np.integer):
-        whole = [int(value) for value in array]
-        return ArmStatistics(len(whole), sum(whole), sum(value * value for value in whole))
-    ordered = np.sort(array.astype(np.float64))
-    return ArmStatistics(len(ordered), float(ordered.sum()), float((ordered**2).sum()))
-
-
-def summarize_share(successes: int, n: int) -> ArmStatistics:
-    """Statistics of `n` customers, `successes` of whom did it (a 0/1 metric)."""
-    if not 0 <= successes <= n:
-        raise InvalidParameter(f"{successes} of {n} customers is no share")
-    return ArmStatistics(n, successes, successes)
 
 
 def compare_means(
