@@ -17,7 +17,7 @@ BENCHES = (
     "recommend_serving", "decide_live", "features", "features_large", "erase", "collect", "compact",
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
     "lookalike", "act", "journeys", "decide", "decide_offpolicy", "decide_budget",
-    "decide_shop",
+    "decide_shop", "jeweller",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"

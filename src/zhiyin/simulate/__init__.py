@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zhiyin.simulate.presets import Preset
     from zhiyin.simulate.rich import RichShop
 
-__all__ = ["config", "oracle", "presets", "retailer", "rich", "shop", "tabular"]
+__all__ = ["config", "env", "jeweller", "oracle", "presets", "retailer", "rich", "shop", "tabular"]
 
 
 def shop(preset: str | Preset, seed: int, *, customers: int = 2000) -> RichShop:

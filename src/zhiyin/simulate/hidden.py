@@ -112,7 +112,8 @@ def find_lines(preset: Preset, nature: Nature, period: int) -> tuple[Floats, Flo
     taste = nature.tastes[:, preset.shown(period)]
     told = {"plain": np.ones(len(nature)), "taste": taste, "price": nature.price,
             "occasion": occasion}  # fmt: skip
-    return line, sum(values[:, None] * preset.effects(name) for name, values in told.items())
+    parts = [values[:, None] * preset.effects(name) for name, values in told.items()]
+    return line, np.sum(parts, axis=0)
 
 
 def find_odds(preset: Preset, nature: Nature, mood: Mood, period: int, *, grid: bool = False

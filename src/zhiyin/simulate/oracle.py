@@ -115,7 +115,7 @@ class Plan:
     def value(self, shop: RichShop) -> Floats:
         """(n,) what it thinks each customer will bring from now on."""
         weights, place = self.grid.weights(shop.mood), self._ahead(shop) - 1
-        closed = ~shop.observe().eligible.all(axis=1)
+        closed = np.logical_not(shop.observe().eligible.all(axis=1))
         values = np.where(closed[:, None], self.closed[place], self.open[place])
         return np.where(shop.here, np.vecdot(values, weights), 0.0)
 

@@ -20,15 +20,15 @@ class Contact(Section):
     """Something that can be done for a customer, and what it does once she sees it."""
 
     name: str
-    channel: str = Field("", description="empty: nothing is done")
-    plain: float = Field(0.0, description="log odds, for everybody")
-    taste: float = Field(0.0, description="log odds x her taste for what is shown (mean 1)")
-    price: float = Field(0.0, description="log odds x her price sensitivity (mean 1)")
-    occasion: float = Field(0.0, description="log odds x how near an occasion of hers is")
-    cost: float = Field(0.0, ge=0, description="of a contact, seen or not")
-    given_away: float = Field(0.0, ge=0, lt=1, description="share of an order, once seen")
-    gift: float = Field(0.0, ge=0, description="cost with an order, once seen")
-    tires: float = Field(0.0, ge=0, description="fatigue that is added, once seen")
+    channel: str = Field(default="", description="empty: nothing is done")
+    plain: float = Field(default=0.0, description="log odds, for everybody")
+    taste: float = Field(default=0.0, description="log odds x her taste for what is shown (mean 1)")
+    price: float = Field(default=0.0, description="log odds x her price sensitivity (mean 1)")
+    occasion: float = Field(default=0.0, description="log odds x how near an occasion of hers is")
+    cost: float = Field(default=0.0, ge=0, description="of a contact, seen or not")
+    given_away: float = Field(default=0.0, ge=0, lt=1, description="share of an order, once seen")
+    gift: float = Field(default=0.0, ge=0, description="cost with an order, once seen")
+    tires: float = Field(default=0.0, ge=0, description="fatigue that is added, once seen")
 
 
 class Habit(Section):
@@ -36,16 +36,16 @@ class Habit(Section):
 
     name: str
     seen: float = Field(gt=0, lt=1, description="mean P(seen | contact)")
-    spread: float = Field(4.0, gt=0, description="small: all or nothing; large: all alike")
+    spread: float = Field(default=4.0, gt=0, description="small: all or nothing; large: all alike")
 
 
 class Peak(Section):
     """A season: the period of the year, how many periods it is felt, what it adds, its category."""
 
     period: int = Field(ge=0)
-    width: float = Field(1.0, gt=0)
+    width: float = Field(default=1.0, gt=0)
     height: float
-    category: int = Field(0, ge=0)
+    category: int = Field(default=0, ge=0)
 
 
 class Preset(Section):
@@ -57,7 +57,7 @@ class Preset(Section):
     habits: tuple[Habit, ...]
     categories: tuple[str, ...]
     peaks: tuple[Peak, ...] = ()
-    usual: float = Field(0.55, ge=0, le=1, description="P(nothing) before the first period")
+    usual: float = Field(default=0.55, ge=0, le=1, description="P(nothing) before the first period")
     warm_up: int = Field(ge=1, description="periods that are lived before the first")
     orders: float = Field(gt=0, lt=1, description="median P(order in a period), loyalty 0, rested")
     orders_spread: float = Field(ge=0, description="standard deviation of its log odds")
@@ -80,9 +80,11 @@ class Preset(Section):
     leaves_tired: float = Field(ge=0, description="more of it, x fatigue, with a contact seen")
     opts_out: float = Field(ge=0, lt=1, description="P(no more contacts | contact seen)")
     opts_out_tired: float = Field(ge=0, description="more of it, x fatigue")
-    occasions: int = Field(0, ge=0, description="periods of the year that are hers: birthday, …")
-    occasion_own: float = Field(0.0, description="log odds that an occasion adds by itself")
-    score_noise: float = Field(0.5, ge=0, description="log odds by which the score is wrong")
+    occasions: int = Field(default=0, ge=0, description="periods of the year that are hers")
+    occasion_own: float = Field(default=0.0, description="log odds that an occasion adds by itself")
+    score_noise: float = Field(
+        default=0.5, ge=0, description="log odds by which the score is wrong"
+    )
     discount: float = Field(ge=0, lt=1, description="of a reward a period later")
 
     @property

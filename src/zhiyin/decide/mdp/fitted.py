@@ -95,7 +95,8 @@ def fit_linear_q(
     width, places = now.shape[1], [steps.actions == one for one in range(actions)]
     smooth = np.linalg.inv(now.T @ now + np.eye(width)) @ now.T
     parts = [now[mine] for mine in places]
-    inverse = np.array([np.linalg.inv(x.T @ x + ridge * np.eye(width)) for x in parts])
+    solved = [np.linalg.inv(x.T @ x + ridge * np.eye(width)) for x in parts]
+    inverse = np.array(solved, np.float64)
     doubts = pessimism * doubts_of(then, inverse)
     shared, own, noise = np.zeros(width), np.zeros((actions, width)), 0.0
     for rounds in range(1, ROUNDS + 1):

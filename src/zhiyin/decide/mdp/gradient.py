@@ -137,7 +137,7 @@ def train(
                                entropy=entropy, stay=stay)  # fmt: skip
             size = rate * (1 - 0.9 * number / lives)
             made = made.weighing(moves.step(gradient, size))
-        value = np.mean(past, axis=0)
+        value = np.asarray(np.mean(past, axis=0), np.float64)
     return Trained(made, tuple(told))
 
 
@@ -169,7 +169,7 @@ def _fit_value(lived: Lives, discount: float) -> Floats:
     flat = now.reshape(-1, now.shape[-1])
     moved = flat - discount * then.reshape(flat.shape)
     bent = flat.T @ moved + len(flat) * 1e-3 * np.eye(flat.shape[1])
-    return np.linalg.solve(bent, flat.T @ lived.rewards.ravel())
+    return np.asarray(np.linalg.solve(bent, flat.T @ lived.rewards.ravel()), np.float64)
 
 
 def _ascend(

@@ -45,7 +45,8 @@ class Goods:
     def price_on(self, products: Ints, days: Ints) -> Floats:
         """What products cost on days, to the cent: grams x (gold price + craft fee), or theirs."""
         weighed = self.grams[products] * (self.gold[days] + self.craft[products])
-        return np.round(np.where(self.by_weight[products], weighed, self.price[products]), 2)
+        paid = np.where(self.by_weight[products], weighed, self.price[products])
+        return np.asarray(np.round(paid, 2), np.float64)
 
     def pick(self, category: Ints, wanted: Floats, days: Ints, lots: Floats) -> Ints:
         """Of each category one of the three products whose price is nearest to what is wanted."""
