@@ -48,15 +48,14 @@ class Shop:
     def add(self, name, *rows):
         """Append rows; required columns that are left out are filled."""
         described = table_of(name)
-        filled = []
+        filled, known = [], frozenset(described.names)
+        needed = {one.name: FILLERS[one.type] for one in described.columns if one.required} | (
+            {c.OP: "upsert"} if described.revisions else {}
+        )
         for row in rows:
-            needed = {one.name: FILLERS[one.type] for one in described.columns if one.required} | (
-                {c.OP: "upsert"} if described.revisions else {}
-            )
-            if described.time:
-                needed[c.MONTH] = f"{row.get(described.time, BEFORE):%Y-%m}"
-            made = {**needed, **row}
-            filled.append({k: v for k, v in made.items() if k in described.names})
+            months = {c.MONTH: f"{row.get(described.time, BEFORE):%Y-%m}"} if described.time else {}
+            made = {**needed, **months, **row}
+            filled.append({k: v for k, v in made.items() if k in known})
         self._seq += 1
         body = pa.Table.from_pylist(filled, schema=arrow_schema(described))
         self.store.append(name, body, app=f"test-{self._seq}")

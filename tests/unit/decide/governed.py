@@ -42,7 +42,7 @@ POINT = {
     "actions": [{"name": one.name, "cost_minor": round(100 * one.cost)} for one in ACTIONS],
     "policy": {"name": "rules", "explore": 0.5, "settings": {"rules": []}},
     "reward": {"kind": "margin", "window_days": 1, "settle_days": 0, "outcomes": ["purchase"]},
-    "ramp": {"shares": [0.3, 0.5], "least": 40, "planned": 1500, "kept": 0.2},
+    "ramp": {"shares": [0.3, 0.5], "least": 40, "planned": 900, "kept": 0.2},
 }
 RULES = {
     "good": [{"when": [["fatigue", "<", 9]], "then": "reminder"}],

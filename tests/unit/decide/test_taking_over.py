@@ -60,7 +60,7 @@ def test_the_chance_that_is_logged_is_that_of_the_mixture(mixed):
         0.25 * chances_of(new, numbers, flags) + 0.75 * chances_of(old, numbers, flags)
     )
     lots, seen, arms = Lots(), np.zeros(3), []
-    for n in range(3_000):
+    for n in range(800):
         chosen = served.choose(numbers, flags, 1, lots.of(f"d_{n}"))
         (place,) = chosen.places
         at = NAMES.index(place.action)
@@ -68,9 +68,9 @@ def test_the_chance_that_is_logged_is_that_of_the_mixture(mixed):
         seen[at] += 1
         arms.append(chosen.arm)
         assert chosen.ramp == "2.1"
-    assert seen / 3_000 == pytest.approx(truth, abs=0.03)
-    shares = [arms.count(one) / 3_000 for one in ("holdout", "candidate", "current")]
-    assert shares == pytest.approx([0.2, 0.2, 0.6], abs=0.03)
+    assert seen / 800 == pytest.approx(truth, abs=0.05)
+    shares = [arms.count(one) / 800 for one in ("holdout", "candidate", "current")]
+    assert shares == pytest.approx([0.2, 0.2, 0.6], abs=0.05)
 
 
 def test_chances_of_several_places_multiply_to_that_of_the_mixture(mixed):
@@ -90,14 +90,14 @@ def test_chances_of_several_places_multiply_to_that_of_the_mixture(mixed):
     firsts = {name: sum(p for pair, p in truth.items() if pair[0] == name) for name in NAMES}
     goes_on = {name: p - (0.2 if name == "none" else 0.0) for name, p in firsts.items()}
     lots, seen = Lots(), {}
-    for n in range(2_000):
+    for n in range(500):
         chosen = served.choose(numbers, flags, 2, lots.of(f"d_{n}"))
         pair = tuple(one.action for one in chosen.places)
         seen[pair] = seen.get(pair, 0) + 1
         expected = [firsts[pair[0]], *(truth[pair] / goes_on[one] for one in pair[:-1])]
         assert [one.propensity for one in chosen.places] == pytest.approx(expected, abs=1e-9)
     for pair, n in seen.items():
-        assert n / 2_000 == pytest.approx(truth[pair], abs=0.04)
+        assert n / 500 == pytest.approx(truth[pair], abs=0.08)
 
 
 def test_a_holdout_that_cannot_have_the_default_action_gets_a_choice(mixed):
@@ -223,11 +223,11 @@ def test_a_look_that_is_repeated_or_of_an_earlier_day_changes_nothing(begun):
 
 
 def test_a_batch_draws_the_same_lots_and_asks_the_same_persons(shop):
-    """900 customers at a point with a holdout, a policy that is taking over and a rule."""
+    """300 customers at a point with a holdout, a policy that is taking over and a rule."""
     shop.store = MemoryStore(zone="UTC")
-    rows = [{c.CUSTOMER_ID: f"p_{n:03}", c.AS_OF_ON: DAY, "recency_days": n} for n in range(900)]
+    rows = [{c.CUSTOMER_ID: f"p_{n:03}", c.AS_OF_ON: DAY, "recency_days": n} for n in range(300)]
     shop.add("features", *rows)
-    rules = [{"name": "long_away", "when": [["recency_days", ">=", 600]]}]
+    rules = [{"name": "long_away", "when": [["recency_days", ">=", 200]]}]
     actions = [{"name": "none"}, {"name": "reminder"}, {"name": "coupon", "stock": 7}]
     point = POINT | {"features": ["recency_days"], "holdout": 0.2, "actions": actions,
                      "review": {"rules": rules}}  # fmt: skip
@@ -244,12 +244,12 @@ def test_a_batch_draws_the_same_lots_and_asks_the_same_persons(shop):
         begin(connection, passed, plan, approved=False, by="t", now=now)
     made = batch_job.run(context(shop, DAY), "home").to_pylist()
     away = [one for one in made if one[c.REASON] == "sent_to_person"]
-    assert {one[c.CUSTOMER_ID] for one in away} == {f"p_{n}" for n in range(600, 900)}
+    assert {one[c.CUSTOMER_ID] for one in away} == {f"p_{n}" for n in range(200, 300)}
     assert {one[c.ACTION] for one in away} == {"none"}
     others = [one for one in made if one[c.REASON] != "sent_to_person"]
     arms = [one[c.ARM] for one in others]
-    assert [arms.count(one) / 600 for one in ("holdout", "candidate", "current")] == pytest.approx(
-        [0.2, 0.4, 0.4], abs=0.07
+    assert [arms.count(one) / 200 for one in ("holdout", "candidate", "current")] == pytest.approx(
+        [0.2, 0.4, 0.4], abs=0.1
     )
     assert {one[c.RAMP] for one in others} == {"2.0"}
     of_three = {one[c.ACTION]: one[c.PROPENSITY] for one in others
@@ -258,6 +258,6 @@ def test_a_batch_draws_the_same_lots_and_asks_the_same_persons(shop):
     assert of_three["reminder"] == pytest.approx(0.4 * new + 0.4 * old)
     assert sum(one[c.ACTION] == "coupon" for one in others) == 7
     with shop.store.begin() as connection:
-        assert len(listed(connection, now=now, limit=999)) == 300
+        assert len(listed(connection, now=now, limit=999)) == 100
     again = batch_job.run(context(shop, DAY), "home").to_pylist()
     assert sorted(map(repr, again)) == sorted(map(repr, made))

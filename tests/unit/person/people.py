@@ -19,9 +19,10 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.decisions import Decided, Outcome, Place
-from zhiyin.core.ledger import messages, steps, tasks, turns
+from zhiyin.core.ledger import messages, reviews, steps, tasks, turns
 from zhiyin.decide import online_job as points_job
 from zhiyin.decide.points.check import parse
+from zhiyin.decide.reviews.ledger import put
 from zhiyin.decided import write_decided, write_outcomes
 from zhiyin.points import Points
 from zhiyin.store.recent import Touched
@@ -220,6 +221,12 @@ def add_point(shop: Workspace) -> tuple[str, ...]:
             ("recency_days",), (17.0,), True,
         )  # fmt: skip
         write_decided(shop.store, f"u{number}", [msgspec.msgpack.encode(made)])
+        waits = msgspec.structs.replace(made, sent="large", until_us=at + 1, proposed="letter")
+        (note,) = shop.vault.seal([party], [{"text": f"{(OF_ANA, OF_BEA)[number][4]} marries"}])
+        with shop.store.begin() as connection:
+            put(connection, [waits])
+            mine = reviews.c.decision_id == made.decision_id
+            connection.execute(reviews.update().where(mine).values(note=note))
         # of the first nothing says whose it is but the decision
         came = Outcome(f"o_{mark}", at, at, "purchase", f"d_{mark}", "letter", "", 100, "EUR")
         write_outcomes(

@@ -13,6 +13,7 @@ from zhiyin.core.ledger import (
     jobs,
     languages,
     messages,
+    reviews,
     steps,
     suppressions,
     tasks,
@@ -195,6 +196,7 @@ def test_nothing_is_left_of_what_she_was_asked_and_chose(erased):
     bea = people.party_of(shop, people.BEA)
     assert rows_of(shop, consent_requests) == rows_of(shop, languages) == []
     assert rows_of(shop, tasks) == []
+    assert [row["party_id"] for row in rows_of(shop, reviews)] == [bea]
     hers = [row for row in rows_of(shop, consents) if row["party_id"] != bea]
     assert [row["proof"] for row in hers] == [None]
 

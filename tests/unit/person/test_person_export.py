@@ -68,6 +68,7 @@ def test_sealed_fields_are_opened_and_codes_said_in_words(exported):
     tables = json.loads(exported[0].read_text(encoding="utf-8"))["tables"]
     assert tables["customers"]["rows"][0]["personal"]["customer_name"] == people.OF_ANA[4]
     assert tables["messages"]["rows"][0]["content"]["to"] == people.OF_ANA[1]
+    assert tables["reviews"]["rows"][0]["note"] == {"text": f"{people.OF_ANA[4]} marries"}
     assert tables["tasks"]["rows"][0]["note"] == {"text": f"{people.OF_ANA[4]} asks"}
     assert "someday" in tables["quarantine"]["rows"][0]["content"]
     assert tables["decisions"]["rows"][0]["reason_words"]["zh"]
