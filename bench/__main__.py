@@ -17,6 +17,7 @@ BENCHES = (
     "recommend_serving", "features", "features_large", "erase", "collect", "compact",
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
     "lookalike", "act", "journeys", "decide", "decide_offpolicy", "decide_budget",
+    "measure_uplift", "measure_attribution",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
