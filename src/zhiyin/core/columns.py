@@ -188,6 +188,11 @@ UNITS = "units"
 POSITIVES = "positives"
 RFM = "rfm"
 ALIAS = "alias"
+PATH = "path"  # channels of the touches before a conversion, in order
+CONVERSIONS = "conversions"
+NULLS = "nulls"  # paths that ended in nothing
+OPEN = "open"  # paths that may still convert
+DAYS = "days"
 
 # quality
 COLUMN = "column"
