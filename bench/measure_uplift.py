@@ -178,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default="all")
-    parser.add_argument("--arms", default="women,any,men")
+    parser.add_argument("--arms", default="women,any")
     asked = parser.parse_known_args()[0]
     figures: dict[str, object] = {}
     goals: dict[str, Goal] = {}
