@@ -27,7 +27,7 @@ from zhiyin.core.currency import EXPONENTS
 from zhiyin.core.decisions import DEFAULT_POLICY, REVIEWED, Decided, Outcome
 from zhiyin.core.errors import Busy, InputError, InvalidParameter, TooLarge, ZhiyinError
 from zhiyin.core.log import get_logger
-from zhiyin.decide.live import Ask, Door
+from zhiyin.decide.live import Ask, Asked, Door
 from zhiyin.decide.reviews.ledger import put as put_reviews
 from zhiyin.govern.quick import QuickGate, messages_of_one, suppressed_of_one
 from zhiyin.store.ledger import transaction
@@ -95,6 +95,7 @@ class Decisions:
             consents=reads.consents, touches=reads.touches, gate=gate,
         )  # fmt: skip
         self._remembered: OrderedDict[str, asyncio.Future[bytes]] = OrderedDict()
+        self._asked: list[tuple[Asked, asyncio.Future[Decided]]] = []
         self._read_wanted = msgspec.json.Decoder(Wanted).decode
         self._read_reported = msgspec.json.Decoder(Reported).decode
         self._of_path = {DECIDE: self._decide, REPORT: self._report}
@@ -159,17 +160,40 @@ class Decisions:
         return body
 
     async def _decide_once(self, wanted: Wanted, decision_id: str, begun: float) -> bytes:
-        decided = self.door.handle(
+        asked = self.door.look_up(
             Ask(
                 wanted.placement, decision_id, begun, self._parties(wanted.customer),
                 self._reads.visitor(wanted.anonymous_id), wanted.context, wanted.k,
                 wanted.deadline_ms,
             )
         )  # fmt: skip
+        decided = await self._together(asked)
         await self._journal.append(DECISION, _pack(decided))
         if decided.sent:
             await asyncio.to_thread(self._queue, decided)
         return _say(say(decided))
+
+    def _together(self, asked: Asked) -> asyncio.Future[Decided]:
+        """The choice, made with those of all requests that were read in this round of the loop."""
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._decide_all)
+        made = loop.create_future()
+        self._asked.append((asked, made))
+        return made
+
+    def _decide_all(self) -> None:
+        held, self._asked = self._asked, []
+        try:
+            decided = self.door.decide([asked for asked, _ in held])
+        except Exception as error:  # noqa: BLE001 - each who waits is told
+            for _, made in held:
+                if not made.done():
+                    made.set_exception(error)
+            return
+        for (_, made), one in zip(held, decided, strict=True):
+            if not made.done():  # its client has gone
+                made.set_result(one)
 
     async def _report(self, body: bytes, _: float) -> bytes:
         told = _read(self._read_reported, body)

@@ -44,6 +44,7 @@ class LiveReads:
         self._shop = shop
         self._callers: dict[bytes, tuple[Caller, float]] = {}
         self._spaces, self._spaces_until = frozenset[str](), 0.0
+        self._named, self._readings = ((), frozenset[str]()), [USER_ID]
         self._lines_of = QuickRead(shop.store.ledger, consents_of_one(), "party_id")
         self._start, self._numbers = os.urandom(16), count()
 
@@ -78,8 +79,11 @@ class LiveReads:
         """
         if not customer:
             return ()
-        others = {*spaces, *self._of_sources()} - {ANONYMOUS, USER_ID}
-        return tuple(find_direct_parties(self._shop.vault, customer, [USER_ID, *sorted(others)]))
+        named = tuple(spaces), self._of_sources()
+        if named != self._named:
+            others = {*named[0], *named[1]} - {ANONYMOUS, USER_ID}
+            self._named, self._readings = named, [USER_ID, *sorted(others)]
+        return tuple(find_direct_parties(self._shop.vault, customer, self._readings))
 
     def _of_sources(self) -> frozenset[str]:
         """Id spaces of the sources that send events: their first customers are in no turn yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -42,3 +43,20 @@ class Lots:
         self._state["state"]["key"][:] = np.frombuffer(digest[:16], "<u8")
         self._bits.state = self._state
         return self._generator
+
+
+def as_generator(lots: np.ndarray) -> np.random.Generator:
+    """Lots in [0, 1) that were drawn before, for code that asks a generator for as many at once."""
+    return cast("np.random.Generator", _Drawn(lots))
+
+
+class _Drawn:
+    """Hands out the same lots."""
+
+    def __init__(self, lots: np.ndarray) -> None:
+        self._lots = lots
+
+    def random(self, size: int) -> np.ndarray:
+        if size != len(self._lots):
+            raise AssertionError(f"{len(self._lots)} lots were drawn, not {size}")
+        return self._lots

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -23,7 +24,7 @@ from zhiyin.core.generation import PARTY, Generation
 from zhiyin.core.log import get_logger
 from zhiyin.core.protocols import Online
 from zhiyin.core.rng import Lots
-from zhiyin.decide.points.served import Chosen, Floats, Served, Way
+from zhiyin.decide.points.served import Chosen, Flags, Floats, Served, Way
 from zhiyin.decide.reasons import (
     BY_POLICY,
     DRAWN,
@@ -47,6 +48,7 @@ which order."""
 PROFILING = "profiling"
 MOST_K, MOST_DEADLINE_MS, LARGEST = 20, 10_000.0, 1e15
 _STORES = (ZhiyinError, sqlite3.Error, OSError)
+_SEEN = frozenset((*DRAWN, SENT_TO_PERSON))  # reasons of choices that saw the numbers
 
 
 class Touch(Protocol):
@@ -93,11 +95,21 @@ class Ask:
 
 
 @dataclass
-class _Seen:
-    """What a choice could use: filled as far as it came."""
+class Asked:
+    """A request with what is known of who it is about: ready to choose, unless `given` is.
 
+    `given`: the default action and why, where nothing is chosen; `refused`: messages that must
+    not be sent to her.
+    """
+
+    ask: Ask
+    served: Served | None
+    now: datetime
+    parties: Sequence[str] = ()
     numbers: Floats | None = None
     personalised: bool = False
+    refused: Collection[Way] = ()
+    given: tuple[Chosen, str] | None = None
 
 
 class Door:
@@ -132,6 +144,8 @@ class Door:
         self._taken: dict[tuple[str, int], list[Counter[str]]] = {}
         self._columns: dict[str, tuple[object, np.ndarray, np.ndarray]] = {}
         self._lots = Lots()
+        self._spaces: tuple[str, ...] | None = None
+        self._seen_number: int | None = None
 
     def renew(self, points: Mapping[str, Served]) -> None:
         """Take the points as they are now.
@@ -157,41 +171,106 @@ class Door:
         InvalidParameter
             If the request passes numbers that the point does not take, or asks for too much.
         """
+        return self.decide([self.look_up(ask)])[0]
+
+    def look_up(self, ask: Ask) -> Asked:
+        """What is known of who is asked about, for `decide`; raises as `handle` does."""
         served = self._points.get(ask.point)
         _check(ask, served)
-        now, seen = self._clock.now(), _Seen()
-        held, row, parties = None, -1, [*ask.customer, *([ask.visitor] if ask.visitor else [])]
+        made = Asked(ask, served, self._clock.now(), [*ask.customer, *_named(ask.visitor)])
         try:
             held = self._online.generation()
-            row, parties = _who(held, ask)
-            chosen, reason = self._choose(ask, served, seen, now, held, row, parties)
+            self._see(held)
+            row, made.parties = _who(held, ask)
+            self._fill(made, held, row)
         except _STORES as error:
             get_logger().error("a decision could not look things up: %s", type(error).__name__)
-            seen = _Seen()
-            chosen, reason = (served.default() if served else Chosen(())), UNREADABLE
+            made.numbers, made.personalised = None, False
+            made.given = (served.default() if served else Chosen(())), UNREADABLE
+        return made
+
+    def decide(self, asked: Sequence[Asked]) -> list[Decided]:
+        """The choices of requests that came together: a point's plain ones are made in one call,
+        which gives each what it would get alone.
+        """
+        made: dict[int, tuple[Chosen, str]] = {}
+        plain: dict[int, list[tuple[int, Flags]]] = {}
+        for at, one in enumerate(asked):
+            chosen = self._choose(one)
+            if isinstance(chosen, tuple):
+                made[at] = chosen
+                self._take(one.served, *chosen)
+            else:
+                plain.setdefault(id(one.served), []).append((at, chosen))
+        for rows in plain.values():
+            made |= self._choose_plain(asked, rows)
+        return [_decided(one, *made[at]) for at, one in enumerate(asked)]
+
+    def _choose(self, one: Asked) -> tuple[Chosen, str] | Flags:
+        """The choice and why; of a plain one what may be chosen: it is made with others."""
+        served, ask = one.served, one.ask
+        if one.given is not None or served is None or one.numbers is None:
+            return one.given or (Chosen(()), UNKNOWN_POINT)
+        flags = self._eligible(one, served, one.numbers)
+        size = ask.k if ask.k is not None else served.point.k
+        within = ask.deadline_ms if ask.deadline_ms is not None else served.point.deadline_ms
+        if not flags.any():
+            return served.default(flags), NOTHING_ELIGIBLE
+        if (self._clock.monotonic() - ask.begun) * 1000 > within:
+            return served.default(flags), TOO_LATE
+        if size == 1 and served.plain:
+            return flags
+        lots = self._lots.of(ask.decision_id)
+        return _with_reason(served.choose(one.numbers, flags, size, lots))
+
+    def _choose_plain(
+        self, asked: Sequence[Asked], rows: Sequence[tuple[int, Flags]]
+    ) -> dict[int, tuple[Chosen, str]]:
+        """Choices of one point by the places of their requests."""
+        first = asked[rows[0][0]].served
+        if first is None:
+            raise AssertionError("only what a point serves is chosen")
+        if len(rows) == 1:
+            ((at, flags),) = rows
+            lots = self._lots.of(asked[at].ask.decision_id)
+            return {at: _with_reason(first.choose(_numbers_of(asked[at]), flags, 1, lots))}
+        chosen = first.choose_together(
+            np.array([_numbers_of(asked[at]) for at, _ in rows]),
+            np.array([flags for _, flags in rows]),
+            np.array([self._lots.of(asked[at].ask.decision_id).random() for at, _ in rows]),
+        )
+        return {at: _with_reason(one) for (at, _), one in zip(rows, chosen, strict=True)}
+
+    def _eligible(self, one: Asked, served: Served, numbers: Floats) -> Flags:
+        """What may be chosen, by what was given until now."""
+        taken = self._taken[served.point.key, served.version] if served.stock else ()
+        return served.eligible(
+            local_day(one.now, self._zone), numbers, refused=one.refused,
+            taken=sum(taken, Counter()) if served.stock else {},
+        )  # fmt: skip
+
+    def _take(self, served: Served | None, chosen: Chosen, reason: str) -> None:
+        """Count what was given of actions with a stock."""
         if served is not None and served.stock and reason != UNREADABLE:
             self._taken[served.point.key, served.version][0].update(
                 one.action for one in chosen.places if one.action in served.stock
             )
-        policy = chosen.policy
-        party = next((one for one in ask.customer if one in parties), ask.visitor)
-        numbers = seen.numbers if reason in (*DRAWN, SENT_TO_PERSON) else None
-        return Decided(
-            ask.decision_id, int(now.timestamp() * 1_000_000), ask.point, chosen.places, reason,
-            policy.policy.name if policy else DEFAULT_POLICY, policy.version if policy else "",
-            served.version if served else 0, party, parties[0] if parties else "",
-            served.numbers if served and numbers is not None else (),
-            () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
-            seen.personalised, chosen.arm, chosen.ramp, *_sent(chosen, now),
-        )  # fmt: skip
 
     def spaces(self) -> Sequence[str]:
-        """Id spaces in which customers are named; none where that cannot be looked up."""
-        try:
-            held = self._online.generation()
-        except _STORES:  # the choice will say so
-            return ()
-        return held.about[NAMESPACES] if held is not None else ()
+        """Id spaces in which customers are named, as the last request saw them; none where that
+        cannot be looked up.
+        """
+        if self._spaces is None:
+            with suppress(*_STORES):  # the choice will say so
+                self._see(self._online.generation())
+        return self._spaces or ()
+
+    def _see(self, held: Generation | None) -> None:
+        """Remember the id spaces of a generation that is new here."""
+        number = held.number if held is not None else -1
+        if number != self._seen_number:
+            self._seen_number = number
+            self._spaces = tuple(held.about[NAMESPACES]) if held is not None else None
 
     def known(self, parties: Sequence[str]) -> str:
         """The one of the parties that a customer has, otherwise the first; empty: there is none."""
@@ -200,70 +279,41 @@ class Door:
             return first
         return next((one for one in parties if held.row_of(one) >= 0), first)
 
-    def _choose(
-        self,
-        ask: Ask,
-        served: Served | None,
-        seen: _Seen,
-        now: datetime,
-        held: Generation | None,
-        row: int,
-        parties: Sequence[str],
-    ) -> tuple[Chosen, str]:
+    def _fill(self, made: Asked, held: Generation | None, row: int) -> None:
+        """Its numbers and what the gate refuses, or that the default action is given."""
+        served = made.served
         if served is None:
-            return Chosen(()), UNKNOWN_POINT if self._readable else UNREADABLE
-        if served.paused:
-            return served.default(), POINT_PAUSED
-        if served.policy is None:
-            return served.default(), NO_POLICY
-        if served.kept and held is None:
-            return served.default(), NO_FEATURES
-        numbers = seen.numbers = served.blank()
-        if parties and (served.kept or served.windows):
-            self._look_up(served, numbers, seen, now, held, row, parties)
-        for name, value in (ask.context or {}).items():
-            if value is not None:
-                numbers[served.told[name]] = value
-        taken = self._taken[served.point.key, served.version]
-        flags = served.eligible(
-            local_day(now, self._zone), numbers, taken=taken[0] + taken[1] if served.stock else {},
-            refused=self._gate([*served.ways], parties, held, row) if served.ways else (),
-        )  # fmt: skip
-        if not flags.any():
-            return served.default(flags), NOTHING_ELIGIBLE
-        within = ask.deadline_ms if ask.deadline_ms is not None else served.point.deadline_ms
-        if (self._clock.monotonic() - ask.begun) * 1000 > within:
-            return served.default(flags), TOO_LATE
-        size = ask.k if ask.k is not None else served.point.k
-        chosen = served.choose(numbers, flags, size, self._lots.of(ask.decision_id))
-        if chosen.sent is not None:
-            return chosen, SENT_TO_PERSON
-        if chosen.policy is None:
-            return chosen, HELD_OUT
-        explored = any(one.explored for one in chosen.places)
-        return chosen, EXPLORED if explored else BY_POLICY
+            made.given = Chosen(()), UNKNOWN_POINT if self._readable else UNREADABLE
+        elif served.paused:
+            made.given = served.default(), POINT_PAUSED
+        elif served.policy is None:
+            made.given = served.default(), NO_POLICY
+        elif served.kept and held is None:
+            made.given = served.default(), NO_FEATURES
+        else:
+            made.numbers = numbers = served.blank()
+            if made.parties and (served.kept or served.windows):
+                self._fill_in(served, numbers, made, held, row)
+            for name, value in (made.ask.context or {}).items():
+                if value is not None:
+                    numbers[served.told[name]] = value
+            if served.ways:
+                made.refused = self._gate([*served.ways], made.parties, held, row)
 
-    def _look_up(
-        self,
-        served: Served,
-        numbers: Floats,
-        seen: _Seen,
-        now: datetime,
-        held: Generation | None,
-        row: int,
-        parties: Sequence[str],
+    def _fill_in(
+        self, served: Served, numbers: Floats, made: Asked, held: Generation | None, row: int
     ) -> None:
         """Fill in what is known of her, as far as it may be used."""
-        lines = list(self._consents(parties))
-        if not self._may_use(lines, held, row, now):
+        lines = list(self._consents(made.parties))
+        if not self._may_use(lines, held, row, made.now):
             return
-        seen.personalised = True
+        made.personalised = True
         if held is not None and row >= 0 and served.kept:
             places, columns = self._columns_of(served, held)
-            numbers[places] = held.arrays[f"{NUMBERS}.value"][row, columns]
+            numbers[places] = held.arrays[f"{NUMBERS}.value"][row].take(columns)
         if served.windows:
-            at = now.timestamp()
-            found = [(touch.bought, touch.at) for touch in self._touches(parties)]
+            at = made.now.timestamp()
+            found = [(touch.bought, touch.at) for touch in self._touches(made.parties)]
             for one in served.windows:
                 since, kind = at - one.hours * 3600, one.bought
                 mine = [when for bought, when in found if bought == kind and when > since]
@@ -294,6 +344,41 @@ class Door:
         return "refused" not in states and (not self._needs_consent or states[0] == "granted")
 
 
+def _with_reason(chosen: Chosen) -> tuple[Chosen, str]:
+    """A choice and why it is as it is."""
+    if chosen.sent is not None:
+        return chosen, SENT_TO_PERSON
+    if chosen.policy is None:
+        return chosen, HELD_OUT
+    explored = any(one.explored for one in chosen.places)
+    return chosen, EXPLORED if explored else BY_POLICY
+
+
+def _decided(one: Asked, chosen: Chosen, reason: str) -> Decided:
+    """What the journal keeps of a choice."""
+    ask, served, policy, parties = one.ask, one.served, chosen.policy, one.parties
+    party = next((known for known in ask.customer if known in parties), ask.visitor)
+    numbers = one.numbers if reason in _SEEN else None
+    return Decided(
+        ask.decision_id, int(one.now.timestamp() * 1_000_000), ask.point, chosen.places, reason,
+        policy.policy.name if policy else DEFAULT_POLICY, policy.version if policy else "",
+        served.version if served else 0, party, parties[0] if parties else "",
+        served.numbers if served and numbers is not None else (),
+        () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
+        one.personalised, chosen.arm, chosen.ramp, *_sent(chosen, one.now),
+    )  # fmt: skip
+
+
+def _numbers_of(one: Asked) -> Floats:
+    if one.numbers is None:
+        raise AssertionError("only what has numbers is chosen")
+    return one.numbers
+
+
+def _named(visitor: str) -> tuple[str, ...]:
+    return (visitor,) if visitor else ()
+
+
 def _sent(chosen: Chosen, now: datetime) -> tuple[str, int, str, float]:
     """The rule that sends it to a person, until when, what was drawn, how likely."""
     if chosen.sent is None:
@@ -311,7 +396,7 @@ def _who(held: Generation | None, ask: Ask) -> tuple[int, list[str]]:
     if held is not None and PARTY in held.arrays:
         row = next((found for one in ask.customer if (found := held.row_of(one)) >= 0), -1)
         parties = held.parties_of(row) if row >= 0 else parties
-    return row, [*parties, ask.visitor] if ask.visitor else parties
+    return row, [*parties, *_named(ask.visitor)]
 
 
 def _check(ask: Ask, served: Served | None) -> None:

@@ -169,10 +169,11 @@ def _namespaces(store: WorkspaceStore) -> list[str]:
 def _readings(text: str, namespaces: Iterable[str]) -> Iterable[tuple[str, str]]:
     """What `text` may be: namespace and normalised value, as a load writes them."""
     known = list(namespaces)
-    for named in sorted({*known, EMAIL, PHONE}, key=len, reverse=True):  # openid:<app> first
-        if text.startswith(f"{named}:") and len(text) > len(named) + 1:
-            known, text = [named], text[len(named) + 1 :]
-            break
+    if ":" in text:
+        for named in sorted({*known, EMAIL, PHONE}, key=len, reverse=True):  # openid:<app> first
+            if text.startswith(f"{named}:") and len(text) > len(named) + 1:
+                known, text = [named], text[len(named) + 1 :]
+                break
     for namespace in known:
         if namespace == EMAIL:
             value = normalise_email(text)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -307,6 +308,42 @@ def test_what_was_given_counts_until_the_ledger_has_counted_it(shop, door, publi
     made.renew({"home": served(3)})
     made.renew({"home": served(0)})  # a person says that there are three again
     assert give(42).count("gift") == 3
+
+
+def test_requests_that_come_together_get_what_each_would_get_alone(shop, door):
+    made, known, clock = door
+    known.grant("p_1")
+    asks = [
+        Ask("home", f"d_{n}", clock.monotonic(), (customer,), context={"cart": cart}, k=k)
+        for n, (customer, cart, k) in enumerate(
+            [("p_1", 7.0, None), ("p_0", None, None), ("p_1", 90.0, 1), ("p_2", 3.0, 2),
+             ("p_unknown", 0.0, None), ("p_1", 7.0, None)] * 5
+        )
+    ]  # fmt: skip
+    asks.append(Ask("nowhere", "d_x", clock.monotonic(), ("p_1",)))
+    asks.append(Ask("home", "d_late", clock.monotonic() - 60, ("p_1",)))
+    together = made.decide([made.look_up(one) for one in asks])
+    alone = [made.handle(one) for one in asks]
+    near = lambda one: msgspec.structs.replace(  # noqa: E731 - short
+        one,
+        places=[
+            msgspec.structs.replace(place, propensity=round(place.propensity, 9))
+            for place in one.places
+        ],
+    )
+    assert [near(one) for one in together] == [near(one) for one in alone]
+    assert {one.reason for one in together} >= {"unknown_point", "too_late"}
+    assert len({one.places[0].action for one in together if one.places}) > 1
+
+
+def test_of_requests_that_come_together_only_as_many_get_a_thing_as_there_are(shop, door):
+    made, _, clock = door
+    point = parse(HOME | {"actions": [{"name": "none"}, {"name": "gift", "stock": 3}]})
+    policy = learn_job.first_policy(shop.store, point, on=None)
+    made.renew({"home": Served(point, version=2, paused=False, policy=policy)})
+    asks = [Ask("home", f"d_{n}", clock.monotonic(), ("p",)) for n in range(40)]
+    given = made.decide([made.look_up(one) for one in asks])
+    assert [one.places[0].action for one in given].count("gift") == 3
 
 
 def test_a_batch_chooses_for_all_by_the_same_rules_and_once(shop, published, points):

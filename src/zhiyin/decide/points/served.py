@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiyin.core.decisions import BY_CANDIDATE, BY_CURRENT, HOLDOUT, NO_ARM, Place
+from zhiyin.core.rng import as_generator
 from zhiyin.decide.conditions import COMPARE
 from zhiyin.decide.points.definition import Definition
 from zhiyin.decide.points.mixture import Side, choose_mixed, mixed_chances
@@ -147,6 +148,30 @@ class Served:
         if self._sending is not None:
             return self._choose_or_send(self._sending, numbers, eligible, size, rng)
         return self._draw(numbers, eligible, size, rng)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a choice of one action depends on nothing but its numbers, what is eligible and
+        one lot: no stock, no lots between policies, no rule that asks a person.
+        """
+        return len(self._sides) == 1 and self._sending is None and not self.stock
+
+    def choose_together(self, numbers: Floats, eligible: Flags, lots: Floats) -> list[Chosen]:
+        """What `choose` gives for each row of (n, d) numbers and (n, k) flags, of a `plain` point:
+        one action each, by the lots (n,).
+        """
+        if self.policy is None:
+            raise AssertionError("ask only where there is a policy")
+        made = self.policy.policy.choose_many(
+            self.policy.contexts(numbers), eligible, rng=as_generator(lots)
+        )
+        return [
+            Chosen((self._place(name, among, propensity, explored),), self.policy)
+            for name, among, propensity, explored in zip(
+                made.names(), eligible, made.propensities.tolist(), made.explored.tolist(),
+                strict=True,
+            )
+        ]  # fmt: skip
 
     def _choose_or_send(
         self, rules: Sending, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator

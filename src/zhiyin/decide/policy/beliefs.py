@@ -73,6 +73,7 @@ class Beliefs:
         self._flat = self.inverse.reshape(len(self.inverse), -1)  # the same memory, as is this
         self._stacked = self.inverse.reshape(-1, self.inverse.shape[2])
         self._levelled: tuple[Scale, Floats] | None = None  # until something is learned
+        self._squared: Floats | None = None  # the inverses times themselves; as long
 
     @classmethod
     def fresh(cls, actions: int, width: int, *, ridge: float) -> Beliefs:
@@ -95,10 +96,13 @@ class Beliefs:
 
     def variances(self, contexts: Floats, noise: float = 1.0, more: float = 0.0) -> Floats:
         """As `variances_of`, of (rows, d) contexts: (rows, k)."""
-        form = noise * self.inverse
+        form = noise * self._flat
         if more:
-            form += more * self.ridge * np.matmul(self.inverse, self.inverse)
-        flat = form.reshape(len(form), -1).T
+            if (squared := self._squared) is None:
+                squared = np.matmul(self.inverse, self.inverse).reshape(self._flat.shape)
+                self._squared = squared
+            form += more * self.ridge * squared
+        flat = form.T
         made = np.empty((len(contexts), flat.shape[1]))
         for start in range(0, len(contexts), ROWS):
             some = contexts[start : start + ROWS]
@@ -137,6 +141,7 @@ class Beliefs:
         self, place: int, context: Floats, leaning: Floats, part: Floats, curve: float
     ) -> None:
         """The precision gains curve x x', its inverse loses what that makes of it."""
+        self._squared = None
         self.inverse[place] -= part[:, None] * leaning
         self.precision[place] += (curve * context)[:, None] * context
         self.counts[place] += 1.0
@@ -145,6 +150,7 @@ class Beliefs:
             self._invert(place)
 
     def _invert(self, place: int) -> None:
+        self._squared = None
         inverse = np.linalg.inv(self.precision[place])
         self.inverse[place] = (inverse + inverse.T) / 2
         self.stale[place] = 0
