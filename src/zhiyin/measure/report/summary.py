@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from zhiyin.measure.report import foresight, takeaways
@@ -12,6 +13,7 @@ from zhiyin.measure.report.words import Words
 
 WIDTH = 96
 LABEL = 12
+_UNBROKEN = re.compile(r"[!-~¥]+|.")  # a number or a name stays whole; a space, a character
 NO_START = "，。；：、！？）”"  # may hang over the margin, but start no line
 
 
@@ -62,11 +64,11 @@ def _wrap(sentence: str) -> list[str]:
     if _cells(sentence) == len(sentence):
         return textwrap.wrap(sentence, room, break_on_hyphens=False)
     lines, line = [], ""
-    for char in sentence:
-        if _cells(line + char) > room and char not in NO_START:
-            lines.append(line)
-            line = ""
-        line += char
+    for part in _UNBROKEN.findall(sentence):
+        if _cells(line + part) > room and part not in NO_START and line:
+            lines.append(line.rstrip())
+            line, part = "", part.lstrip()
+        line += part
     return [*lines, line]
 
 

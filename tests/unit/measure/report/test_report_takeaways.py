@@ -10,7 +10,7 @@ import report_samples as samples
 from zhiyin.measure.report import takeaways
 from zhiyin.measure.report.data import Count, Curve, Load, MessagesPart
 from zhiyin.measure.report.formats import Format
-from zhiyin.measure.report.summary import LABEL, WIDTH, summary_text
+from zhiyin.measure.report.summary import LABEL, WIDTH, _wrap, summary_text
 from zhiyin.measure.report.words import Words
 
 T, F = Words("en"), Format("en", "USD")
@@ -96,6 +96,14 @@ def test_text_report_fits_a_terminal(make, language):
         cells = sum(1 + (ord(char) > 0x2E7F) for char in line)
         assert cells <= WIDTH + 2
     assert all(line.startswith(" " * LABEL) or line[0] != " " for line in lines)
+
+
+@pytest.mark.parametrize("before", range(30, 45))
+def test_a_number_is_not_broken_between_lines(before):
+    lines = _wrap("客" * before + " 1,268 · 12.5%，流失")
+    assert any("1,268" in line for line in lines)
+    assert any("12.5%" in line for line in lines)
+    assert not any(line.startswith((" ", "，")) for line in lines)
 
 
 def test_text_report_calls_profit_an_upper_bound():
