@@ -383,6 +383,9 @@ class RunPart:
     peak_rss_mb: float | None = None
 
 
+USUAL_SHARE = 0.3
+
+
 @dataclass(frozen=True)
 class ReportData:
     """One report."""
@@ -394,7 +397,7 @@ class ReportData:
     seeded_consents: bool = False
     margin_rate: float = 0.25
     contact_cost_minor: int = 50
-    max_share: float = 0.3
+    max_share: float = USUAL_SHARE
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
     predictions: tuple[Prediction, ...] = ()
@@ -428,6 +431,13 @@ class ReportData:
             if model and (measured.task, measured.subject) == (model.task, model.subject):
                 return measured
         return self.measured[0] if self.measured else None
+
+    @property
+    def read_at(self) -> float:
+        """The share at which a ranking is read: as many as may be contacted; a list that is
+        contacted whole says nothing of its order.
+        """
+        return self.max_share if self.max_share < 1 else USUAL_SHARE
 
     @property
     def choice(self) -> Choice | None:

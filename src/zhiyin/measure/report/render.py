@@ -120,7 +120,7 @@ class View:
     @property
     def captured(self) -> float | None:
         """Share of responders in the share that may be contacted."""
-        return takeaways.captured_at(self.data.outcome, self.data.max_share)
+        return takeaways.captured_at(self.data.outcome, self.data.read_at)
 
     def say(self, name: str, part: object) -> str:
         """The takeaway called `name` of a part."""
@@ -263,7 +263,7 @@ _FIGURES: dict[str, Callable[[View], Figure | None]] = {
     "orders": lambda v: figures.orders_figure(v.data, v.t, v.f) if v.data.data.months else None,
     "rfm": lambda v: figures.rfm_figure(v.data, v.t, v.f) if v.data.segments.rfm else None,
     "map": lambda v: figures.map_figure(v.data, v.t, v.f),
-    "gains": _outcome_figure("gains_figure", "gains", "max_share"),
+    "gains": _outcome_figure("gains_figure", "gains", "read_at"),
     "lift": _outcome_figure("lift_figure", "decile_lifts"),
     "calibration": _outcome_figure("calibration_figure", "calibration"),
     "effects": lambda v: figures.effects_figure(v.data, v.t, v.f),

@@ -110,7 +110,7 @@ def _model(data: ReportData, t: Words, f: Format) -> list[str]:
     said = [takeaways.candidates(model, t)] if model and model.candidates else []
     if outcome is None:
         return [*said, t("model.not_measured", day=f.day(data.as_of))]
-    said += takeaways.gains(outcome, data.max_share, t, f)
+    said += takeaways.gains(outcome, data.read_at, t, f)
     auc = outcome.metric("auc")
     if auc and auc.value is not None:
         line = f"{t('kpi.auc')}: {f.fixed(auc.value)}"

@@ -79,12 +79,12 @@ def lead(data: ReportData, t: Words, f: Format) -> list[str]:
                 considered=f.count(choice.considered),
             )
         )
-    captured = captured_at(data.outcome, data.max_share)
+    captured = captured_at(data.outcome, data.read_at)
     if captured is not None and data.outcome:
         said.append(
             t(
                 "lead.measured",
-                share=f.percent(data.max_share),
+                share=f.percent(data.read_at),
                 captured=f.percent(captured),
                 who=who(data.outcome.task, t),
             )

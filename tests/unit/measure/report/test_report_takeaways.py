@@ -98,6 +98,11 @@ def test_text_report_fits_a_terminal(make, language):
     assert all(line.startswith(" " * LABEL) or line[0] != " " for line in lines)
 
 
+def test_a_ranking_is_not_read_where_all_are_contacted():
+    text = summary_text(replace(samples.full_report(), max_share=1.0), "en")
+    assert "Writing to the best 30% reaches" in text
+
+
 @pytest.mark.parametrize("before", range(30, 45))
 def test_a_number_is_not_broken_between_lines(before):
     lines = _wrap("客" * before + " 1,268 · 12.5%，流失")
