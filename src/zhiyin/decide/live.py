@@ -182,7 +182,7 @@ class Door:
             served.version if served else 0, party, parties[0] if parties else "",
             served.numbers if served and numbers is not None else (),
             () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
-            seen.personalised, chosen.arm, chosen.ramp, *_sent(chosen, now),
+            seen.personalised, chosen.arm, chosen.ramp, *sent_of(chosen, now),
         )  # fmt: skip
 
     def spaces(self) -> Sequence[str]:
@@ -255,46 +255,62 @@ class Door:
     ) -> None:
         """Fill in what is known of her, as far as it may be used."""
         lines = list(self._consents(parties))
-        if not self._may_use(lines, held, row, now):
+        if not may_use(lines, held, row, at=now, needs=self._needs_consent):
             return
         seen.personalised = True
         if held is not None and row >= 0 and served.kept:
             places, columns = self._columns_of(served, held)
             numbers[places] = held.arrays[f"{NUMBERS}.value"][row, columns]
         if served.windows:
-            at = now.timestamp()
-            found = [(touch.bought, touch.at) for touch in self._touches(parties)]
-            for one in served.windows:
-                since, kind = at - one.hours * 3600, one.bought
-                mine = [when for bought, when in found if bought == kind and when > since]
-                numbers[one.place] = len(mine)
+            count_touches(served, numbers, self._touches(parties), now=now)
 
     def _columns_of(self, served: Served, held: Generation) -> tuple[np.ndarray, np.ndarray]:
         """Places of the point's kept numbers, and their columns in the generation."""
         key = served.point.key
         known = self._columns.get(key)
         if known is None or known[0] != (held.number, id(served)):
-            names = list(held.about[NAMES])
-            pairs = [(place, names.index(n)) for n, place in served.kept.items() if n in names]
-            made = np.array(pairs, np.intp).reshape(-1, 2)
-            known = self._columns[key] = (held.number, id(served)), made[:, 0], made[:, 1]
+            known = self._columns[key] = (held.number, id(served)), *columns_of(served, held)
         return known[1], known[2]
 
-    def _may_use(
-        self, lines: list[Consent], held: Generation | None, row: int, now: datetime
-    ) -> bool:
-        """Whether what is known of her may be used: the strictest of her records wins."""
-        if not lines:
-            return not self._needs_consent
-        joins = joins_of(held, row)
-        states = [
-            use_state(lines, purpose=purpose, at=now, joins=joins)
-            for purpose in (PERSONALISATION, PROFILING)
-        ]
-        return "refused" not in states and (not self._needs_consent or states[0] == "granted")
+
+def columns_of(served: Served, held: Generation) -> tuple[np.ndarray, np.ndarray]:
+    """Places of a point's kept numbers, and their columns in a generation."""
+    names = list(held.about[NAMES])
+    pairs = [(place, names.index(n)) for n, place in served.kept.items() if n in names]
+    made = np.array(pairs, np.intp).reshape(-1, 2)
+    return made[:, 0], made[:, 1]
 
 
-def _sent(chosen: Chosen, now: datetime) -> tuple[str, int, str, float]:
+def may_use(
+    lines: Sequence[Consent], held: Generation | None, row: int, *, at: datetime, needs: bool
+) -> bool:
+    """Whether what is known of her may be used: the strictest of her records wins.
+
+    `needs`: only where she agreed.
+    """
+    if not lines:
+        return not needs
+    joins = joins_of(held, row)
+    states = [
+        use_state(lines, purpose=purpose, at=at, joins=joins)
+        for purpose in (PERSONALISATION, PROFILING)
+    ]
+    return "refused" not in states and (not needs or states[0] == "granted")
+
+
+def count_touches(
+    served: Served, numbers: Floats, found: Iterable[Touch], *, now: datetime
+) -> None:
+    """Fill in how many products were looked at and bought in the hours that a point asks for."""
+    at, pairs = now.timestamp(), [(touch.bought, touch.at) for touch in found]
+    for one in served.windows:
+        since, kind = at - one.hours * 3600, one.bought
+        numbers[one.place] = len(
+            [when for bought, when in pairs if bought == kind and when > since]
+        )
+
+
+def sent_of(chosen: Chosen, now: datetime) -> tuple[str, int, str, float]:
     """The rule that sends it to a person, until when, what was drawn, how likely."""
     if chosen.sent is None:
         return "", 0, "", 0.0
