@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -50,6 +51,7 @@ from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
 from zhiyin.core.ledger import messages
 from zhiyin.core.rng import Streams
 from zhiyin.decide.requests import answer
+from zhiyin.journey_points import require_points, sight_of
 from zhiyin.person.find import find_people
 from zhiyin.profile.ledger import add_entries
 from zhiyin.store.leases import hold_lease
@@ -77,6 +79,7 @@ class Journeys:
     def __init__(self, shop: Workspace) -> None:
         self.shop = shop
         self._known: dict[tuple[str, int], Graph] = {}
+        self._kin: dict[str, list[str]] = {}  # as the tick that runs has read it
 
     def keep(self, definition: Definition, *, by: str) -> Stored:
         """Keep a draft: a new version, unless the newest one says the same.
@@ -86,7 +89,8 @@ class Journeys:
         NotFound
             If it names an audience or a tag that there is not.
         InvalidRule
-            If a tag is none to be given, or a text cannot be sent by the channel.
+            If a tag is none to be given, a text cannot be sent by the channel, or a decision point
+            cannot answer a step.
         InvalidParameter
             If a text cannot be filled, or does not say how to unsubscribe.
         """
@@ -101,6 +105,7 @@ class Journeys:
         with reading(self.shop.store.ledger) as connection:
             for name in asked:
                 find_audience(connection, name)
+            require_points(connection, definition)
         check_journey(self.shop.settings, definition)
         tags = Tags(self.shop.store, self.shop.vault, self.shop.clock)
         for step in definition.steps.values():
@@ -121,7 +126,11 @@ class Journeys:
         )  # fmt: skip
 
     def _decide(self, key: str, step: str) -> int:
-        return answer(self.shop.store.begin, journey=key, step=step)
+        with ExitStack() as stack:
+            return answer(
+                self.shop.store.begin, journey=key, step=step,
+                sight=lambda: stack.enter_context(sight_of(self.shop, self._kin)),
+            )  # fmt: skip
 
     def newest(self, key: str) -> Stored:
         """The newest version of a journey."""
@@ -207,8 +216,7 @@ class Journeys:
             made.append({
                 "journey": row.journey, "version": row.version, "customer_id": row.party_id,
                 "step": graph.names.get(row.step, "?"), "due_at": since,
-                "why": "paused" if row.state == ledger.PAUSED else "no tick, or it waits for the "
-                "morning" if row.state in (ledger.PUBLISHED, ledger.REPLACED) else row.state,
+                "why": _why_stuck(row.state),
             })  # fmt: skip
         return made
 
@@ -285,9 +293,10 @@ class Journeys:
         made: list[Ticked] = []
         if busy:
             with hold_lease(self.shop.store.ledger, clock=self.shop.clock):
+                self._kin = self._members()
                 desk = Desk(
                     shop.store, shop.vault, shop.settings, now_s, self.meets, self._dates,
-                    self._give_tag, self._decide, self._members(),
+                    self._give_tag, self._decide, self._kin,
                 )  # fmt: skip
                 for graph in busy:
                     made.append(Ticked(graph.key, graph.version, **tick(desk, graph)))
@@ -394,6 +403,12 @@ class Journeys:
 
     def _today(self) -> date:
         return local_day(self.shop.clock.now(), self.shop.settings.zone)
+
+
+def _why_stuck(state: str) -> str:
+    if state in (ledger.PUBLISHED, ledger.REPLACED):
+        return "no tick, or it waits for the morning or a person"
+    return "paused" if state == ledger.PAUSED else state
 
 
 def _head(one: Stored) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From the ledger to the lake: what was sent, and what came back of it, becomes rows of `touches`,
-what journeys decided rows of `decisions`, what persons decided rows of `outcomes`, once each.
+what journeys decided rows of `decisions`, what persons decided and what journeys' decisions at
+points brought rows of `outcomes`, once each.
 
 A unit is a number that rows get in the ledger before anything is written to the lake. Who dies in
 between leaves a unit that is not copied; the next one writes it under the same number.
@@ -13,18 +14,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import sqlalchemy as sa
 
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
-from zhiyin.core.decisions import BY_JOURNEY, REVIEWED, TREAT
+from zhiyin.core.decisions import BY_JOURNEY, JOURNEY_REWARD, REVIEWED, TREAT, Decided
 from zhiyin.core.ledger import decision_requests, messages, reactions, reviews
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import TABLES
 from zhiyin.decide.reasons import BEST_RATE, EXPLORED
 from zhiyin.decide.requests import POLICY
+from zhiyin.decided import decided_rows
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.workspace import WorkspaceStore
@@ -37,6 +40,7 @@ _KINDS = (
 )  # fmt: skip
 _BY_MACHINE = {"open": "machine_open", "click": "machine_click"}
 _Row = dict[str, Any]
+_D = decision_requests.c
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class _Stream:
     read: sa.Select[Any]
     made: Callable[[sa.Row[Any], str], _Row]
     to: str = "touches"
+    unit: str = "unit"
+    copied: str = "copied"
+    cleared: tuple[str, ...] = ()  # columns that nobody needs when it stands in the lake
 
 
 def _touch(row: sa.Row[Any], **values: Any) -> _Row:
@@ -61,6 +68,9 @@ def _touch(row: sa.Row[Any], **values: Any) -> _Row:
 
 
 def _decision(row: sa.Row[Any], zone: str) -> _Row:
+    if row.decided is not None:
+        made = decided_rows(msgspec.convert(row.decided, Decided), turn_id=BY_JOURNEY, zone=zone)
+        return made[0] | {c.VARIANT: f"{row.journey}:{row.step}"}
     at = datetime.fromtimestamp(row.asked_s, UTC)
     return {
         c.DECISION_ID: row.decision_id, c.TURN_ID: BY_JOURNEY, c.AS_OF_ON: local_day(at, zone),
@@ -118,10 +128,30 @@ _REVIEWS = _Stream(
     sa.select(reviews), _review, to="outcomes",
 )  # fmt: skip
 _DECISIONS = _Stream(
-    "journeys", decision_requests, decision_requests.c.decision_id,
-    ~decision_requests.c.copied & decision_requests.c.action.is_not(None),
-    lambda until: decision_requests.c.asked_s <= int(until.replace(tzinfo=UTC).timestamp()),
-    sa.select(decision_requests), _decision, to="decisions",
+    "journeys", decision_requests, _D.decision_id,
+    ~_D.copied & (_D.action.is_not(None) | _D.decided.is_not(None)),
+    lambda until: _D.asked_s <= _seconds(until),
+    sa.select(decision_requests), _decision, to="decisions", cleared=("decided",),
+)  # fmt: skip
+
+
+def _reward(row: sa.Row[Any], _: str) -> _Row:
+    """The reward of a step that a point chose at. It is worth nothing in money."""
+    at = _moment(row.rewarded_s)
+    return {
+        c.OUTCOME_ID: f"{BY_JOURNEY}:{row.decision_id}", c.KIND: JOURNEY_REWARD,
+        c.PARTY_ID: row.party_id, c.OCCURRED_AT: at, c.MONTH: f"{at:%Y-%m}",
+        c.RECEIVED_AT: _moment(row.settle_s), c.DECISION_ID: row.decision_id,
+        c.ACTION: row.action, c.VALUE_BASE_MINOR: 0, c.SOURCE: "zhiyin",
+    }  # fmt: skip
+
+
+_REWARDS = _Stream(
+    "journey-rewards", decision_requests, _D.decision_id,
+    (_D.reward == 1) & _D.point.is_not(None) & ~_D.outcome_copied,
+    lambda until: _D.settle_s <= _seconds(until),
+    sa.select(decision_requests), _reward, to="outcomes",
+    unit="outcome_unit", copied="outcome_copied",
 )  # fmt: skip
 
 
@@ -135,7 +165,7 @@ def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
         If a turn, an erasure or a compaction is under way.
     """
     until = naive_utc(clock.now()) - SETTLE
-    streams = (_SENT, _REACTIONS, _DECISIONS, _REVIEWS)
+    streams = (_SENT, _REACTIONS, _DECISIONS, _REVIEWS, _REWARDS)
     waiting = [one for one in streams if _has_some(store, one, until)]
     if not waiting:
         return 0
@@ -148,8 +178,8 @@ def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
 
 
 def _has_some(store: WorkspaceStore, stream: _Stream, until: datetime) -> bool:
-    table = stream.table.c
-    some = stream.waits & (stream.settled(until) | table.unit.is_not(None))
+    unit = stream.table.c[stream.unit]
+    some = stream.waits & (stream.settled(until) | unit.is_not(None))
     with reading(store.ledger) as connection:
         return connection.execute(sa.select(stream.key).where(some).limit(1)).first() is not None
 
@@ -159,24 +189,21 @@ def _units(store: WorkspaceStore, stream: _Stream, until: datetime) -> list[int]
 
     Numbers rise with the time, also where an erasure took the rows of the newest unit.
     """
-    table = stream.table.c
+    unit = stream.table.c[stream.unit]
     with transaction(store.ledger) as connection:
-        newest = connection.execute(sa.select(sa.func.max(table.unit))).scalar() or 0
-        fresh = sa.select(stream.key).where(
-            stream.waits, stream.settled(until), table.unit.is_(None)
-        )
-        number = max(newest + 1, int(until.replace(tzinfo=UTC).timestamp()))
+        newest = connection.execute(sa.select(sa.func.max(unit))).scalar() or 0
+        fresh = sa.select(stream.key).where(stream.waits, stream.settled(until), unit.is_(None))
+        number = max(newest + 1, _seconds(until))
         chosen = fresh.order_by(stream.key).limit(MOST)
-        connection.execute(
-            stream.table.update().where(stream.key.in_(chosen)).values(unit=number)
-        )  # fmt: skip
-        open_units = sa.select(table.unit).where(stream.waits, table.unit.is_not(None)).distinct()
-        return list(connection.execute(open_units.order_by(table.unit)).scalars())
+        given = {stream.unit: number}
+        connection.execute(stream.table.update().where(stream.key.in_(chosen)).values(**given))
+        open_units = sa.select(unit).where(stream.waits, unit.is_not(None)).distinct()
+        return list(connection.execute(open_units.order_by(unit)).scalars())
 
 
 def _copy(store: WorkspaceStore, stream: _Stream, unit: int, clock: Clock) -> int:
-    table = stream.table.c
-    query = stream.read.where(table.unit == unit).order_by(stream.key)
+    mine = stream.table.c[stream.unit] == unit
+    query = stream.read.where(mine).order_by(stream.key)
     with reading(store.ledger) as connection:
         found = connection.execute(query).all()
     loaded = {c.LOAD_ID: f"{stream.app}:{unit}", c.LOADED_AT: naive_utc(clock.now())}
@@ -186,5 +213,14 @@ def _copy(store: WorkspaceStore, stream: _Stream, unit: int, clock: Clock) -> in
         made = pa.Table.from_pylist(rows, schema=arrow_schema(TABLES[stream.to]))
         written = store.append(stream.to, made, app=stream.app, seq=unit)
     with transaction(store.ledger) as connection:
-        connection.execute(stream.table.update().where(table.unit == unit).values(copied=True))
+        done = {stream.copied: True, **dict.fromkeys(stream.cleared)}
+        connection.execute(stream.table.update().where(mine).values(**done))
     return written
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.replace(tzinfo=UTC).timestamp())
+
+
+def _moment(seconds: int) -> datetime:
+    return naive_utc(datetime.fromtimestamp(seconds, UTC))

@@ -12,13 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.app import Workspace
-from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.log import get_logger
-from zhiyin.decide.candidates.ledger import ramping
+from zhiyin.decide.candidates.serving import open_policy, read_served
 from zhiyin.decide.live import Door
 from zhiyin.decide.points import ledger
-from zhiyin.decide.points.point_policy import PointPolicy, fits, unpack_policy
-from zhiyin.decide.points.served import Rising, Served
+from zhiyin.decide.points.point_policy import PointPolicy
 from zhiyin.store.ledger import reading
 
 LOOK_S = 1.0
@@ -55,44 +53,18 @@ class PointWatch:
                 return False
             held = ledger.in_force(connection)
             self._used.clear()
-            made = {one.key: self._serve(connection, one) for one in held}
+            made = {one.key: read_served(connection, one, open_one=self._open) for one in held}
         self._policies = {key: one for key, one in self._policies.items() if key in self._used}
         self._door.renew(made)
         self._seen = marks
         return True
 
-    def _serve(self, connection: sa.Connection, one: ledger.Stored) -> Served:
-        spoken = ledger.current(connection, one.key)
-        policy = None if spoken is None else self._policy(connection, one, spoken.number)
-        new, rising = ramping(connection, one.key), None
-        stand = new and new.stand()
-        if new is not None and stand is not None and stand.share > 0:
-            taking = self._policy(connection, one, new.number)
-            rising = taking and Rising(new.number, stand.stage, stand.share, taking)
-        return Served(
-            one.definition, version=one.version, paused=one.state == ledger.PAUSED, policy=policy,
-            given=one.given, rising=rising,
-        )  # fmt: skip
-
-    def _policy(
-        self, connection: sa.Connection, one: ledger.Stored, number: int
-    ) -> PointPolicy | None:
-        """The policy of a number; None: it sees other numbers than the point now has, or this
-        server cannot open it.
-        """
-        mark = (one.key, number)
-        self._used.add(mark)
-        policy = self._policies.get(mark) or self._open(connection, *mark)
-        return policy if policy is not None and fits(policy, one.definition) else None
-
     def _open(self, connection: sa.Connection, key: str, number: int) -> PointPolicy | None:
-        """The policy of a point; None: this server cannot open it, which stops no other point."""
-        try:
-            made = unpack_policy(ledger.artifact_of(connection, key, number))
-        except ZhiyinError as error:
-            get_logger().error("the policy %s of %s cannot be opened: %s", number, key, error.code)
-            return None
-        self._policies[key, number] = made
+        """The policy of a number, as it was opened before."""
+        self._used.add((key, number))
+        made = self._policies.get((key, number)) or open_policy(connection, key, number)
+        if made is not None:
+            self._policies[key, number] = made
         return made
 
     def _look_safely(self) -> None:

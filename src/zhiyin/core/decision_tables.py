@@ -28,7 +28,8 @@ DECISIONS = Table(
         col(c.DECIDED_BY, "string", "campaign: one that a person planned; journey: its "
             "next-best-action step; placement: a request for recommendations; point: a request "
             "for a decision; none: the turn"),
-        col(c.VARIANT, "string", "content of a planned campaign that she gets"),
+        col(c.VARIANT, "string",
+            "content of a planned campaign that she gets; of a journey its step"),
         col(c.RANK, "int64", "of several actions of a point its place, from 1"),
         col(c.VERSION, "int64", "version of the point"),
         col(c.CONTEXT, "json", "numbers that the policy of a point saw, by name; null: not known"),

@@ -25,6 +25,8 @@ BY_CAMPAIGN, BY_JOURNEY, BY_PLACEMENT = "campaign", "journey", "placement"
 BY_POINT = "point"
 REVIEWED = "review:"
 """Kinds of outcomes begin so that say what a person decided; nobody may report them."""
+JOURNEY_REWARD = "journey_reward"
+"""The kind of an outcome that says that the reward of a journey's step came in time."""
 DEFAULT_POLICY = "default"
 """In place of a policy where the default action of a decision point was given."""
 

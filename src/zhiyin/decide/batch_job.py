@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any
 
 import ibis
@@ -250,7 +251,7 @@ def _choose(
             point.definition, version=point.version, paused=False, policy=policy,
             given=point.given, rising=rising,
         )  # fmt: skip
-        return _Each(choose_each(served, numbers, eligible, rng=rng))
+        return _Each(choose_each(served, numbers, eligible, rngs=repeat(rng, n)))
     contexts = policy.contexts(numbers)
     if given:
         done = choose_in_stock(policy.policy, contexts, eligible, catalogue=catalogue, rng=rng)

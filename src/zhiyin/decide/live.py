@@ -24,12 +24,10 @@ from zhiyin.core.generation import PARTY, Generation
 from zhiyin.core.log import get_logger
 from zhiyin.core.protocols import Online
 from zhiyin.core.rng import Lots
+from zhiyin.decide.points.many import choose_together, reason_of
 from zhiyin.decide.points.served import Chosen, Flags, Floats, Served, Way
 from zhiyin.decide.reasons import (
-    BY_POLICY,
     DRAWN,
-    EXPLORED,
-    HELD_OUT,
     NO_FEATURES,
     NO_POLICY,
     NOTHING_ELIGIBLE,
@@ -221,7 +219,8 @@ class Door:
         if size == 1 and served.plain:
             return flags
         lots = self._lots.of(ask.decision_id)
-        return _with_reason(served.choose(one.numbers, flags, size, lots))
+        chosen = served.choose(one.numbers, flags, size, lots)
+        return chosen, reason_of(chosen)
 
     def _choose_plain(
         self, asked: Sequence[Asked], rows: Sequence[tuple[int, Flags]]
@@ -233,13 +232,15 @@ class Door:
         if len(rows) == 1:
             ((at, flags),) = rows
             lots = self._lots.of(asked[at].ask.decision_id)
-            return {at: _with_reason(first.choose(_numbers_of(asked[at]), flags, 1, lots))}
-        chosen = first.choose_together(
+            alone = first.choose(_numbers_of(asked[at]), flags, 1, lots)
+            return {at: (alone, reason_of(alone))}
+        chosen = choose_together(
+            first,
             np.array([_numbers_of(asked[at]) for at, _ in rows]),
             np.array([flags for _, flags in rows]),
-            np.array([self._lots.of(asked[at].ask.decision_id).random() for at, _ in rows]),
+            lots=np.array([self._lots.of(asked[at].ask.decision_id).random(2) for at, _ in rows]),
         )
-        return {at: _with_reason(one) for (at, _), one in zip(rows, chosen, strict=True)}
+        return {at: (one, reason_of(one)) for (at, _), one in zip(rows, chosen, strict=True)}
 
     def _eligible(self, one: Asked, served: Served, numbers: Floats) -> Flags:
         """What may be chosen, by what was given until now."""
@@ -305,53 +306,30 @@ class Door:
     ) -> None:
         """Fill in what is known of her, as far as it may be used."""
         lines = list(self._consents(made.parties))
-        if not self._may_use(lines, held, row, made.now):
+        if not may_use(lines, held, row, at=made.now, needs=self._needs_consent):
             return
         made.personalised = True
         if held is not None and row >= 0 and served.kept:
             places, columns = self._columns_of(served, held)
             numbers[places] = held.arrays[f"{NUMBERS}.value"][row].take(columns)
         if served.windows:
-            at = made.now.timestamp()
-            found = [(touch.bought, touch.at) for touch in self._touches(made.parties)]
-            for one in served.windows:
-                since, kind = at - one.hours * 3600, one.bought
-                mine = [when for bought, when in found if bought == kind and when > since]
-                numbers[one.place] = len(mine)
+            count_touches(served, numbers, self._touches(made.parties), now=made.now)
 
     def _columns_of(self, served: Served, held: Generation) -> tuple[np.ndarray, np.ndarray]:
         """Places of the point's kept numbers, and their columns in the generation."""
         key = served.point.key
         known = self._columns.get(key)
         if known is None or known[0] != (held.number, id(served)):
-            names = list(held.about[NAMES])
-            pairs = [(place, names.index(n)) for n, place in served.kept.items() if n in names]
-            made = np.array(pairs, np.intp).reshape(-1, 2)
-            known = self._columns[key] = (held.number, id(served)), made[:, 0], made[:, 1]
+            known = self._columns[key] = (held.number, id(served)), *columns_of(served, held)
         return known[1], known[2]
 
-    def _may_use(
-        self, lines: list[Consent], held: Generation | None, row: int, now: datetime
-    ) -> bool:
-        """Whether what is known of her may be used: the strictest of her records wins."""
-        if not lines:
-            return not self._needs_consent
-        joins = joins_of(held, row)
-        states = [
-            use_state(lines, purpose=purpose, at=now, joins=joins)
-            for purpose in (PERSONALISATION, PROFILING)
-        ]
-        return "refused" not in states and (not self._needs_consent or states[0] == "granted")
 
-
-def _with_reason(chosen: Chosen) -> tuple[Chosen, str]:
-    """A choice and why it is as it is."""
-    if chosen.sent is not None:
-        return chosen, SENT_TO_PERSON
-    if chosen.policy is None:
-        return chosen, HELD_OUT
-    explored = any(one.explored for one in chosen.places)
-    return chosen, EXPLORED if explored else BY_POLICY
+def columns_of(served: Served, held: Generation) -> tuple[np.ndarray, np.ndarray]:
+    """Places of a point's kept numbers, and their columns in a generation."""
+    names = list(held.about[NAMES])
+    pairs = [(place, names.index(n)) for n, place in served.kept.items() if n in names]
+    made = np.array(pairs, np.intp).reshape(-1, 2)
+    return made[:, 0], made[:, 1]
 
 
 def _decided(one: Asked, chosen: Chosen, reason: str) -> Decided:
@@ -365,7 +343,7 @@ def _decided(one: Asked, chosen: Chosen, reason: str) -> Decided:
         served.version if served else 0, party, parties[0] if parties else "",
         served.numbers if served and numbers is not None else (),
         () if numbers is None else tuple([x if x == x else None for x in numbers.tolist()]),
-        one.personalised, chosen.arm, chosen.ramp, *_sent(chosen, one.now),
+        one.personalised, chosen.arm, chosen.ramp, *sent_of(chosen, one.now),
     )  # fmt: skip
 
 
@@ -379,7 +357,36 @@ def _named(visitor: str) -> tuple[str, ...]:
     return (visitor,) if visitor else ()
 
 
-def _sent(chosen: Chosen, now: datetime) -> tuple[str, int, str, float]:
+def may_use(
+    lines: Sequence[Consent], held: Generation | None, row: int, *, at: datetime, needs: bool
+) -> bool:
+    """Whether what is known of her may be used: the strictest of her records wins.
+
+    `needs`: only where she agreed.
+    """
+    if not lines:
+        return not needs
+    joins = joins_of(held, row)
+    states = [
+        use_state(lines, purpose=purpose, at=at, joins=joins)
+        for purpose in (PERSONALISATION, PROFILING)
+    ]
+    return "refused" not in states and (not needs or states[0] == "granted")
+
+
+def count_touches(
+    served: Served, numbers: Floats, found: Iterable[Touch], *, now: datetime
+) -> None:
+    """Fill in how many products were looked at and bought in the hours that a point asks for."""
+    at, pairs = now.timestamp(), [(touch.bought, touch.at) for touch in found]
+    for one in served.windows:
+        since, kind = at - one.hours * 3600, one.bought
+        numbers[one.place] = len(
+            [when for bought, when in pairs if bought == kind and when > since]
+        )
+
+
+def sent_of(chosen: Chosen, now: datetime) -> tuple[str, int, str, float]:
     """The rule that sends it to a person, until when, what was drawn, how likely."""
     if chosen.sent is None:
         return "", 0, "", 0.0

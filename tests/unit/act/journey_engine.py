@@ -129,7 +129,10 @@ class JourneyEngineContract:
         with ledger.begin() as connection:
             connection.execute(decision_requests.insert(), known)
             connection.execute(decision_requests.insert(), [asked(n) for n in range(200, 260)])
-        assert [answer(ledger.begin, journey="k", step="best") for _ in range(2)] == [60, 0]
+        assert [answer(ledger.begin, journey="k", step="best", sight=None) for _ in range(2)] == [
+            60,
+            0,
+        ]
         r = decision_requests.c
         with ledger.connect() as connection:
             query = sa.select(r.action, r.propensity).where(r.entry_id >= 200)

@@ -336,6 +336,21 @@ def test_requests_that_come_together_get_what_each_would_get_alone(shop, door):
     assert len({one.places[0].action for one in together if one.places}) > 1
 
 
+def test_requests_together_draw_the_same_lots_between_policies(shop, door):
+    made, _, clock = door
+    point = parse(HOME | {"holdout": 0.3})
+    policy = learn_job.first_policy(shop.store, point, on=None)
+    made.renew({"home": Served(point, version=2, paused=False, policy=policy)})
+    asks = [Ask("home", f"d_{n}", clock.monotonic(), (f"p_{n % 3}",)) for n in range(40)]
+    together = made.decide([made.look_up(one) for one in asks])
+    said = lambda all_: [  # noqa: E731 - short
+        (one.arm, one.reason == "held_out", one.places[0].action,
+         pytest.approx(one.places[0].propensity)) for one in all_
+    ]  # fmt: skip
+    assert said(together) == said(made.handle(one) for one in asks)
+    assert {one.arm for one in together} == {"holdout", "current"}
+
+
 def test_of_requests_that_come_together_only_as_many_get_a_thing_as_there_are(shop, door):
     made, _, clock = door
     point = parse(HOME | {"actions": [{"name": "none"}, {"name": "gift", "stock": 3}]})

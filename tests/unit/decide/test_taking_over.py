@@ -185,8 +185,8 @@ def test_a_candidate_that_turns_bad_is_taken_back_by_itself(begun):
             break
     assert (found.status, found.reason, found.share) == ("rolled_back", "worse", 0.0)
     assert stand_of(shop).state == "rolled_back"
-    assert shop.served()._sides[0][0] == "current"
-    assert len(shop.served()._sides) == 1
+    assert shop.served().sides[0][0] == "current"
+    assert len(shop.served().sides) == 1
 
 
 def test_a_guard_takes_it_back_although_it_earns_more(begun):

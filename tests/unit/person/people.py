@@ -19,7 +19,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import FrozenClock, naive_utc
 from zhiyin.core.config import validate_settings
 from zhiyin.core.decisions import Decided, Outcome, Place
-from zhiyin.core.ledger import messages, reviews, steps, tasks, turns
+from zhiyin.core.ledger import decision_requests, messages, reviews, steps, tasks, turns
 from zhiyin.decide import online_job as points_job
 from zhiyin.decide.points.check import parse
 from zhiyin.decide.reviews.ledger import put
@@ -227,6 +227,12 @@ def add_point(shop: Workspace) -> tuple[str, ...]:
             put(connection, [waits])
             mine = reviews.c.decision_id == made.decision_id
             connection.execute(reviews.update().where(mine).values(note=note))
+            connection.execute(decision_requests.insert().values(
+                decision_id=f"d_j{number}", journey="best", version=1, step="choose", entry_id=1,
+                party_id=party, asked_s=at // 1_000_000, eligible=["none", "letter"], explore=0.05,
+                point="home", reason="by_policy", until_s=0, settle_s=0,
+                decided=msgspec.to_builtins(made),
+            ))  # fmt: skip
         # of the first nothing says whose it is but the decision
         came = Outcome(f"o_{mark}", at, at, "purchase", f"d_{mark}", "letter", "", 100, "EUR")
         write_outcomes(

@@ -100,7 +100,7 @@ def check(definition: Definition) -> None:
             raise wrong(where, f"{name[:60]!r} is no name of a step", "wrong_value")
         _known(definition, where, targets(step))
         _check_step(step, where)
-        if isinstance(step, NextBest) and step.reward is None and definition.goal is None:
+        if isinstance(step, NextBest) and not (step.point or step.reward or definition.goal):
             raise wrong(
                 where, "nothing says what its reward is", "wrong_value",
                 'give it reward = {purchase = true}, or the journey a goal',
@@ -218,6 +218,16 @@ def _check_next_best(step: NextBest, where: str) -> None:
             )  # fmt: skip
         if action.rule is not None:
             check_rule(action.rule, path=f"{where}.actions.{name}.rule")
+    if step.point and not KEY.fullmatch(step.point):
+        raise wrong(
+            f"{where}.point", f"{step.point[:60]!r} is no key of a decision point", "wrong_value",
+            "zhiyin decision list",
+        )  # fmt: skip
+    if step.point and step.explore != NextBest(step.actions).explore:
+        raise wrong(
+            f"{where}.explore", "the policy of the decision point says how much it explores",
+            "wrong_value", "leave it out, or set explore under the point's policy",
+        )  # fmt: skip
     if step.reward is not None:
         _check_happening(step.reward, f"{where}.reward")
     _between(step.days, 1, MAX_REWARD_DAYS, f"{where}.days")

@@ -1,5 +1,6 @@
 """The next-best-action step: it asks in `decision_requests`, goes where the answer says, and looks
-a day after the reward's window whether the reward came.
+a day after the reward's window whether the reward came. An answer that a person is asked for is
+waited for.
 
 Nobody chooses an action that begins with a message which she may not get: what is learned of an
 action is what it does to those who get it.
@@ -23,6 +24,8 @@ from zhiyin.core.decisions import decision_id
 from zhiyin.core.ledger import decision_requests
 
 NO_ACTION = "no_action"
+NEVER_S = 253_402_300_799
+"""The end of the year 9999: when the reward of a step that names none is looked at."""
 BATCH = 20_000
 HOUR_S = 3_600
 Row = dict[str, Any]
@@ -31,15 +34,16 @@ r = decision_requests.c
 
 def choose_due(desk: Desk, graph: Graph, name: str, step: NextBest) -> int:
     """Ask and go on with everybody whose time has come at the step; how many."""
-    moved = 0
+    moved, after = 0, (-1, -1)
     while True:
         with desk.store.begin() as connection:
             rows = engine.read_due(
-                connection, graph, name, now_s=desk.now_s, limit=BATCH
+                connection, graph, name, now_s=desk.now_s, limit=BATCH, after=after
             )  # fmt: skip
         if not rows:
             return moved
         moved += _choose(desk, graph, name, step, rows)
+        after = (rows[-1].due_s, rows[-1].entry_id)
 
 
 def _choose(
@@ -61,9 +65,12 @@ def _choose(
     answers = dict(_answers(desk, list(ids.values())))
     onward: dict[str, list[int]] = defaultdict(list)
     for entry_id, one in ids.items():
-        action = answers.get(one)
+        action = answers.get(one, "")
+        if action is None:
+            continue  # a person is asked: she waits at this step
         onward[step.actions[action].next if action else step.otherwise].append(entry_id)
-    moved, none = 0, sum(not may for may in possible)
+    moved = 0
+    none = sum(not may for may in possible) + sum(answers.get(one) == "" for one in ids.values())
     with desk.store.begin() as connection:
         for to, entries in onward.items():
             moved += engine.move(connection, graph, name, entries, to=to)
@@ -117,9 +124,12 @@ def _eligible(
 def _request(desk: Desk, graph: Graph, name: str, step: NextBest, row: sa.Row[Any]) -> Row:
     until_s = desk.now_s + step.days * DAY_S
     later_s = until_s + feed.AHEAD_S  # by then also what comes in late is there
+    if not (step.reward or graph.definition.goal):
+        later_s = NEVER_S
     return {
         "journey": graph.key, "version": graph.version, "step": name, "entry_id": row.entry_id,
         "party_id": row.party_id, "asked_s": desk.now_s, "explore": step.explore,
+        "point": step.point or None,
         "until_s": until_s, "settle_s": -(-later_s // HOUR_S) * HOUR_S,  # all of an hour at once
     }  # fmt: skip
 
@@ -133,7 +143,7 @@ def read_choices(connection: sa.Connection, key: str, name: str) -> list[Row]:
             r.action, sa.func.count().label("chosen"), sa.func.count(r.reward).label("known"),
             sa.func.coalesce(sa.func.sum(r.reward), 0).label("rewarded"),
         )
-        .where(r.journey == key, r.step == name, r.action.is_not(None))
+        .where(r.journey == key, r.step == name, r.action != "")
         .group_by(r.action)
     )  # fmt: skip
     rows = connection.execute(query.order_by(r.action)).mappings()
@@ -171,16 +181,16 @@ def _settle(desk: Desk, graph: Graph, name: str, reward: Happening) -> int:
     ):  # fmt: skip
         for one in desk.kin(did.party_id):
             times[one].append(did.at_s)
-    made = [
-        {
-            "which": row.decision_id,
-            "came": int(any(row.asked_s < at <= row.until_s for at in times[row.party_id])),
-        }
-        for row in rows
-    ]
-    update = decision_requests.update().where(r.decision_id == sa.bindparam("which"))
+    made: list[Row] = []
+    for row in rows:
+        came = [at for at in times[row.party_id] if row.asked_s < at <= row.until_s]
+        first_s = min(came, default=None)
+        made.append({"which": row.decision_id, "came": int(bool(came)), "first_s": first_s})
+    update = decision_requests.update().where(r.decision_id == sa.bindparam("which")).values(
+        reward=sa.bindparam("came"), rewarded_s=sa.bindparam("first_s"), settle_s=desk.now_s
+    )  # fmt: skip
     with desk.store.begin() as connection:
-        connection.execute(update.values(reward=sa.bindparam("came")), made)
+        connection.execute(update, made)
     return len(made)
 
 

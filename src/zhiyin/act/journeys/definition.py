@@ -195,10 +195,12 @@ class NextBest(_Node, frozen=True, tag_field="type", tag="next_best_action"):
     so that it is learned which one that is.
 
     The reward (none: the journey's goal) counts within `days`. The share `explore` of people is
-    spread evenly. Who may have none of the actions goes on to `otherwise`.
+    spread evenly. Who may have none of the actions goes on to `otherwise`. Where a decision `point`
+    is named, its policy chooses, and explores as that says.
     """
 
     actions: dict[str, Action]
+    point: str = ""
     reward: Happening | None = None
     days: int = 14
     explore: float = 0.05

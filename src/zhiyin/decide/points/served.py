@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zhiyin.core.decisions import BY_CANDIDATE, BY_CURRENT, HOLDOUT, NO_ARM, Place
-from zhiyin.core.rng import as_generator
 from zhiyin.decide.conditions import COMPARE
 from zhiyin.decide.points.definition import Definition
 from zhiyin.decide.points.mixture import Side, choose_mixed, mixed_chances
@@ -104,9 +103,9 @@ class Served:
         self._needs = _by_comparison(point, self.numbers)
         self._names_of: dict[bytes, tuple[str, ...]] = {}
         self._day: tuple[date, Flags] | None = None
-        self._sides = _sides(point, policy, rising) if policy is not None else []
+        self.sides = _sides(point, policy, rising) if policy is not None else []
         self._sending = sending_of(point)
-        self._ramp = "" if rising is None else f"{rising.number}.{rising.stage}"
+        self.ramp = "" if rising is None else f"{rising.number}.{rising.stage}"
 
     def blank(self) -> Floats:
         """The numbers of a choice of which nothing is known."""
@@ -152,26 +151,9 @@ class Served:
     @property
     def plain(self) -> bool:
         """Whether a choice of one action depends on nothing but its numbers, what is eligible and
-        one lot: no stock, no lots between policies, no rule that asks a person.
+        its lots: there is no stock, and no rule that asks a person.
         """
-        return len(self._sides) == 1 and self._sending is None and not self.stock
-
-    def choose_together(self, numbers: Floats, eligible: Flags, lots: Floats) -> list[Chosen]:
-        """What `choose` gives for each row of (n, d) numbers and (n, k) flags, of a `plain` point:
-        one action each, by the lots (n,).
-        """
-        if self.policy is None:
-            raise AssertionError("ask only where there is a policy")
-        made = self.policy.policy.choose_many(
-            self.policy.contexts(numbers), eligible, rng=as_generator(lots)
-        )
-        return [
-            Chosen((self._place(name, among, propensity, explored),), self.policy)
-            for name, among, propensity, explored in zip(
-                made.names(), eligible, made.propensities.tolist(), made.explored.tolist(),
-                strict=True,
-            )
-        ]  # fmt: skip
+        return self._sending is None and not self.stock
 
     def _choose_or_send(
         self, rules: Sending, numbers: Floats, eligible: Flags, size: int, rng: np.random.Generator
@@ -192,7 +174,7 @@ class Served:
         if alone > SURE and not about[at]:
             given = min(1.0, place.propensity / alone)
             return chosen._replace(places=(
-                Place(place.action, self._named(left), given, explored=place.explored),
+                Place(place.action, self.named(left), given, explored=place.explored),
             ))  # fmt: skip
         rule = next((n for n in held if rules.of[n][at]), held[0])
         sent = Sent(
@@ -205,7 +187,7 @@ class Served:
     ) -> Chosen:  # fmt: skip
         if self.policy is None:
             raise AssertionError("ask only where there is a policy")
-        if len(self._sides) > 1:
+        if len(self.sides) > 1:
             return self._choose_mixed(numbers, eligible, size, rng)
         context, policy = self.policy.context(numbers), self.policy.policy
         if size == 1:
@@ -229,8 +211,8 @@ class Served:
             catalogue=self._catalogue,
             rng=rng,
         )
-        arm, _, policy = self._sides[drawn]
-        return Chosen(self._places(slate), policy, arm, self._ramp)
+        arm, _, policy = self.sides[drawn]
+        return Chosen(self._places(slate), policy, arm, self.ramp)
 
     def _seen(self, numbers: Floats) -> list[Side]:
         """Those between whom a lot is drawn, with what each sees."""
@@ -239,7 +221,7 @@ class Served:
             Side(weight, None, numbers, default)
             if policy is None
             else Side(weight, policy.policy, policy.context(numbers), default)
-            for _, weight, policy in self._sides
+            for _, weight, policy in self.sides
         ]
 
     def _places(self, slate: Slate) -> tuple[Place, ...]:
@@ -250,15 +232,20 @@ class Served:
 
     def default(self, eligible: Flags | None = None) -> Chosen:
         """The default action, for certain."""
-        among = self._named(eligible) if eligible is not None else (self.point.default,)
+        among = self.named(eligible) if eligible is not None else (self.point.default,)
         return Chosen((Place(self.point.default, among, 1.0, explored=False),))
+
+    def place(self, at: int, eligible: Flags, propensity: float, *, explored: bool) -> Place:
+        """The action at a place among the names, as a choice has it."""
+        return Place(self.names[at], self.named(eligible), propensity, explored)
 
     def _place(
         self, action: str | None, eligible: Flags, propensity: float, explored: bool
     ) -> Place:  # fmt: skip
-        return Place(action or self.point.default, self._named(eligible), propensity, explored)
+        return Place(action or self.point.default, self.named(eligible), propensity, explored)
 
-    def _named(self, flags: Flags) -> tuple[str, ...]:
+    def named(self, flags: Flags) -> tuple[str, ...]:
+        """The names of the flagged actions."""
         key = flags.tobytes()
         found = self._names_of.get(key)
         if found is None:

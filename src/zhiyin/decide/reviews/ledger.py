@@ -30,6 +30,7 @@ CODES = {
     "other": ("another reason, see the note", "其他原因，见备注"),
 }
 """Why a person decided as she did: code → (en, zh)."""
+_CHUNK = 500  # ids in one statement
 _R = reviews.c
 
 
@@ -95,6 +96,15 @@ def find(connection: sa.Connection, decision_id: str) -> Case:
     if row is None:
         raise NotFound("no such decision is waiting for a person", hint="zhiyin review list")
     return Case(**row._mapping)
+
+
+def of_ids(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Case]:
+    """The cases of decisions, by id; one that there is none of is left out."""
+    made: dict[str, Case] = {}
+    for start in range(0, len(ids), _CHUNK):
+        query = sa.select(*_COLUMNS).where(_R.decision_id.in_(ids[start : start + _CHUNK]))
+        made |= {row.decision_id: Case(**row._mapping) for row in connection.execute(query)}
+    return made
 
 
 def listed(
