@@ -258,7 +258,7 @@ def _look(
         known = np.flatnonzero(usable & (rows >= 0))
         values = held.arrays[f"{NUMBERS}.value"][rows[known][:, None], columns]
         numbers[known[:, None], places] = values
-    for n in np.flatnonzero(usable) if served.windows else ():
+    for n in np.flatnonzero(usable).tolist() if served.windows else ():
         count_touches(served, numbers[n], sight.touches(people[n].parties), now=sight.now)
     for n, one in enumerate(people) if served.ways else ():
         for way in sight.gate([*served.ways], one.parties, held, one.row):

@@ -38,20 +38,17 @@ def answer(begin: Begin, *, journey: str, step: str, sight: Callable[[], Sight])
     with begin() as connection:
         mine = (r.journey == journey, r.step == step, r.action.is_(None))
         query = sa.select(r.decision_id, r.eligible, r.explore).where(*mine, r.point.is_(None))
-        done = _answer_own(connection, journey, step, connection.execute(_ordered(query)).all())
+        rows = connection.execute(query.order_by(r.decision_id)).all()
+        done = _answer_own(connection, journey, step, rows)
         columns = (r.decision_id, r.eligible, r.point, r.party_id, r.asked_s, r.reason)
-        query = sa.select(*columns).where(*mine, r.point.is_not(None))
-        asked = connection.execute(_ordered(query)).all()
+        at_points = sa.select(*columns).where(*mine, r.point.is_not(None))
+        asked = connection.execute(at_points.order_by(r.decision_id)).all()
     by_point: dict[str, list[sa.Row[Any]]] = defaultdict(list)
     for row in asked:
         by_point[row.point].append(row)
     return done + sum(
         answer_at(begin, sight(), key, rows) for key, rows in sorted(by_point.items())
     )
-
-
-def _ordered(query: sa.Select[Any]) -> sa.Select[Any]:
-    return query.order_by(r.decision_id)
 
 
 def _answer_own(
