@@ -43,7 +43,7 @@ def answer(begin: Begin, *, journey: str, step: str, sight: Callable[[], Sight])
         columns = (r.decision_id, r.eligible, r.point, r.party_id, r.asked_s, r.reason)
         at_points = sa.select(*columns).where(*mine, r.point.is_not(None))
         asked = connection.execute(at_points.order_by(r.decision_id)).all()
-    by_point: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+    by_point: dict[str, list[Any]] = defaultdict(list)
     for row in asked:
         by_point[row.point].append(row)
     return done + sum(
@@ -52,7 +52,7 @@ def answer(begin: Begin, *, journey: str, step: str, sight: Callable[[], Sight])
 
 
 def _answer_own(
-    connection: sa.Connection, journey: str, step: str, asked: Sequence[sa.Row[Any]]
+    connection: sa.Connection, journey: str, step: str, asked: Sequence[Any]
 ) -> int:
     if not asked:
         return 0
