@@ -51,9 +51,7 @@ def answer(begin: Begin, *, journey: str, step: str, sight: Callable[[], Sight])
     )
 
 
-def _answer_own(
-    connection: sa.Connection, journey: str, step: str, asked: Sequence[Any]
-) -> int:
+def _answer_own(connection: sa.Connection, journey: str, step: str, asked: Sequence[Any]) -> int:
     if not asked:
         return 0
     known = learned(connection, journey, step)

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.config import MeasureSettings
@@ -32,6 +33,7 @@ from zhiyin.measure.campaign import (
     measure_campaign,
 )
 from zhiyin.measure.decay_job import watch_models
+from zhiyin.measure.indicators_job import KINDS, kept_rows, make_rows
 from zhiyin.measure.predictions_job import measure_churn, measure_purchase
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
 from zhiyin.measure.recommend import (
@@ -79,7 +81,7 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
         ctx.progress("measuring", number / len(days))
         measured, ends = _measure_day(ctx, config, day=day, until=until)
         rows = to_rows(measured.results, as_of=day, until=ends)
-        written += ctx.store.replace("results", rows, scope={c.AS_OF_ON: day})
+        written += _replace(ctx, day, rows, make_rows(ctx) if day == ctx.as_of else None)
         if day == ctx.as_of:
             figures, notes = dict(measured.figures), list(measured.notes)
     rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
@@ -166,8 +168,17 @@ def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, obje
     measured = name_figures(results)
     ends = {result.subject: until for result in results}
     rows = to_rows(results, as_of=day, until=ends)
-    written = ctx.store.replace("results", rows, scope={c.AS_OF_ON: day})
-    return written, {**measured.figures, "check_on": day.isoformat()}
+    return _replace(ctx, day, rows), {**measured.figures, "check_on": day.isoformat()}
+
+
+def _replace(ctx: Context, day: date, rows: pa.Table, made: pa.Table | None = None) -> int:
+    """Put what was measured of a day in place of what was: rows measured, and indicators `made`.
+
+    Indicators are of the turn of their day: where none are made, those that are there stay.
+    """
+    beside = kept_rows(ctx, day).cast(rows.schema) if made is None else made
+    ctx.store.replace("results", pa.concat_tables([rows, beside]), scope={c.AS_OF_ON: day})
+    return rows.num_rows + (0 if made is None else made.num_rows)
 
 
 def _measure_response(
@@ -257,6 +268,7 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
         recent = table.filter(table[c.AS_OF_ON] >= since, table[c.AS_OF_ON] < ctx.as_of)
         found |= {as_day(value) for value in _distinct(recent, c.AS_OF_ON)}
     results = ctx.store.read("results")
+    results = results.filter(results[c.KIND].notin([*KINDS]))
     days = results.group_by(c.AS_OF_ON).agg(
         **{c.UNITS: results[c.STATUS].isin([NOT_YET, WINDOW_OPEN]).sum()}
     )

@@ -9,6 +9,7 @@ import pytest
 
 from zhiyin.core import columns as c
 from zhiyin.measure.job import run
+from zhiyin.measure.results import to_rows
 
 
 def utc(moment: str) -> datetime:
@@ -53,6 +54,14 @@ def score(number: int, value: float, task: str = "response", subject: str = "s:k
         c.SCORE: value, c.RANK: number + 1, c.EXPECTED_PROFIT_MINOR: 1000.0, c.MODEL: "m",
         c.MODEL_VERSION: "1", c.REASONS: "[]",
     }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_indicators(monkeypatch):
+    """They have tests of their own, and take longer than all that is measured here."""
+    monkeypatch.setattr(
+        "zhiyin.measure.job.make_rows", lambda ctx: to_rows([], as_of=ctx.as_of, until={})
+    )
 
 
 @pytest.fixture
