@@ -17,6 +17,7 @@ from zhiyin import (
     cli_campaign,
     cli_consent,
     cli_decision,
+    cli_experiment,
     cli_files,
     cli_indicators,
     cli_journey,
@@ -50,6 +51,7 @@ app.add_typer(cli_audience.app)
 app.add_typer(cli_campaign.app)
 app.add_typer(cli_consent.app)
 app.add_typer(cli_decision.app)
+app.add_typer(cli_experiment.app)
 app.add_typer(cli_review.app)
 app.add_typer(cli_authorisation.app)
 app.add_typer(cli_journey.app)

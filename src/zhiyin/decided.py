@@ -1,5 +1,5 @@
-"""Choices at decision points and what came of them, from the journal to the tables `decisions` and
-`outcomes`: each once, however often it was acknowledged.
+"""Choices at decision points, arms of experiments that were shown, and what came of them, from the
+journal to the tables `decisions` and `outcomes`: each once, however often it was acknowledged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zhiyin.collect.load import read_rates
 from zhiyin.core import columns as c
 from zhiyin.core.clock import local_day, naive_utc
 from zhiyin.core.currency import EXPONENTS
-from zhiyin.core.decisions import BY_POINT, Decided, Outcome, place_id
+from zhiyin.core.decisions import BY_EXPERIMENT, BY_LOT, BY_POINT, Decided, Outcome, place_id
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import DECISIONS, OUTCOMES
 from zhiyin.store.workspace import WorkspaceStore
@@ -27,6 +27,7 @@ NOTHING = "nothing"
 AGAIN_DAYS, LATE_DAYS = 30, 400
 """How far back the same id is looked for, and the decision that an outcome is of."""
 SOURCE = "zhiyin"
+BY = (BY_POINT, BY_EXPERIMENT)
 _decided = msgspec.msgpack.Decoder(Decided).decode
 _outcome = msgspec.msgpack.Decoder(Outcome).decode
 Given = dict[tuple[str, int, str], int]
@@ -50,7 +51,7 @@ def write_decided(
     since = datetime.fromtimestamp(found[0].at_us / 1e6, UTC) - timedelta(days=AGAIN_DAYS)
     held = store.read_stored(DECISIONS.name)
     held = held.filter(
-        held[c.DECIDED_BY] == BY_POINT, held[c.TURN_ID] != unit,
+        held[c.DECIDED_BY].isin(BY), held[c.TURN_ID] != unit,
         held[c.DECIDED_AT] >= naive_utc(since),
     )  # fmt: skip
     fresh = [first[one] for one in _absent(store, held, c.DECISION_ID, sorted(first))]
@@ -59,9 +60,17 @@ def write_decided(
         made = pa.Table.from_pylist(rows, schema=arrow_schema(DECISIONS))
         store.append(DECISIONS.name, made, app=f"{unit}:{BY_POINT}")
     given = Counter(
-        (one.point, one.version, place.action) for one in fresh for place in one.places
-    )  # fmt: skip
+        (one.point, one.version, place.action)
+        for one in fresh
+        for place in one.places
+        if decider_of(one) == BY_POINT
+    )
     return len(rows), dict(given)
+
+
+def decider_of(one: Decided) -> str:
+    """Whether a decision point chose, or an experiment's lot."""
+    return BY_EXPERIMENT if one.policy == BY_LOT else BY_POINT
 
 
 def sent_of(payloads: Iterable[bytes]) -> list[Decided]:
@@ -73,14 +82,15 @@ def decided_rows(one: Decided, *, turn_id: str, zone: str) -> list[dict[str, Any
     """A row for each place of a choice; one without an action where there is none."""
     at = datetime.fromtimestamp(one.at_us / 1_000_000, UTC)
     context = json.dumps(dict(zip(one.names, one.numbers, strict=True))) if one.names else None
+    by = decider_of(one)
     shared = {
         c.TURN_ID: turn_id, c.AS_OF_ON: local_day(at, zone),
-        c.CAMPAIGN_ID: f"{BY_POINT}:{one.point}", c.PARTY_ID: one.party_id,
+        c.CAMPAIGN_ID: f"{by}:{one.point}", c.PARTY_ID: one.party_id,
         c.CUSTOMER_ID: one.customer_id, c.DECIDED_AT: naive_utc(at), c.MONTH: f"{at:%Y-%m}",
         c.ARM: one.arm, c.RAMP: one.ramp or None,
         c.PERSONALISED: one.personalised if one.party_id and one.names else None,
         c.POLICY: one.policy,
-        c.POLICY_VERSION: one.policy_version, c.REASON: one.reason, c.DECIDED_BY: BY_POINT,
+        c.POLICY_VERSION: one.policy_version, c.REASON: one.reason, c.DECIDED_BY: by,
         c.VERSION: one.version, c.CONTEXT: context,
     }  # fmt: skip
     if not one.places:
@@ -149,7 +159,7 @@ def _parties(store: WorkspaceStore, outcomes: Sequence[Outcome]) -> dict[str, st
         return {}
     since = _moment(min(one.at_us for one in outcomes)) - timedelta(days=LATE_DAYS)
     held = store.read_stored(DECISIONS.name)
-    held = held.filter(held[c.DECIDED_BY] == BY_POINT, held[c.DECIDED_AT] >= since)
+    held = held.filter(held[c.DECIDED_BY].isin(BY), held[c.DECIDED_AT] >= since)
     wanted = store.to_ibis(pa.table({c.DECISION_ID: pa.array(asked, pa.string())}))
     rows = held.semi_join(wanted, c.DECISION_ID).select(c.DECISION_ID, c.PARTY_ID).to_pyarrow()
     return dict(zip(rows[c.DECISION_ID].to_pylist(), rows[c.PARTY_ID].to_pylist(), strict=True))

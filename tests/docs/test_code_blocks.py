@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from zhiyin.act.campaigns.content import check_campaign
 from zhiyin.act.campaigns.definition import parse_definition
 from zhiyin.act.journeys.check import parse as parse_journey
-from zhiyin.api import recommend
+from zhiyin.api import assign, recommend
 from zhiyin.api.decide import Reported, Wanted
 from zhiyin.api.decide_openapi import ANSWER as DECIDED
 from zhiyin.api.recommend_openapi import ANSWER, ITEM
@@ -44,6 +44,9 @@ from zhiyin.core.config import Settings, validate_settings
 from zhiyin.core.errors import ZhiyinError
 from zhiyin.core.placements import LINKS
 from zhiyin.decide.points.check import parse as parse_point
+from zhiyin.measure.experiment.definition import parse as parse_experiment
+from zhiyin.measure.experiment.live import REASONS, Assigned
+from zhiyin.measure.experiment.measures import check_measured
 from zhiyin.profile.definition import parse as parse_tag
 from zhiyin.profile.tag_check import check as check_tag
 from zhiyin.understand.recommend.serving import WORDS
@@ -219,6 +222,8 @@ def check_toml(text: str, folder: Path) -> None:
     values = tomllib.loads(text)
     if "actions" in values:
         parse_point(values)
+    elif "arms" in values:
+        check_measured(parse_experiment(values))
     elif {"variants", "channel"} & set(values):
         check_campaign(parse_definition(values))
     elif "kind" in values:
@@ -269,6 +274,10 @@ def test_every_rule_every_tag_and_every_journey_is_one_that_is_taken(block):
     if "body" in json.loads(block.text):
         known = Vocabulary(tags={"churn_risk"}, tasks={"p_alive"})
         check_tag("a_tag", parse_tag(block.text), vocabulary=known, others={}, audiences={})
+        return
+    if "assigned" in (said := json.loads(block.text)):
+        assert {*said} == {*assign.say(Assigned("e", "a", "by_lot"))}
+        assert said["reason"] in REASONS
         return
     if "recommendation_id" in json.loads(block.text):
         check_answer(json.loads(block.text))

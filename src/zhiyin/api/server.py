@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from zhiyin import __version__
 from zhiyin.api import (
+    assign,
     audiences,
     campaigns,
     candidates,
@@ -21,6 +22,7 @@ from zhiyin.api import (
     chats,
     consents,
     decisions,
+    experiments,
     hooks,
     identity,
     indicators,
@@ -74,6 +76,7 @@ ROUTES = (
     *pages.ROUTES, *tables.ROUTES, *jobs.ROUTES, *unsubscribe.ROUTES, *hooks.ROUTES,
     *catalog.ROUTES, *tracker.ROUTES, *identity.ROUTES, *plans.ROUTES, *audiences.ROUTES,
     *journeys.ROUTES, *decisions.ROUTES, *candidates.ROUTES, *reviews.ROUTES,
+    *experiments.ROUTES, *assign.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *lists.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
     *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES, *indicators.ROUTES, *surveys.ROUTES,
@@ -126,6 +129,7 @@ def create_app(folder: Path, *, clock: Clock | None = None) -> Front:
         middleware=[Middleware(Shell)],
     )
     app.state.workspace = shop
+    app.state.assignments = assign.Assignments(shop, collector.journal, reads, choices.door)
     app.state.rates = Rates(clock or SystemClock())
     handle_errors(app)
     add_routes(app, ROUTES)

@@ -15,7 +15,8 @@ DECISIONS = Table(
         req(c.CAMPAIGN_ID, "string", "campaign"), A_PARTY, CUSTOMER,
         req(c.DECIDED_AT, "timestamp", "09:00 local of the day"), MONTH,
         req(c.ELIGIBLE, "json", "actions that were possible"),
-        req(c.ACTION, "string", "contact or none; of a journey or a point the name of the action"),
+        req(c.ACTION, "string", "contact or none; of a journey or a point the name of the action, "
+            "of an experiment the arm"),
         req(c.ARM, "string", "treat, holdout or none; of a point candidate, current or holdout, "
             "where lots are drawn between them"),
         req(c.PROPENSITY, "float64", "P(action | context)", "[0, 1]"),
@@ -27,11 +28,11 @@ DECISIONS = Table(
         req(c.REASON, "string", "why, as a code of govern.gate or decide"),
         col(c.DECIDED_BY, "string", "campaign: one that a person planned; journey: its "
             "next-best-action step; placement: a request for recommendations; point: a request "
-            "for a decision; none: the turn"),
+             "for a decision; experiment: who was shown which arm; none: the turn"),
         col(c.VARIANT, "string",
             "content of a planned campaign that she gets; of a journey its step"),
         col(c.RANK, "int64", "of several actions of a point its place, from 1"),
-        col(c.VERSION, "int64", "version of the point"),
+        col(c.VERSION, "int64", "version of the point or the experiment"),
         col(c.CONTEXT, "json", "numbers that the policy of a point saw, by name; null: not known"),
         col(c.RAMP, "string", "of a choice while a policy takes over: its number.stage"),
     ),

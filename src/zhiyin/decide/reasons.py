@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zhiyin.core.decisions import RECOMMENDED, RECOMMENDED_TO_ALL
+from zhiyin.core.decisions import BY_LOT, RECOMMENDED, RECOMMENDED_TO_ALL
 from zhiyin.govern import gate
 
 BEST = "best_expected_profit"
@@ -51,6 +51,7 @@ REASONS = {
     NO_FEATURES: ("no turn has computed the numbers it needs", "尚未计算所需的特征"),
     NOTHING_ELIGIBLE: ("no action could be given", "没有可用的动作"),
     TOO_LATE: ("there was no time left to choose", "决策超时"),
+    BY_LOT: ("drawn by lot for an experiment", "实验随机分流"),
     UNREADABLE: ("what is known could not be read", "暂时无法读取数据"),
     RECOMMENDED: ("made for her, on request", "按请求为其个性化推荐"),
     RECOMMENDED_TO_ALL: ("what everybody gets, on request", "按请求给出的非个性化推荐"),

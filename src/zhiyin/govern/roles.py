@@ -43,6 +43,9 @@ PERMISSIONS: dict[str, str] = {
     "decision:write": "define decision points, pause and resume them, try policies and judge them",
     "decision:approve": "let a policy that passed the gate take over (never one's own)",
     "decision:stop": "stop decision points: only their default action from now on",
+    "experiment:read": "see experiments and what they say",
+    "experiment:write": "keep drafts of experiments, start and stop them",
+    "experiment:decide": "decide experiments: which arm everybody gets",
     "review:read": "see decisions that wait for a person, with what was known of the customer",
     "review:answer": "take decisions that wait for a person, and decide them",
     "key:manage": "make and revoke API keys",
@@ -61,13 +64,14 @@ ROLES: dict[str, frozenset[str]] = {
         | {"consent:read", "consent:ask", "journey:read", "journey:write"}
         | {"authorisation:grant", "decision:read", "decision:write", "decision:stop"}
         | {"review:read", "review:answer"}
+        | {"experiment:read", "experiment:write", "experiment:decide"}
     ),
     "approver": frozenset(
         _READ
         | {"people:read", "audience:read", "tag:read", "campaign:read", "campaign:approve"}
         | {"model:read", "model:promote", "journey:read", "journey:publish"}
         | {"decision:read", "decision:approve", "decision:stop"}
-        | {"review:read", "review:answer"}
+        | {"review:read", "review:answer", "experiment:read", "experiment:decide"}
     ),
     "analyst": frozenset(
         _READ
@@ -75,6 +79,7 @@ ROLES: dict[str, frozenset[str]] = {
         | {"audience:read", "audience:write", "tag:read", "tag:write"}
         | {"model:read", "model:promote", "campaign:read", "journey:read"}
         | {"decision:read", "decision:write", "decision:stop"}
+        | {"experiment:read", "experiment:write"}
     ),
     "viewer": frozenset({"report:read", "job:read"}),
     "staff": frozenset({"task:read", "task:call"}),

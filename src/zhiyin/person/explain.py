@@ -14,7 +14,7 @@ from typing import Any
 
 from zhiyin.core import columns as c
 from zhiyin.core import ledger
-from zhiyin.core.decisions import BY_PLACEMENT, BY_POINT
+from zhiyin.core.decisions import BY_EXPERIMENT, BY_PLACEMENT, BY_POINT
 from zhiyin.core.protocols import Vault
 from zhiyin.person.authorisations import load_authorisations
 from zhiyin.person.find import Person, find_person
@@ -256,13 +256,14 @@ def _say_reason(reason: Row, names: Mapping[str, str], words: Words) -> str:
 def explain_decisions(store: WorkspaceStore, person: Person, words: Words) -> list[Row]:
     """Every decision about the person with its reason in words, newest first.
 
-    Lists that requests got are left out, and older choices of decision points: there may be
-    thousands. An export has them.
+    Lists that requests got are left out, and older choices of decision points and arms of
+    experiments: there may be thousands. An export has them.
     """
     rows = read_person(store, "decisions", person)
-    asked = [row for row in rows if row[c.DECIDED_BY] == BY_POINT]
+    asked = [row for row in rows if row[c.DECIDED_BY] in (BY_POINT, BY_EXPERIMENT)]
     asked.sort(key=lambda row: (row[c.DECIDED_AT], row[c.DECISION_ID]))
-    rows = [row for row in rows if row[c.DECIDED_BY] not in (BY_PLACEMENT, BY_POINT)]
+    many = (BY_PLACEMENT, BY_POINT, BY_EXPERIMENT)
+    rows = [row for row in rows if row[c.DECIDED_BY] not in many]
     rows += asked[-_ASKED:]
     campaigns = read_names(store, "campaigns", c.CAMPAIGN_ID, [one[c.CAMPAIGN_ID] for one in rows])
     kept = (

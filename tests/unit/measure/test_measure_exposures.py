@@ -68,6 +68,15 @@ def test_a_unit_counts_from_her_first_exposure_and_in_one_arm_only(con, exposure
     assert con.to_pyarrow(x.count_mixed(exposures)).as_py() == 1
 
 
+def test_many_exposures_are_grouped_once_and_counted_by_arm(con, exposures):
+    grouped = x.group_units(exposures, by=["tier"])
+    rows = {row["arm"]: row for row in con.to_pyarrow(x.count_units(grouped)).to_pylist()}
+    assert {arm: row["units"] for arm, row in rows.items()} == {"control": 2, "letter": 2}
+    assert sum(row["mixed"] for row in rows.values()) == 1
+    kept, found = x.keep_single(grouped), x.find_units(exposures, by=["tier"])
+    assert read(con, kept) == read(con, found)
+
+
 def test_a_unit_counts_only_when_her_window_is_over(con, exposures):
     closed = x.close_windows(x.find_units(exposures), until=UNTIL, window_days=7)
     assert set(read(con, closed)) == {"a", "b", "c"}

@@ -5,6 +5,7 @@ Times are stored as UTC without zone.
 """
 
 from zhiyin.core.ledger.chats import authorisations, mass_sends
+from zhiyin.core.ledger.experiments import experiments
 from zhiyin.core.ledger.points import decision_points, policies
 from zhiyin.core.ledger.reviews import reviews
 from zhiyin.core.ledger.steps import decision_requests, journey_calls
@@ -61,6 +62,7 @@ __all__ = [
     "data_keys",
     "decision_points",
     "decision_requests",
+    "experiments",
     "guest_models",
     "jobs",
     "journey_calls",

@@ -36,7 +36,8 @@ class Metric(_Node, frozen=True):
 
     `goal`: what the experiment is to move, the first one decides; `guard`: must not lose more than
     `margin` (a lift); `other`: is shown. `adjusted`: by what the unit had before (CUPED). `cap`:
-    per unit, 0 = none. `quantile` belongs to that kind alone.
+    per unit, 0 = none. `quantile` belongs to that kind alone. `of` and, of a ratio, `per`: what is
+    counted in a workspace (`measures`); without `of` it is what the name says.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Metric(_Node, frozen=True):
     margin: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     cap: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     quantile: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    of: str = ""
+    per: str = ""
 
 
 class Belief(_Node, frozen=True):
@@ -67,7 +70,7 @@ class Experiment(_Node, frozen=True):
     `arms`: name → weight; `planned`: units of all arms that are expected; `ends_on`: the last day
     on which units are assigned, whose windows of `window_days` end later; `layer` and `slot`: the
     part of a layer whose experiments exclude each other; `segments`: known before the assignment,
-    looked at by name and no others.
+    looked at by name and no others; `unit`: who is assigned, a customer or a visitor.
     """
 
     id: str
@@ -87,6 +90,7 @@ class Experiment(_Node, frozen=True):
     slot: tuple[float, float] = (0.0, 1.0)
     belief: Belief | None = None
     segments: tuple[str, ...] = ()
+    unit: Literal["customer", "visitor"] = "customer"
 
     @property
     def goals(self) -> tuple[Metric, ...]:

@@ -24,11 +24,12 @@ from zhiyin.measure.experiment.arms import Moments
 
 BEFORE = "_before"
 """What the name of a metric's covariate ends with."""
-_OTHER_ARM = "other_arm"
+OTHER_ARM = "other_arm"
+MIXED = "mixed"
 
 
-def find_units(exposures: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
-    """One row per unit: her arm and her first exposure.
+def group_units(exposures: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
+    """One row per unit; keep it (`.cache()`) where exposures are many, so that they are read once.
 
     Parameters
     ----------
@@ -39,17 +40,52 @@ def find_units(exposures: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
 
     Returns
     -------
+    `customer_id`, `arm`, `occurred_at` (her first), `by`, and `other_arm`: another one in which she
+    was seen, else the same. For `count_units` and `keep_single`.
+    """
+    return exposures.group_by(c.CUSTOMER_ID).agg(
+        **{
+            c.ARM: exposures[c.ARM].min(),
+            OTHER_ARM: exposures[c.ARM].max(),
+            c.OCCURRED_AT: exposures[c.OCCURRED_AT].min(),
+        },
+        **{name: exposures[name].min() for name in by},
+    )
+
+
+def keep_single(grouped: ir.Table) -> ir.Table:
+    """Of `group_units`, who was seen in one arm."""
+    return grouped.filter(grouped[c.ARM] == grouped[OTHER_ARM]).drop(OTHER_ARM)
+
+
+def count_units(grouped: ir.Table) -> ir.Table:
+    """Of `group_units`: `arm`, `units` seen in it alone, and `mixed`, seen in it and another."""
+    single = grouped[c.ARM] == grouped[OTHER_ARM]
+    return grouped.group_by(c.ARM).agg(
+        **{c.UNITS: grouped.count(where=single), MIXED: grouped.count(where=~single)}
+    )
+
+
+def find_units(exposures: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
+    """One row per unit: her arm and her first exposure.
+
+    Parameters
+    ----------
+    exposures, by
+        As `group_units` takes them.
+
+    Returns
+    -------
     `customer_id`, `arm`, `occurred_at`, and `by`. Who was seen in two arms is left out: count them
     by `count_mixed`, for more than a few is a fault of the assignment.
     """
-    units = _group_units(exposures, by)
-    return units.filter(units[c.ARM] == units[_OTHER_ARM]).drop(_OTHER_ARM)
+    return keep_single(group_units(exposures, by=by))
 
 
 def count_mixed(exposures: ir.Table) -> ir.IntegerScalar:
     """How many units were seen in two arms."""
-    units = _group_units(exposures, ())
-    return units.filter(units[c.ARM] != units[_OTHER_ARM]).count()
+    units = group_units(exposures)
+    return units.filter(units[c.ARM] != units[OTHER_ARM]).count()
 
 
 def keep_triggered(units: ir.Table, triggers: ir.Table) -> ir.Table:
@@ -202,17 +238,6 @@ def read_moments(row: Mapping[str, Any], group: tuple[str, ...]) -> Moments:
         int(row[c.UNITS]),
         tuple(_number(row[name]) for name in group),
         tuple(tuple(_number(row[product_of(one, other)]) for other in group) for one in group),
-    )
-
-
-def _group_units(exposures: ir.Table, by: Sequence[str]) -> ir.Table:
-    return exposures.group_by(c.CUSTOMER_ID).agg(
-        **{
-            c.ARM: exposures[c.ARM].min(),
-            _OTHER_ARM: exposures[c.ARM].max(),
-            c.OCCURRED_AT: exposures[c.OCCURRED_AT].min(),
-        },
-        **{name: exposures[name].min() for name in by},
     )
 
 
