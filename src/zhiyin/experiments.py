@@ -56,7 +56,8 @@ class Experiments:
         Parameters
         ----------
         arm
-            The treatment; may be left out where there is one.
+            The treatment; may be left out where there is one, or the control is kept: then it is
+            the first that is known to be better, if one is.
 
         Raises
         ------
@@ -68,9 +69,9 @@ class Experiments:
         if not arm and len(treatments) > 1 and choice == "take_treatment":
             raise InvalidParameter("say which arm", hint=", ".join(treatments))
         now = self._shop.clock.now()
-        made = decide(
-            found.readout, choice, arm=arm or treatments[0], by=by[:80], at=now, reason=why
-        )
+        shown = next((one for one in treatments if found.readout.find(one).good), "")
+        about = arm or shown or min(treatments)
+        made = decide(found.readout, choice, arm=about, by=by[:80], at=now, reason=why)
         with transaction(self._shop.store.ledger) as connection:
             return ledger.decide(connection, made, describe(found), now=naive_utc(now))
 

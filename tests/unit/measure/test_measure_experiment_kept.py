@@ -138,6 +138,11 @@ def test_what_a_workspace_cannot_measure_is_refused(metric, message):
         check_measured(parse(TEXT.split("[[metrics]]")[0] + "[[metrics]]\n" + metric))
 
 
+def test_a_slot_without_a_layer_would_not_be_kept_to():
+    with pytest.raises(InvalidParameter, match="a slot belongs to a layer"):
+        parse(TEXT.replace("planned =", "slot = [0.0, 0.5]\nplanned ="))
+
+
 def door(*held, share=0.0):
     made = Door(salt=b"salt", zone=ZONE, holdout_share=share)
     made.renew(held)

@@ -165,6 +165,8 @@ def check(experiment: Experiment) -> None:
         wrong = "two metrics have one name"
     elif not 0 <= e.slot[0] < e.slot[1] <= 1:
         wrong = f"its slot {e.slot} is not within [0, 1]"
+    elif e.slot != (0.0, 1.0) and not e.layer:
+        wrong = "a slot belongs to a layer"
     elif e.belief is not None and e.method != "bayes":
         wrong = f"a belief belongs to bayes, not to {e.method}"
     for metric in e.metrics:
