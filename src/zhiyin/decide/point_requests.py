@@ -145,6 +145,22 @@ def check_step(
         )
 
 
+def check_contents(connection: sa.Connection, key: str, variants: Sequence[str]) -> None:
+    """Refuse the variants of a campaign that a point cannot choose between.
+
+    Raises
+    ------
+    InvalidRule
+        As `check_step`; also where rules of the point ask a person: planning waits for nobody.
+    """
+    check_step(connection, key, variants, days=None, where="variants")
+    if ledger.find(connection, key).definition.review.rules:
+        raise _wrong(
+            "choose_by", f"the decision point {key!r} asks a person, for whom planning cannot wait",
+            "name a point without [review]",
+        )  # fmt: skip
+
+
 def answer_at(begin: Begin, sight: Sight, key: str, asked: Sequence[sa.Row[Any]]) -> int:
     """Choose at a point for requests of one step; how many got their answer.
 
@@ -258,7 +274,7 @@ def _look(
         known = np.flatnonzero(usable & (rows >= 0))
         values = held.arrays[f"{NUMBERS}.value"][rows[known][:, None], columns]
         numbers[known[:, None], places] = values
-    for n in np.flatnonzero(usable) if served.windows else ():
+    for n in np.flatnonzero(usable).tolist() if served.windows else ():
         count_touches(served, numbers[n], sight.touches(people[n].parties), now=sight.now)
     for n, one in enumerate(people) if served.ways else ():
         for way in sight.gate([*served.ways], one.parties, held, one.row):

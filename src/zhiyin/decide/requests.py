@@ -50,7 +50,7 @@ def answer(begin: Begin, *, journey: str, step: str, sight: Callable[[], Sight])
     )
 
 
-def _ordered(query: sa.Select[Any]) -> sa.Select[Any]:
+def _ordered(query: Any) -> Any:  # SQLAlchemy types selects of each arity apart
     return query.order_by(r.decision_id)
 
 
