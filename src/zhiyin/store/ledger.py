@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from zhiyin.core.errors import ConcurrentWrite, DiskFull, SchemaTooNew, is_disk_full
 
-HEAD = "0024"  # the newest migration; a test compares it with the scripts
+HEAD = "0025"  # the newest migration; a test compares it with the scripts
 BUSY_TIMEOUT_MS = 30_000
 _READ = "zhiyin_read"
 _version = sa.table("alembic_version", sa.column("version_num", sa.String))
