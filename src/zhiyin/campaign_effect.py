@@ -68,7 +68,8 @@ def measure_effect(
     sizes, buyers = _counted(arms, bought)
     names = [name for name in held.definition.shares if sizes[name]]
     made: list[dict[str, Any]] = []
-    for name, of in ((ALL, names), *((name, [name]) for name in names)) if arms else ():
+    alone = [] if held.definition.choose_by else names  # who gets which content is no accident
+    for name, of in ((ALL, names), *((name, [name]) for name in alone)) if arms else ():
         found = _compared(sizes, buyers, of, HOLDOUT)
         made.append({"variant": name, "against": HOLDOUT} | days | found)
     sizes, buyers = _counted(everything, bought)

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,8 +53,11 @@ from zhiyin.core.config import Settings
 from zhiyin.core.context import Context
 from zhiyin.core.errors import InvalidParameter
 from zhiyin.core.rng import Streams
-from zhiyin.govern.people import SMS
+from zhiyin.decide.requests import answer
+from zhiyin.govern.live import read_kinship
+from zhiyin.govern.people import SMS, Kinship
 from zhiyin.person.find import find_person
+from zhiyin.point_askers import require_point, sight_of
 from zhiyin.store.ledger import reading, transaction
 from zhiyin.store.vault import LocalVault
 from zhiyin.store.workspace import WorkspaceStore
@@ -105,13 +110,16 @@ class Campaigns:
             len(judged),
             count_by_rule([one.reason or "" for one in judged]),
             sum(one.reason == HELD_OUT for one in judged),
-            {name: variants[name] for name in definition.shares},
+            {definition.choose_by: len(going)}
+            if definition.choose_by
+            else {name: variants[name] for name in definition.shares},
             _cost(definition, going),
             definition.budget,
             _due(going),
             foresee(self.ctx, definition, judged, as_of=as_of),
             sum(one.price.segments for one in going if one.price is not None),
             _members(self.ctx.settings, definition, going),
+            chosen_by=definition.choose_by,
         )
 
     def create(self, definition: Definition, *, by: str) -> Campaign:
@@ -160,7 +168,13 @@ class Campaigns:
             held = ledger.find_campaign(connection, key)
         if held.planned_at is not None or held.as_of_on is None or held.state != RUNNING:
             return 0
-        made = plan_messages(self.ctx, held, self._members(held.definition, as_of=held.as_of_on))
+        choose = None
+        if held.definition.choose_by:
+            with reading(self.audiences.store.ledger) as connection:
+                require_point(connection, held.definition)
+            choose = partial(self._choose, read_kinship(self.audiences.store, as_of=None))
+        people = self._members(held.definition, as_of=held.as_of_on)
+        made = plan_messages(self.ctx, held, people, choose=choose)
         write_decisions(self.ctx, held)
         with transaction(self.audiences.store.ledger) as connection:
             ledger.set_planned(connection, held, now=self._now())
@@ -283,6 +297,8 @@ class Campaigns:
         settings = self.ctx.settings
         check_campaign(definition, most_segments=settings.act.sms_segments)
         check_channel(settings, definition)
+        with reading(self.audiences.store.ledger) as connection:
+            require_point(connection, definition)
         if definition.rule is not None:
             compile(
                 parse(definition.rule), audiences=self.audiences.rules(),
@@ -291,6 +307,16 @@ class Campaigns:
         else:
             with reading(self.audiences.store.ledger) as connection:
                 find_audience(connection, definition.audience)
+
+    def _choose(self, kinship: Kinship, campaign: str, step: str) -> int:
+        store, settings = self.audiences.store, self.ctx.settings
+        with ExitStack() as stack:
+            sight = sight_of(
+                store, self.audiences.vault, settings, self.ctx.clock, kinship.parties
+            )  # fmt: skip
+            return answer(
+                store.begin, journey=campaign, step=step, sight=lambda: stack.enter_context(sight)
+            )
 
     def _members(self, definition: Definition, *, as_of: date) -> list[str]:
         """Who is in the audience: a static one as it was kept, a live one as it was told."""

@@ -51,8 +51,8 @@ from zhiyin.core.errors import InvalidParameter, InvalidRule, NotFound
 from zhiyin.core.ledger import messages
 from zhiyin.core.rng import Streams
 from zhiyin.decide.requests import answer
-from zhiyin.journey_points import require_points, sight_of
 from zhiyin.person.find import find_people
+from zhiyin.point_askers import require_points, sight_of
 from zhiyin.profile.ledger import add_entries
 from zhiyin.store.leases import hold_lease
 from zhiyin.store.ledger import reading, transaction
@@ -126,11 +126,17 @@ class Journeys:
         )  # fmt: skip
 
     def _decide(self, key: str, step: str) -> int:
+        shop = self.shop
         with ExitStack() as stack:
             return answer(
-                self.shop.store.begin, journey=key, step=step,
-                sight=lambda: stack.enter_context(sight_of(self.shop, self._kin)),
+                shop.store.begin, journey=key, step=step,
+                sight=lambda: stack.enter_context(
+                    sight_of(shop.store, shop.vault, shop.settings, shop.clock, self._kin_of)
+                ),
             )  # fmt: skip
+
+    def _kin_of(self, party: str) -> Sequence[str]:
+        return self._kin.get(party) or (party,)
 
     def newest(self, key: str) -> Stored:
         """The newest version of a journey."""

@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 import sqlalchemy as sa
 
+from zhiyin.act.campaigns.definition import is_planned_by_hand
 from zhiyin.act.reactions import SURVEY
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
@@ -71,7 +72,8 @@ def _touch(row: sa.Row[Any], **values: Any) -> _Row:
 
 def _decision(row: sa.Row[Any], zone: str) -> _Row:
     if row.decided is not None:
-        made = decided_rows(msgspec.convert(row.decided, Decided), turn_id=BY_JOURNEY, zone=zone)
+        asker = f"{row.journey}@{row.version}" if is_planned_by_hand(row.journey) else BY_JOURNEY
+        made = decided_rows(msgspec.convert(row.decided, Decided), turn_id=asker, zone=zone)
         return made[0] | {c.VARIANT: f"{row.journey}:{row.step}"}
     at = datetime.fromtimestamp(row.asked_s, UTC)
     return {

@@ -145,6 +145,22 @@ def check_step(
         )
 
 
+def check_contents(connection: sa.Connection, key: str, variants: Sequence[str]) -> None:
+    """Refuse the variants of a campaign that a point cannot choose between.
+
+    Raises
+    ------
+    InvalidRule
+        As `check_step`; also where rules of the point ask a person: planning waits for nobody.
+    """
+    check_step(connection, key, variants, days=None, where="variants")
+    if ledger.find(connection, key).definition.review.rules:
+        raise _wrong(
+            "choose_by", f"the decision point {key!r} asks a person, for whom planning cannot wait",
+            "name a point without [review]",
+        )  # fmt: skip
+
+
 def answer_at(begin: Begin, sight: Sight, key: str, asked: Sequence[sa.Row[Any]]) -> int:
     """Choose at a point for requests of one step; how many got their answer.
 

@@ -47,6 +47,7 @@ class Checklist:
     shown: Shown
     segments: int = 0
     members: Mapping[str, int] = field(default_factory=dict[str, int])
+    chosen_by: str = ""
 
     @property
     def messages(self) -> int:
@@ -62,6 +63,7 @@ class Checklist:
             "cost": str(self.cost), "budget": None if self.budget is None else str(self.budget),
             "currency": self.currency, "due": list(self.due) if self.due else None,
             "shown": asdict(self.shown), "segments": self.segments, "members": dict(self.members),
+            "chosen_by": self.chosen_by or None,
         }  # fmt: skip
 
     def text(self, language: str) -> str:
@@ -71,16 +73,22 @@ class Checklist:
         lines.append(_line(self.audience, "人在受众中" if zh else "people in the audience"))
         lines += [_line(one.left, _after(one, zh=zh)) for one in self.sizes if one.stopped]
         lines.append(_line(self.messages, "条消息将发送" if zh else "messages would be sent"))
-        lines += [
-            _line(n, f"条为版本 {name}" if zh else f"of them with variant {name}")
-            for name, n in self.variants.items()
-        ]
+        lines += [_line(n, self._variant(name, zh=zh)) for name, n in self.variants.items()]
         if self.segments:
             said = "条计费短信（按段计）" if zh else "segments, which the provider charges for"
             lines.append(_line(self.segments, said))
         lines += [_line(n, _confirms(name, zh=zh)) for name, n in self.members.items()]
         lines += [self._money(zh=zh), self._when(zh=zh), *_effect(self.shown, zh=zh)]
         return "\n".join(lines)
+
+    def _variant(self, name: str, *, zh: bool) -> str:
+        if self.chosen_by:
+            point = self.chosen_by
+            return (
+                f"条的版本由决策点 {point} 选择" if zh
+                else f"of them with the variant that the decision point {point} chooses"
+            )  # fmt: skip
+        return f"条为版本 {name}" if zh else f"of them with variant {name}"
 
     def _money(self, *, zh: bool) -> str:
         said = f"{self.cost:f} {self.currency}"

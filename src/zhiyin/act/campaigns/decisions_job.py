@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from zhiyin.act.campaigns.definition import Definition
+from zhiyin.act.campaigns.choice_job import content_id, read_chances
 from zhiyin.act.campaigns.ledger import HELD_OUT, Campaign
 from zhiyin.core import columns as c
 from zhiyin.core.context import Context
@@ -31,22 +32,24 @@ POLICY, IN_AUDIENCE = "campaign", "in_audience"
 def write_decisions(ctx: Context, campaign: Campaign) -> int:
     """Write a row for everybody who was considered; 0 where they are written already.
 
-    Who may be written to is held out with the holdout's share, else gets a variant with its share:
-    that is the propensity. Who is stopped by the gate had no choice: hers is 1.
+    Who may be written to is held out with the holdout's share, else gets a variant with its share,
+    or with the chance that the decision point gave it: that is the propensity. Who is stopped by
+    the gate had no choice: hers is 1.
     """
     query = sa.select(messages).where(
         messages.c.campaign_id == campaign.campaign_id, messages.c.turn_id == campaign.turn_id
     )
     with ctx.store.begin() as connection:
         found = connection.execute(query.order_by(messages.c.message_id)).all()
-    rows = [_row(campaign, one) for one in found]
+        chances = read_chances(connection, campaign) if campaign.definition.choose_by else {}
+    rows = [_row(campaign, one, chances) for one in found]
     if not rows:
         return 0
     table = pa.Table.from_pylist(rows, schema=arrow_schema(DECISIONS))
     return ctx.store.append(DECISIONS.name, table, app=campaign.turn_id)
 
 
-def _row(campaign: Campaign, message: sa.Row[Any]) -> dict[str, Any]:
+def _row(campaign: Campaign, message: sa.Row[Any], chances: Mapping[str, float]) -> dict[str, Any]:
     possible = message.variant is not None or message.reason == HELD_OUT
     contacted = message.variant is not None
     return {
@@ -63,7 +66,7 @@ def _row(campaign: Campaign, message: sa.Row[Any]) -> dict[str, Any]:
         c.ACTION: CONTACT if contacted else NO_CONTACT,
         c.ARM: TREAT if contacted else HOLDOUT if possible else NO_ARM,
         c.VARIANT: message.variant,
-        c.PROPENSITY: _propensity(campaign.definition, message) if possible else 1.0,
+        c.PROPENSITY: _propensity(campaign, message, chances) if possible else 1.0,
         c.EXPLORED: False,
         c.PERSONALISED: False,
         c.POLICY: POLICY,
@@ -72,7 +75,11 @@ def _row(campaign: Campaign, message: sa.Row[Any]) -> dict[str, Any]:
     }
 
 
-def _propensity(definition: Definition, message: sa.Row[Any]) -> float:
+def _propensity(campaign: Campaign, message: sa.Row[Any], chances: Mapping[str, float]) -> float:
+    definition = campaign.definition
     if message.variant is None:
         return definition.holdout_share
-    return (1 - definition.holdout_share) * definition.shares[message.variant]
+    share = definition.shares[message.variant]
+    if definition.choose_by:
+        share = chances.get(content_id(campaign, message.customer_id), share)
+    return (1 - definition.holdout_share) * share

@@ -104,6 +104,8 @@ class Definition:
 
     key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=10)]
+    choose_by: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,47})?$")] = ""
+    """Key of the decision point whose policy chooses each one's variant; empty: it is drawn."""
     name: Annotated[str, Field(max_length=120)] = ""
     audience: Annotated[str, Field(max_length=80)] = ""
     rule: dict[str, Any] | None = None
@@ -286,6 +288,12 @@ def _check_variants(made: Definition) -> None:
         raise InvalidParameter(
             f"the shares of the variants sum to {sum(given):g}, not to 1",
             hint="give every variant a share, or none: then they are equal",
+        )
+    if made.choose_by and (given or len(names) < 2 or made.form == SMS):
+        raise InvalidParameter(
+            "choose_by: a decision point chooses between two variants or more, without shares, of "
+            "messages that cost the same whatever they say, so of no text messages",
+            hint="leave out choose_by, or the shares",
         )
     spoken = {tuple(one.texts) for one in made.variants}
     if len(spoken) > 1 or (() in spoken and made.channel not in LISTS):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from zhiyin.act import ledger
+from zhiyin.act.campaigns.choice_job import Choose, choose_contents, forget_contents
 from zhiyin.act.campaigns.content import Letters, campaign_letters, make_content
 from zhiyin.act.campaigns.definition import TRANSACTIONAL, Definition
 from zhiyin.act.campaigns.handed import HANDED
@@ -54,13 +55,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class Plan:
-    """A campaign as it is planned: its terms, its texts, and the settings that hold for it."""
+    """A campaign as it is planned: its terms, its texts, and the settings that hold for it.
+
+    `chosen`: customer → variant, where a decision point chose.
+    """
 
     definition: Definition
     version: int
     settings: Settings
     terms: Terms
     letters: Letters
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    def variant_of(self, ctx: Context, person: Person) -> str:
+        """The content that she gets, or would."""
+        chosen = self.chosen.get(person.customer_id)
+        return chosen or draw_variant(ctx, self.definition, person)
 
 
 def campaign_settings(settings: Settings, definition: Definition) -> Settings:
@@ -131,10 +141,13 @@ def _less(terms: Terms, judged: Sequence[Judged]) -> Terms:
     return replace(terms, budget_messages=left, budget_micros=micros)
 
 
-def plan_messages(ctx: Context, campaign: Campaign, customer_ids: Sequence[str]) -> int:
+def plan_messages(
+    ctx: Context, campaign: Campaign, customer_ids: Sequence[str], *, choose: Choose | None = None
+) -> int:
     """Write a message for each customer, planned or skipped with its reason; how many are new.
 
-    Planning that was cut short may be done again: what is there stays as it is.
+    Planning that was cut short may be done again: what is there stays as it is. `choose` answers
+    which content each gets, where a decision point chooses.
     """
     plan, made = plan_of(ctx, campaign.definition, campaign.version), 0
     with ctx.store.begin() as connection:
@@ -146,8 +159,22 @@ def plan_messages(ctx: Context, campaign: Campaign, customer_ids: Sequence[str])
             ctx.progress("planning", start / len(people))
             part = [one.party_id for one in people[start : start + CHUNK]]
             opened = directory.opened(part, vault=ctx.vault)
+            if choose is not None and plan.definition.choose_by:
+                plan = _chosen(ctx, campaign, plan, opened, due=due, choose=choose)
             made += _plan_chunk(ctx, campaign, plan, opened, due=due)
     return made
+
+
+def _chosen(
+    ctx: Context, campaign: Campaign, plan: Plan, people: Sequence[Person], *,
+    due: datetime | None, choose: Choose,
+) -> Plan:  # fmt: skip
+    """The plan with the contents of those who are to get a message, which hangs on no content."""
+    listed = read_listed(ctx, people, purpose=plan.terms.purpose)
+    with ctx.store.begin() as connection:
+        judged = _judge(connection, ctx, plan, listed, due=due, turn_id=campaign.turn_id)
+    going = [one.person for one in judged if one.variant is not None]
+    return replace(plan, chosen=choose_contents(ctx, campaign, going, choose))
 
 
 def _plan_chunk(
@@ -156,7 +183,7 @@ def _plan_chunk(
 ) -> int:  # fmt: skip
     definition = plan.definition
     parties = sorted({party for person in people for party in person.parties})
-    names = [draw_variant(ctx, definition, one) for one in people]
+    names = [plan.variant_of(ctx, one) for one in people]
     sealed = ctx.vault.seal(
         [one.party_id for one in people],
         [make_content(definition.key, plan.version, name) for name in names],
@@ -172,6 +199,9 @@ def _plan_chunk(
                 row |= {"state": ledger.SKIPPED, "reason": ALREADY_PLANNED}
                 row |= {"variant": None, "content": None}
             rows.append(row)
+        if definition.choose_by:
+            out = [row[c.CUSTOMER_ID] for row in rows if row["state"] != ledger.PLANNED]
+            forget_contents(connection, campaign, out)
         return ledger.insert_messages(connection, rows)
 
 
@@ -185,7 +215,7 @@ def _judge(
     """
     definition, people = plan.definition, listed.people
     spoken = _languages(connection, ctx, definition, people)
-    names = [draw_variant(ctx, definition, one) for one in people]
+    names = [plan.variant_of(ctx, one) for one in people]
     prices = [
         _price(ctx, plan, *one) for one in zip(people, names, spoken, strict=True)
     ]  # fmt: skip
