@@ -18,6 +18,7 @@ from zhiyin import (
     cli_consent,
     cli_decision,
     cli_files,
+    cli_indicators,
     cli_journey,
     cli_messages,
     cli_models,
@@ -56,6 +57,7 @@ app.add_typer(cli_messages.app)
 app.add_typer(cli_models.app)
 app.add_typer(cli_tags.app)
 app.add_typer(cli_tasks.app)
+app.command()(cli_indicators.indicators)
 app.command()(cli_persona.persona)
 app.command()(cli_decision.decide)
 app.command()(cli_messages.bounces)

@@ -1,5 +1,6 @@
 """From the ledger to the lake: what was sent, and what came back of it, becomes rows of `touches`,
-what journeys decided rows of `decisions`, what persons decided rows of `outcomes`, once each.
+answers to surveys rows of `events`, what journeys decided rows of `decisions`, what persons decided
+rows of `outcomes`, once each.
 
 A unit is a number that rows get in the ledger before anything is written to the lake. Who dies in
 between leaves a unit that is not copied; the next one writes it under the same number.
@@ -16,12 +17,14 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from zhiyin.act.reactions import SURVEY
 from zhiyin.act.reasons import UNCONFIRMED
 from zhiyin.core import columns as c
 from zhiyin.core.clock import Clock, local_day, naive_utc
 from zhiyin.core.decisions import BY_JOURNEY, REVIEWED, TREAT
 from zhiyin.core.ledger import decision_requests, messages, reactions, reviews
 from zhiyin.core.rows import arrow_schema
+from zhiyin.core.survey import ANSWERED, PROPERTY
 from zhiyin.core.tables import TABLES
 from zhiyin.decide.reasons import BEST_RATE, EXPLORED
 from zhiyin.decide.requests import POLICY
@@ -87,8 +90,8 @@ _SENT = _Stream(
 )  # fmt: skip
 _REACTIONS = _Stream(
     "reactions", reactions, reactions.c.reaction_id,
-    ~reactions.c.copied,
-    lambda until: (reactions.c.at <= until) & reactions.c.kind.in_(_KINDS),
+    ~reactions.c.copied & reactions.c.kind.in_(_KINDS),
+    lambda until: reactions.c.at <= until,
     sa.select(reactions, messages.c.campaign_id, messages.c.channel).join(
         messages, messages.c.message_id == reactions.c.message_id
     ),
@@ -98,6 +101,27 @@ _REACTIONS = _Stream(
             c.KIND: _BY_MACHINE.get(row.kind, row.kind) if row.machine else row.kind,
         },
     ),
+)  # fmt: skip
+
+
+def _answer(row: sa.Row[Any], _: str) -> _Row:
+    survey, _, score = row.detail.partition(":")
+    told = {
+        "survey": survey, c.SCORE: int(score), c.MESSAGE_ID: row.message_id,
+        c.CAMPAIGN_ID: row.campaign_id, c.CHANNEL: row.channel,
+    }  # fmt: skip
+    return {
+        c.EVENT_ID: f"zhiyin:r{row.reaction_id}", c.PARTY_ID: row.party_id, c.OCCURRED_AT: row.at,
+        c.MONTH: f"{row.at:%Y-%m}", c.RECEIVED_AT: row.at, c.KIND: "track", c.NAME: ANSWERED,
+        c.CHANNEL: "server", c.PROPERTIES: json.dumps({PROPERTY: told}), c.SOURCE: "zhiyin",
+    }  # fmt: skip
+
+
+_ANSWERS = _Stream(
+    "answers", reactions, reactions.c.reaction_id,
+    ~reactions.c.copied & (reactions.c.kind == SURVEY) & reactions.c.machine.is_(None),
+    lambda until: reactions.c.at <= until,
+    _REACTIONS.read, _answer, to="events",
 )  # fmt: skip
 
 
@@ -126,8 +150,8 @@ _DECISIONS = _Stream(
 
 
 def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
-    """Copy sent messages, settled reactions, journeys' decisions and what persons decided to the
-    lake; how many rows were written.
+    """Copy sent messages, settled reactions, answers, journeys' decisions and what persons decided
+    to the lake; how many rows were written.
 
     Raises
     ------
@@ -135,7 +159,7 @@ def copy_ledger(store: WorkspaceStore, clock: Clock) -> int:
         If a turn, an erasure or a compaction is under way.
     """
     until = naive_utc(clock.now()) - SETTLE
-    streams = (_SENT, _REACTIONS, _DECISIONS, _REVIEWS)
+    streams = (_SENT, _REACTIONS, _ANSWERS, _DECISIONS, _REVIEWS)
     waiting = [one for one in streams if _has_some(store, one, until)]
     if not waiting:
         return 0

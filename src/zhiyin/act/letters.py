@@ -12,12 +12,13 @@ from zhiyin.act.create.content import clean, words_of
 from zhiyin.act.create.email import Rendered, render
 from zhiyin.act.create.message import Envelope, compose
 from zhiyin.act.create.text_message import TextMessage
-from zhiyin.act.links import CONFIRM, PREFERENCES, unsubscribe_url
+from zhiyin.act.links import CONFIRM, PREFERENCES, survey_url, unsubscribe_url
 from zhiyin.act.links import link as make_link
 from zhiyin.act.tracked import NO_URL, track
 from zhiyin.core.config import Settings
 from zhiyin.core.errors import ConfigError, NotFound
 from zhiyin.core.protocols import Vault
+from zhiyin.core.survey import SCALES
 from zhiyin.govern.people import Person
 
 DEMO_SENDER = "hello@shop.example"  # a reserved domain (RFC 2606): it can reach nobody
@@ -130,9 +131,15 @@ def write_message(
 def shared_values(
     *, settings: Settings, vault: Vault, message_id: str, name: str, signed: bool = True
 ) -> dict[str, str]:
-    """What every text may use: `shop`, `name`, `postal_address`, the links to unsubscribe."""
+    """What every text may use: `shop`, `name`, `postal_address`, the links to unsubscribe and to
+    answer a question (`csat_url`, `nps_url`).
+    """
     link = unsubscribe_url(vault, message_id, public_url=settings.act.public_url)
     choices = make_link(vault, PREFERENCES, message_id, public_url=settings.act.public_url)
+    asked = {
+        f"{one}_url": survey_url(vault, message_id, one, public_url=settings.act.public_url)
+        for one in SCALES
+    }
     return {
         "shop": clean(settings.act.sender_name or settings.name, limit=80),
         "name": clean(name, limit=60),
@@ -141,6 +148,7 @@ def shared_values(
         ),
         "unsubscribe_url": link if signed else link.rpartition(".")[0],
         "preferences_url": choices if signed else choices.rpartition(".")[0],
+        **{name: url if signed else url.rpartition(".")[0] for name, url in asked.items()},
     }
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hmac
 
 from zhiyin.core.protocols import Vault
+from zhiyin.core.survey import SCALES
 
 UNSUBSCRIBE, PREFERENCES, CONFIRM = "unsubscribe", "preferences", "confirm"
-CLICK, OPEN = "click", "open"
-PATHS = {UNSUBSCRIBE: "u", PREFERENCES: "p", CONFIRM: "c", CLICK: "r", OPEN: "o"}
+CLICK, OPEN, SURVEY = "click", "open", "survey"
+PATHS = {
+    UNSUBSCRIBE: "u", PREFERENCES: "p", CONFIRM: "c", CLICK: "r", OPEN: "o", SURVEY: "q",
+}  # fmt: skip
 _DIGITS = 32  # 128 bits of the keyed hash
 
 
@@ -25,6 +28,17 @@ def read_unsubscribe(vault: Vault, token: str) -> str | None:
 def unsubscribe_url(vault: Vault, message_id: str, *, public_url: str) -> str:
     """The link that stands in the e-mail and in its `List-Unsubscribe` header."""
     return link(vault, UNSUBSCRIBE, message_id, public_url=public_url)
+
+
+def survey_url(vault: Vault, message_id: str, survey: str, *, public_url: str) -> str:
+    """The link that asks the holder of a message one question, of `core.survey.SCALES`."""
+    return link(vault, SURVEY, f"{message_id}.{survey}", public_url=public_url)
+
+
+def read_survey(vault: Vault, token: str) -> tuple[str, str] | None:
+    """The message and the question of a link's token; None where it was not made by us."""
+    message_id, _, survey = (read(vault, SURVEY, token) or "").rpartition(".")
+    return (message_id, survey) if message_id and survey in SCALES else None
 
 
 def sign(vault: Vault, kind: str, subject: str) -> str:

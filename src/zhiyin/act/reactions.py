@@ -5,6 +5,7 @@ What a machine did stands beside what people did, with the reason in `machine`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.clock import naive_utc
 from zhiyin.core.ledger import messages, reactions
 
-OPEN, CLICK = "open", "click"
+OPEN, CLICK, SURVEY = "open", "click", "survey"
 MOST_EACH = 50
 """So many opens, or clicks, of one message are kept: whoever holds a link may call it for ever."""
 
@@ -77,6 +78,21 @@ def add_reaction(
     }  # fmt: skip
     connection.execute(reactions.insert().values(**row))
     return True
+
+
+def add_answer(
+    connection: sa.Connection, message: Sent, survey: str, score: int, *, at: datetime,
+    machine: str | None = None,
+) -> bool:  # fmt: skip
+    """Keep the answer to a question of a message; False where a person answered it already.
+
+    What a machine posts is kept beside, and leaves the question open.
+    """
+    key = hashlib.sha256(f"{message.message_id}|{SURVEY}|{survey}".encode()).hexdigest()
+    return add_reaction(
+        connection, message, SURVEY, at=at, machine=machine, detail=f"{survey}:{score}",
+        event_key=None if machine else key,
+    )  # fmt: skip
 
 
 def mark_burst(connection: sa.Connection, message: Sent, *, at: datetime, links: int) -> bool:

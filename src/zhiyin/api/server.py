@@ -23,6 +23,7 @@ from zhiyin.api import (
     decisions,
     hooks,
     identity,
+    indicators,
     jobs,
     journeys,
     lists,
@@ -35,6 +36,7 @@ from zhiyin.api import (
     receipts,
     returned,
     reviews,
+    surveys,
     tables,
     tags,
     tasks,
@@ -74,7 +76,7 @@ ROUTES = (
     *journeys.ROUTES, *decisions.ROUTES, *candidates.ROUTES, *reviews.ROUTES,
     *models.ROUTES, *tags.ROUTES, *personas.ROUTES, *consents.ROUTES,
     *campaigns.ROUTES, *lists.ROUTES, *preferences.ROUTES, *reactions.ROUTES, *returned.ROUTES,
-    *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES,
+    *chats.ROUTES, *receipts.ROUTES, *tasks.ROUTES, *indicators.ROUTES, *surveys.ROUTES,
 )  # fmt: skip
 
 

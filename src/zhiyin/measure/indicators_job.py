@@ -17,7 +17,13 @@ from zhiyin.core.context import Context
 from zhiyin.core.values import Estimate
 from zhiyin.measure import outcomes as o
 from zhiyin.measure.indicators import cohorts, funnels, routes
-from zhiyin.measure.indicators.definitions import INDICATORS
+from zhiyin.measure.indicators.definitions import (
+    COHORT,
+    FUNNEL,
+    INDICATOR,
+    INDICATORS,
+    ROUTE,
+)
 from zhiyin.measure.indicators.estimates import PAIRS, estimate_all, shown
 from zhiyin.measure.indicators.messages import LOOK_BACK, find_orders
 from zhiyin.measure.indicators.sums import (
@@ -31,7 +37,6 @@ from zhiyin.measure.indicators.sums import (
 from zhiyin.measure.results import Result, to_rows
 from zhiyin.measure.status import NO_UNITS
 
-INDICATOR, COHORT, FUNNEL, ROUTE = "indicator", "cohort", "funnel", "route"
 KINDS: Final = (COHORT, FUNNEL, INDICATOR, ROUTE)
 """Kinds of results that this module makes."""
 PERIOD_DAYS, RECENT_DAYS = 365, 28

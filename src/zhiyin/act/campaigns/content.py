@@ -34,9 +34,10 @@ FORMAT = 1
 _SAMPLE = {
     "shop": "Shop", "postal_address": "1 Example Street", "marketing": True,
     "unsubscribe_url": "https://shop.example/u/x", "preferences_url": "https://shop.example/p/x",
+    "csat_url": "https://shop.example/q/x", "nps_url": "https://shop.example/q/y",
 }  # fmt: skip
 _NAMES = ("", "Ana <b>")
-_HERS = ("name", "unsubscribe_url", "preferences_url")  # what differs from one to the other
+_HERS = ("name", "unsubscribe_url", "preferences_url", "csat_url", "nps_url")  # not of others
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Written:
 
     def render(self, values: Mapping[str, Any], language: str) -> Rendered:
         """The e-mail with `values`: `shop`, `name`, `postal_address`, `unsubscribe_url`,
-        `preferences_url`.
+        `preferences_url`, `csat_url`, `nps_url`.
 
         Raises
         ------
@@ -206,7 +207,9 @@ def check_letters(
 def _hint(medium: str, said: str) -> str:
     if medium == MEMBER:
         return "values: shop, postal_address; it is the same for all whom a member writes to"
-    return said or "values: name, shop, postal_address, unsubscribe_url, preferences_url"
+    return said or (
+        "values: name, shop, postal_address, unsubscribe_url, preferences_url, csat_url, nps_url"
+    )
 
 
 def _check_made(made: Rendered, *, marketing: bool) -> None:

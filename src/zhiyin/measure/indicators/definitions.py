@@ -16,6 +16,9 @@ ORDER_WINDOW_DAYS: Final = 7
 """An order belongs to the last message that its customer got in so many days before it."""
 RETENTION_DAYS: Final = 90
 
+INDICATOR, COHORT, FUNNEL, ROUTE = "indicator", "cohort", "funnel", "route"
+"""Kinds of rows of `results`."""
+
 # sums over customers; every one is a whole number
 SENT, DELIVERED, ADDRESSED = "sent", "delivered", "addressed"
 OPENED, CLICKED = "opened", "clicked"

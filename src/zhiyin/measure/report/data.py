@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from zhiyin.measure.report.grid import IndicatorsPart
+
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
@@ -405,6 +407,7 @@ class ReportData:
     choices: tuple[Choice, ...] = ()
     messages: MessagesPart = MessagesPart()
     recommend: RecommendPart = RecommendPart()
+    indicators: IndicatorsPart = field(default_factory=IndicatorsPart)
     metrics: tuple[Metric, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     warnings: tuple[Both, ...] = ()

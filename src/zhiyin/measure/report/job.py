@@ -17,6 +17,7 @@ from zhiyin.core import ledger
 from zhiyin.core.clock import local_day
 from zhiyin.core.context import Context
 from zhiyin.core.decisions import of_turns
+from zhiyin.measure.indicators.definitions import COHORT, FUNNEL, INDICATOR, ROUTE
 from zhiyin.measure.recommend import FIGURES
 from zhiyin.measure.report import adapt
 from zhiyin.measure.report.data import (
@@ -35,6 +36,12 @@ from zhiyin.measure.report.data import (
     ReportData,
     SegmentsPart,
     Shop,
+)
+from zhiyin.measure.report.grid import (
+    INCREMENT,
+    PER_CUSTOMER,
+    IndicatorsPart,
+    read_indicators,
 )
 from zhiyin.measure.report.predictions import read_kept, read_predictions, read_value
 from zhiyin.measure.report.products import read_examples, read_pairs
@@ -78,7 +85,8 @@ def collect_data(
     settings = ctx.settings
     names = _campaign_names(ctx)
     insights = _rows_of_day(ctx, "insights")
-    results = _rows_of_day(ctx, "results", order=(c.KIND, c.SUBJECT, c.METRIC))
+    told = _rows_of_day(ctx, "results", order=(c.KIND, c.SUBJECT, c.METRIC))
+    results = [row for row in told if row[c.KIND] not in (INDICATOR, COHORT, FUNNEL, ROUTE)]
     choices = _read_choices(ctx, names)
     models, refused = _read_models(ctx, insights, names)
     metrics = adapt.read_metrics([*results, *_read_check(ctx)])
@@ -117,6 +125,7 @@ def collect_data(
         choices=choices,
         messages=_read_messages(ctx, choices, tuple(emails)),
         recommend=_read_recommend(ctx, insights, metrics),
+        indicators=_read_indicators(ctx, told, names),
         metrics=metrics,
         assumptions=list_assumptions(settings, data, has_campaign=bool(choices or metrics)),
         warnings=(*_read_warnings(insights), *decayed),
@@ -132,6 +141,20 @@ def _rows_of_day(ctx: Context, table: str, *, order: Sequence[str] = (c.KIND, c.
 def _of_day(ctx: Context, table: str) -> ir.Table:
     rows = ctx.store.read(table)
     return rows.filter(rows[c.AS_OF_ON] == ctx.as_of)
+
+
+def _read_indicators(
+    ctx: Context, told: Sequence[Mapping], names: Mapping[str, Mapping]
+) -> IndicatorsPart:
+    """Indicators; what campaigns caused only where their messages really went out, or as if."""
+    caused: list[dict] = []
+    if ctx.settings.simulated or not ctx.settings.demo:
+        rows = ctx.store.read("results")
+        mine = rows.filter(
+            rows[c.AS_OF_ON] <= ctx.as_of, rows[c.KIND] == INCREMENT, rows[c.METRIC] == PER_CUSTOMER
+        )
+        caused = _records(mine.order_by(c.AS_OF_ON, c.SUBJECT))
+    return read_indicators(told, caused, {key: row[c.NAME] for key, row in names.items()})
 
 
 def _read_check(ctx: Context) -> list[dict]:

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
-from zhiyin.measure.report import figures, foresight, takeaways
+from zhiyin.measure.report import figures, foresight, indicators, takeaways
 from zhiyin.measure.report.data import (
     LANGUAGES,
     Count,
@@ -36,7 +36,8 @@ from zhiyin.measure.report.previews import make_offline
 from zhiyin.measure.report.words import Words
 
 SECTIONS = (
-    "data", "customers", "predict", "model", "choice", "messages", "recommend", "measured", "run",
+    "data", "customers", "predict", "model", "choice", "messages", "recommend", "indicators",
+    "measured", "run",
 )  # fmt: skip
 EMAILS_PER_LANGUAGE = 2
 LARGEST_EMAIL = 100_000
@@ -173,6 +174,17 @@ class View:
             ]
             for pair in self.data.recommend.pairs
         ]  # fmt: skip
+
+    def group_table(self, by: str) -> indicators.Table:
+        """Indicators of campaigns or of channels: head and rows."""
+        part = self.data.indicators
+        groups = part.campaigns if by == "campaign" else part.channels
+        return indicators.group_table(part, groups, by, self.t, self.f)
+
+    @property
+    def cohort_table(self) -> indicators.Table:
+        """Retention by month of first purchase: head and rows."""
+        return indicators.cohort_table(self.data.indicators.cohorts, self.t, self.f)
 
     @property
     def no_choice(self) -> str:
