@@ -57,7 +57,7 @@ def test_public_routes_are_these_and_no_others(client):
     assert {route.path for route in ROUTES if route.permission == PUBLIC} == {
         "/health", "/u/{token}", "/c/{token}", "/p/{token}", "/r/{token}", "/o/{name}",
         "/v1/hooks/{source}", "/v1/returns/{provider}", "/v1/replies/twilio", "/zhiyin.js",
-        "/v1/receipts/twilio", "/v1/receipts/{provider}/{secret}",
+        "/v1/receipts/twilio", "/v1/receipts/{provider}/{secret}", "/q/{token}",
     }  # fmt: skip
     paths = {route.path for route in client.app.app.routes}
     assert paths == {route.path for route in ROUTES} | {"/openapi.json"}

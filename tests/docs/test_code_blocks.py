@@ -64,7 +64,12 @@ PLACES = {"DAY": "2024-01-31", "TABLE": "order_lines", "…": "FILE"}
 SECRETS = "ZHIYIN_SOURCE_"  # a source's name follows
 SCRIPTS = ("js", "html")
 OF_SDKS = ("py", "javascript")  # snippets with the SDKs of others: they need a server
-OF_A_FILE = {"tags", "score", "orders", "choose_by"}  # examples of what a file says, where a setting could stand
+OF_A_FILE = {
+    "tags",
+    "score",
+    "orders",
+    "choose_by",
+}  # examples of what a file says, where a setting could stand
 PICTURE = re.compile(r"[→↑│─└]")
 
 

@@ -65,6 +65,7 @@ TOUCHES = [
     ("a", at(3), "sent", "k2", "sms", "m_sms", 10),
     ("a", at(4), "redemption", "k1", None, None),  # by its offer, without the message
     ("a", at(5), "redemption", "k1", None, None),
+    ("y", at(-3), "sent", "k9", "email", "m_y"),  # before the span, its order within
     ("z", at(-60), "sent", "k0", "email", "m_old"), ("z", at(2), "open", "k0", "email", "m_old"),
 ]  # fmt: skip
 LINES = [
@@ -72,7 +73,8 @@ LINES = [
     ("b", at(2), "o2", "item", 2.0, 500), ("b", at(9), "o2", "return", -1.0, -200),
     ("c", at(20), "o3", "item", 1.0, 300),  # later than the window
     ("a", at(27.65), "o4", "item", 1.0, 700),  # 28 February in New York, 1 March in UTC
-    ("e", at(30), "o5", "item", 1.0, 900), (None, at(30), "o6", "item", 1.0, 99),
+    ("y", at(1), "o7", "item", 1.0, 50), ("e", at(30), "o5", "item", 1.0, 900),
+    (None, at(30), "o6", "item", 1.0, 99),
 ]  # fmt: skip
 
 
@@ -131,7 +133,10 @@ def test_what_people_did_is_counted_once_a_message_and_machines_apart(shop):
 def test_an_order_is_credited_to_the_last_message_before_it_and_to_no_other(shop):
     sent = {group: totals(sums, "credited_orders", "credited_minor", "converted")
             for group, sums in shop["campaign"].items()}  # fmt: skip
-    assert sent == {"": [0, 0, 0], "ads": [0, 0, 0], "k1": [1, 300, 1], "k2": [1, 1_000, 1]}
+    assert sent == {
+        "": [0, 0, 0], "ads": [0, 0, 0], "k1": [1, 300, 1], "k2": [1, 1_000, 1], "k9": [1, 50, 0],
+    }  # fmt: skip
+    assert shop["campaign"]["k9"].totals["sent"] == 0
     assert shop["campaign"][""].totals["revenue_minor_sum"] == 300 + 700 + 900
 
 
@@ -147,12 +152,12 @@ def test_the_parts_add_up_to_the_whole(shop, by):
 def test_months_are_those_of_the_shops_clock(shop):
     months = {group: totals(one, "orders_counted", "revenue_minor_sum", "sent")
               for group, one in shop["month"].items()}  # fmt: skip
-    assert months == {"2026-02-01": [4, 2_300, 5], "2026-03-01": [1, 900, 0]}
+    assert months == {"2026-02-01": [5, 2_350, 5], "2026-03-01": [1, 900, 0]}
 
 
 def test_segments_part_the_customers_and_the_rest_has_no_name(shop):
     assert {group: one.totals["revenue_minor_sum"] for group, one in shop["segment"].items()} == {
-        "": 900, "gold": 2_000, "new": 300,
+        "": 950, "gold": 2_000, "new": 300,
     }  # fmt: skip
 
 
@@ -174,10 +179,10 @@ def test_every_indicator_of_the_shop(shop):
             "machine_opens": 1, "clicks": 2, "ctr": 2 / 4, "ctor": 1, "machine_clicks": 1,
             "ad_ctr": 0.03, "cvr": 2 / 4, "redemptions": 2, "redemption_rate": 1 / 5,
             "bounce_rate": 1 / 5, "complaint_rate": 0, "unsubscribe_rate": 1 / 4, "cost": cost,
-            "revenue": 3_200, "margin": 800, "orders": 5, "credited_revenue": 1_300,
-            "roas": 1_300 / cost, "roi": 0.25 * 1_300 / cost - 1, "cost_per_click": cost / 32,
-            "cost_per_order": cost / 2, "average_order": 640, "customer_value": 800,
-            "repeat_rate": 1 / 4, "retention": float("nan"), "csat": 1 / 2, "nps": 1 / 3,
+            "revenue": 3_250, "margin": 812.5, "orders": 6, "credited_revenue": 1_350,
+            "roas": 1_350 / cost, "roi": 0.25 * 1_350 / cost - 1, "cost_per_click": cost / 32,
+            "cost_per_order": cost / 3, "average_order": 3_250 / 6, "customer_value": 650,
+            "repeat_rate": 1 / 5, "retention": float("nan"), "csat": 1 / 2, "nps": 1 / 3,
         },
         nan_ok=True,
     )  # fmt: skip

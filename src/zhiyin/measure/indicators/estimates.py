@@ -86,11 +86,11 @@ def estimate(one: Indicator, group: GroupSums, *, margin_rate: float = 1.0) -> E
     if not variance > 0:
         return Estimate(ratio * scale + shift, NAN, NAN, n, ZERO_VARIANCE)
     half = critical_z(0.95) * sqrt(variance)
-    bounds = [(ratio + side * half) * scale + shift for side in (-1, 1)]
+    low, high = ((ratio + side * half) * scale + shift for side in (-1, 1))
     if one.unit == "score":
-        bounds = [max(-1.0, bounds[0]), min(1.0, bounds[1])]
+        low, high = max(-1.0, low), min(1.0, high)
     few = group.n < MIN_UNITS or n < MIN_UNITS
-    return Estimate(ratio * scale + shift, *bounds, n, TOO_FEW_UNITS if few else OK)
+    return Estimate(ratio * scale + shift, low, high, n, TOO_FEW_UNITS if few else OK)
 
 
 def _total(group: GroupSums, name: str) -> int:

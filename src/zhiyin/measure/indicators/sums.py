@@ -107,9 +107,11 @@ def sum_cells(touches: ir.Table, orders: ir.Table, events: ir.Table, *, span: Sp
     Messages are of the period that they began in, orders of their own. An order is credited to
     one message at most, so sums by campaign, by channel and by period add up to the total.
     """
-    messages = find_messages(touches, since=span.start)
+    before = timedelta(days=d.ORDER_WINDOW_DAYS)  # what an order of the first days may follow
+    recent = find_messages(touches, since=span.start - before)
+    messages = recent.filter(recent[SENT_AT] >= span.start)
     orders = orders.filter(orders[c.ORDERED_AT] >= span.start)
-    credits = credit_orders(orders, messages)
+    credits = credit_orders(orders, recent)
     won = credits.select(KEY).distinct().mutate(**{d.CONVERTED: ibis.literal(1, "int64")})
     told = messages.left_join(won, KEY).drop(f"{KEY}_right")
     told = told.mutate(**{d.CONVERTED: told[d.CONVERTED].fill_null(0), PERIOD: told[SENT_AT]})

@@ -93,10 +93,10 @@ def tell_plainly(key: str, told: Mapping[str, Any], f: Format) -> str:
     `told`: `value`, `low`, `high` (None: none), `n`, `status`.
     """
     nan = float("nan")
-    numbers = [nan if told[x] is None else told[x] for x in ("value", "low", "high")]
-    if numbers[0] != numbers[0]:
+    number, low, high = (nan if told[x] is None else told[x] for x in ("value", "low", "high"))
+    if number != number:
         return ""
     one = INDICATORS[key]
-    value = tell(key, Estimate(*numbers, told["n"], told["status"]), f)
+    value = tell(key, Estimate(number, low, high, told["n"], told["status"]), f)
     status = "" if told["status"] == OK else f"  {Words(f.language).term('status', told['status'])}"
     return f"{one.zh if f.language == 'zh' else one.en}: {value}{status}"
