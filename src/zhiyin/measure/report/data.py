@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from zhiyin.measure.report.brought_data import NOTHING_BROUGHT, BroughtPart
+
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
@@ -405,6 +407,7 @@ class ReportData:
     choices: tuple[Choice, ...] = ()
     messages: MessagesPart = MessagesPart()
     recommend: RecommendPart = RecommendPart()
+    brought: BroughtPart = NOTHING_BROUGHT
     metrics: tuple[Metric, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     warnings: tuple[Both, ...] = ()
