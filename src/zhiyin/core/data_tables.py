@@ -112,7 +112,7 @@ RESULTS = Table(
     (
         _DAY, req(c.MEASURED_UNTIL_ON, "date", "day after the last one seen"),
         req(c.KIND, "string", "response, next_purchase, churn, profit, increment, marketing, "
-            "recommend, delivery, indicator, cohort, funnel or route"),
+            "observed, attributed, recommend, delivery, indicator, cohort, funnel or route"),
         req(c.SUBJECT, "string", "campaign, month of a cohort, grouping:group of an indicator; "
             "or empty"), req(c.METRIC, "string", "metric"),
         col(c.VALUE, "float64", "value"), col(c.LOW, "float64", "lower 95 % bound"),

@@ -6,6 +6,6 @@ touches the store. This file imports nothing, so that `zhiyin --help` stays ligh
 """
 
 __all__ = [
-    "attribution", "calibration", "counts", "experiment", "increment", "job", "profit", "response",
-    "uplift",
+    "attribution", "calibration", "counts", "experiment", "increment", "job", "observed", "profit",
+    "response", "returns", "uplift",
 ]  # fmt: skip

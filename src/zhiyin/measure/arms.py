@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import ibis.expr.types as ir
 
@@ -13,15 +14,29 @@ from zhiyin.core.decisions import HOLDOUT, TREAT
 from zhiyin.govern.gate import BEFORE_GLOBAL_HOLDOUT, GLOBAL_HOLDOUT
 from zhiyin.measure import outcomes as o
 from zhiyin.measure.campaign import INCREMENT, report_increment
-from zhiyin.measure.experiment import ArmStatistics
-from zhiyin.measure.increment import estimate_increment
-from zhiyin.measure.results import Measured
+from zhiyin.measure.evidence import RANDOMISED
+from zhiyin.measure.experiment import Adjusted, ArmStatistics, Moments
+from zhiyin.measure.increment import Increment, estimate_increment
+from zhiyin.measure.results import Measured, Result
+from zhiyin.measure.returns import price_orders, return_on_cost
+from zhiyin.measure.status import ZERO_VARIANCE
 
 METRICS = {
     c.REVENUE_BASE_MINOR: "revenue_per_customer_minor",
     c.ORDERS: "orders_per_customer",
     c.RESPONDED: "order_rate",
 }
+
+ADJUSTED_REVENUE = "revenue_per_customer_adjusted_minor"
+MONEY_CAUSED = "money_caused_minor"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a campaign cost in all (minor units; None: nobody recorded it), and the margin rate."""
+
+    cost_minor: float | None
+    margin_rate: float
 
 
 def assign_campaign(decisions: ir.Table) -> ir.Table:
@@ -47,7 +62,7 @@ def assign_globally(decisions: ir.Table) -> ir.Table:
 
 def compare_arms(
     subject: str, assigned: ir.Table, revenue: ir.Table, buyers: ir.Table, *, share: float,
-    kind: str = INCREMENT,
+    kind: str = INCREMENT, before: ir.Table | None = None, terms: Terms | None = None,
 ) -> Measured | None:  # fmt: skip
     """The effect on each metric per customer; None where one of the arms is empty.
 
@@ -59,28 +74,66 @@ def compare_arms(
         Planned share of the arm that was held out.
     kind
         `increment`: of the campaign; `marketing`: of whatever the shop sends.
+    before
+        As `revenue`, of the time before anybody was assigned; it sharpens the effect on revenue.
+    terms
+        With them, also the money caused, what an order cost and the return on the cost.
     """
     if share <= 0:
         return None
-    sums = o.sum_by_arm(assigned, revenue, buyers).to_pyarrow().to_pylist()
+    sums = o.sum_by_arm(assigned, revenue, buyers, before).to_pyarrow().to_pylist()
     arms = {row[c.ARM]: row for row in sums}
     if set(arms) != {TREAT, HOLDOUT}:
         return None
-    measured = [
-        report_increment(
-            subject,
-            name,
-            estimate_increment(
-                _arm(arms[TREAT], metric), _arm(arms[HOLDOUT], metric), holdout_share=share
-            ),
-            kind=kind,
+    found = {
+        name: estimate_increment(
+            _arm(arms[TREAT], metric), _arm(arms[HOLDOUT], metric), holdout_share=share
         )
         for metric, name in METRICS.items()
-    ]
+    }
+    if before is not None:
+        found[ADJUSTED_REVENUE] = estimate_increment(
+            _adjusted(arms[TREAT]), _adjusted(arms[HOLDOUT]), holdout_share=share
+        )
+    measured = [report_increment(subject, name, one, kind=kind) for name, one in found.items()]
+    if terms is not None:
+        measured.append(report_returns(subject, found, terms, kind=kind))
     return Measured(
         tuple(result for part in measured for result in part.results),
         {name: value for part in measured for name, value in part.figures.items()},
     )
+
+
+def report_returns(
+    subject: str, found: Mapping[str, Increment], terms: Terms, *, kind: str
+) -> Measured:
+    """Money and orders caused in all, what an order cost, and the return; of the adjusted effect
+    where spend before the campaign is known.
+    """
+    money = found.get(ADJUSTED_REVENUE, found["revenue_per_customer_minor"])
+    if money.difference.status == ZERO_VARIANCE:
+        money = found["revenue_per_customer_minor"]
+    orders = found["orders_per_customer"].total
+    body = {"evidence": RANDOMISED, "verdict": money.verdict, **asdict(terms)}
+    rows = {
+        MONEY_CAUSED: money.total,
+        "orders_caused": orders,
+        "cost_per_order_minor": price_orders(orders, terms.cost_minor),
+        "incremental_roi": return_on_cost(
+            money.total, terms.cost_minor, margin_rate=terms.margin_rate
+        ),
+    }
+    return Measured(
+        tuple(Result(kind, subject, name, one, body) for name, one in rows.items()),
+        {name: asdict(one) for name, one in rows.items()},
+    )
+
+
+def _adjusted(row: Mapping) -> Adjusted:
+    now, before = int(row[c.REVENUE_BASE_MINOR]), int(row[o.BEFORE])
+    both = int(row[o.BEFORE_PRODUCTS])
+    squares = int(row[o.squares_of(c.REVENUE_BASE_MINOR)]), int(row[o.squares_of(o.BEFORE)])
+    return Adjusted(Moments(row[c.UNITS], (now, before), ((squares[0], both), (both, squares[1]))))
 
 
 def _arm(row: Mapping, metric: str) -> ArmStatistics:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from zhiyin.core.values import Estimate
 from zhiyin.measure.calibration import draw_calibration, estimate_ece, estimate_ece_floor
 from zhiyin.measure.counts import ScoreCounts, count_scores
+from zhiyin.measure.evidence import RANDOMISED
 from zhiyin.measure.increment import Increment
 from zhiyin.measure.profit import (
     CALLED,
@@ -182,7 +183,8 @@ def report_increment(
     subject: str, metric: str, increment: Increment, *, kind: str = INCREMENT
 ) -> Measured:
     """The rows and figures of one effect on one metric per customer."""
-    body = {
+    body: dict[str, object] = {
+        "evidence": RANDOMISED,
         "verdict": increment.verdict,
         "detectable": increment.detectable,
         "p_value": increment.p_value,
@@ -192,13 +194,17 @@ def report_increment(
         "treated": {"n": increment.treated.n, "mean": increment.treated.mean},
         "held_out": {"n": increment.held_out.n, "mean": increment.held_out.mean},
     }
+    if increment.variance_reduction is not None:
+        body["variance_reduction"] = increment.variance_reduction
     difference = increment.difference
-    figures = {
+    figures: dict[str, object] = {
         "value": difference.value, "low": difference.low, "high": difference.high,
         "status": difference.status, "verdict": increment.verdict,
         "detectable": increment.detectable, "treated": increment.treated.n,
         "held_out": increment.held_out.n,
     }  # fmt: skip
+    if increment.variance_reduction is not None:
+        figures["variance_reduction"] = increment.variance_reduction
     return Measured((Result(kind, subject, metric, difference, body),), {metric: figures})
 
 

@@ -24,7 +24,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.decisions import of_turns
 from zhiyin.core.values import JobReport
 from zhiyin.measure import outcomes as o
-from zhiyin.measure.arms import assign_campaign, assign_globally, compare_arms
+from zhiyin.measure.attributed import ATTRIBUTED
 from zhiyin.measure.campaign import (
     CHURN,
     MARKETING,
@@ -32,8 +32,17 @@ from zhiyin.measure.campaign import (
     ScoredCampaign,
     measure_campaign,
 )
+from zhiyin.measure.contacted import Reach
 from zhiyin.measure.decay_job import watch_models
+from zhiyin.measure.effects_job import (
+    Effects,
+    contacted_of,
+    find_reach,
+    measure_attributed,
+    measure_effects,
+)
 from zhiyin.measure.indicators_job import KINDS, kept_rows, make_rows
+from zhiyin.measure.observed_job import OBSERVED
 from zhiyin.measure.predictions_job import measure_churn, measure_purchase
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
 from zhiyin.measure.recommend import (
@@ -71,8 +80,8 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `figures`: `status` (`ok`, `window_open`, `not_yet` or `nothing_decided`) of the turn's day,
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
-    campaign and metric), `marketing` (the same against the global holdout), `decay` (see
-    `watch_models`), `measured_days`.
+    campaign and metric), `marketing` (the same against the global holdout), `observed` (of
+    campaigns without a holdout that was kept), `decay` (see `watch_models`), `measured_days`.
     """
     until = first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
@@ -101,29 +110,40 @@ def _measure_day(
     scores = ctx.store.read("scores")
     scores = scores.filter(scores[c.AS_OF_ON] == day)
     parts: dict[str, Measured] = {}
-    increments: dict[str, Measured] = {}
-    everything: dict[str, Measured] = {}
+    effects: dict[str, Effects] = {}
     notes: list[str] = []
     ends = {subject: window.measured_until for subject, window in windows.items()}
-    for subject in _distinct(scores.filter(scores[c.TASK] == RESPONSE), c.SUBJECT):
+    reached: dict[str, Reach] = {}
+    scored = _distinct(scores.filter(scores[c.TASK] == RESPONSE), c.SUBJECT)
+    for subject in sorted({*scored, *_decided(ctx, day)} & set(windows)):
+        window = windows[subject]
+        if window.status != NOT_YET:
+            reached[subject] = find_reach(ctx, day=day, subject=subject, window=window)
+    for subject in scored:
         if subject not in windows:
             notes.append(f"{subject}: scored, but there is no such campaign to measure")
             continue
         parts[subject] = _measure_response(
-            ctx, config, scores, day=day, subject=subject, window=windows[subject]
+            ctx, config, scores, day=day, subject=subject, window=windows[subject],
+            reach=reached.get(subject, Reach()),
+        )  # fmt: skip
+    for subject, reach in reached.items():
+        effects[subject] = measure_effects(
+            ctx, day=day, subject=subject, window=windows[subject], reach=reach
         )
-    for subject in _decided(ctx, day):
-        if subject in windows and windows[subject].status != NOT_YET:
-            increments[subject], everything[subject] = _measure_effects(
-                ctx, day=day, subject=subject, window=windows[subject]
-            )
+    attributed = Measured()
+    if reached:
+        attributed, ends[ATTRIBUTED] = measure_attributed(
+            ctx, day=day, windows={one: windows[one] for one in reached}
+        )
     purchase = measure_purchase(ctx, config, scores, day=day, until=until)
     if purchase is not None:
         ends[""] = horizon_of(ctx, day=day, until=until).measured_until
     churn = measure_churn(ctx, scores, day=day, until=until)
     if churn is not None:
         ends[CHURN] = churn[1]
-    every = [*parts.values(), *increments.values(), *everything.values()]
+    every = [*parts.values(), attributed]
+    every += [part for one in effects.values() for part in (one.own, one.everything, one.observed)]
     every += [one for one in (purchase, churn[0] if churn else None) if one is not None]
     chosen = _headline(ctx, parts)
     figures = {
@@ -132,12 +152,20 @@ def _measure_day(
         "response": parts[chosen].figures if chosen is not None else no_response(),
         "campaigns": {subject: part.figures for subject, part in parts.items()},
         "purchase": purchase.figures if purchase else None,
-        "increments": {subject: part.figures for subject, part in increments.items()},
-        MARKETING: {one: part.figures for one, part in everything.items() if part.figures},
+        "increments": {
+            one: part.own.figures for one, part in effects.items() if reached[one].decided
+        },
+        MARKETING: _known(effects, "everything"),
+        OBSERVED: _known(effects, "observed"),
     }
     notes += [note for part in every for note in part.notes]
     results = tuple(result for part in every for result in part.results)
     return Measured(results, figures, tuple(notes)), ends
+
+
+def _known(effects: Mapping[str, Effects], name: str) -> dict[str, object]:
+    parts = {subject: getattr(one, name).figures for subject, one in effects.items()}
+    return {subject: figures for subject, figures in parts.items() if figures}
 
 
 def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, object] | None]:
@@ -183,14 +211,14 @@ def _replace(ctx: Context, day: date, rows: pa.Table, made: pa.Table | None = No
 
 def _measure_response(
     ctx: Context, config: MeasureSettings, scores: ir.Table, *, day: date, subject: str,
-    window: Window,
+    window: Window, reach: Reach,
 ) -> Measured:  # fmt: skip
     if window.status == NOT_YET:
         return not_yet(RESPONSE, subject, "auc")
     mine = scores.filter(scores[c.TASK] == RESPONSE, scores[c.SUBJECT] == subject)
-    planned = o.find_recipients(ctx.store.read("touches", as_of=day), subject)
-    recipients = planned.count().to_pyarrow().as_py()
-    scored = mine.semi_join(planned, c.CUSTOMER_ID) if recipients else mine
+    contacted = contacted_of(ctx, day=day, subject=subject, reach=reach)
+    recipients = contacted.count().to_pyarrow().as_py()
+    scored = mine.semi_join(contacted, c.CUSTOMER_ID) if recipients or reach.decided else mine
     touches = read_facts(ctx, "touches", c.OCCURRED_AT, day=day, window=window)
     lines = read_facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
     offers = ctx.store.read("offers", as_of=window.measured_until)
@@ -218,31 +246,8 @@ def _measure_response(
     rng = ctx.rng.generator(f"{JOB}.{day.isoformat()}.{subject}")
     measured = measure_campaign(subject, campaign, _terms(ctx), rng=rng, samples=config.bootstrap)
     unscored = int(recipients) - table.num_rows
-    notes = (f"{subject}: {unscored} planned recipients have no score",) if unscored > 0 else ()
+    notes = (f"{subject}: {unscored} recipients have no score",) if unscored > 0 else ()
     return finish(measured, window, notes)
-
-
-def _measure_effects(
-    ctx: Context, *, day: date, subject: str, window: Window
-) -> tuple[Measured, Measured]:
-    """Against the campaign's own holdout, and against the global one (nothing without it)."""
-    decisions = ctx.store.read("decisions")
-    mine = decisions.filter(decisions[c.AS_OF_ON] == day, decisions[c.CAMPAIGN_ID] == subject)
-    lines = read_facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
-    revenue = o.sum_revenue(lines, include_shipping=ctx.settings.revenue.include_shipping)
-    buyers, settings = o.find_buyers(lines), ctx.settings
-    own = compare_arms(
-        subject, assign_campaign(mine), revenue, buyers, share=settings.decide.holdout_share
-    )
-    every = compare_arms(
-        subject, assign_globally(mine), revenue, buyers, kind=MARKETING,
-        share=settings.act.global_holdout_share,
-    )  # fmt: skip
-    none = Measured(notes=(f"{subject}: without a holdout its effect cannot be measured",))
-    return (
-        none if own is None else finish(own, window),
-        Measured() if every is None else finish(every, window),
-    )
 
 
 def _campaign_windows(ctx: Context, *, day: date, until: date) -> dict[str, Window]:

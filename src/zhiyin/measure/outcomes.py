@@ -19,6 +19,7 @@ from zhiyin.core import columns as c
 
 ITEM, RETURN, SHIPPING, FEE = "item", "return", "shipping", "fee"
 PLANNED, REDEMPTION = "planned", "redemption"
+BEFORE, BEFORE_PRODUCTS = "before", "before_products"
 
 
 def align_customers(rows: ir.Table, then: Sequence[ir.Table], now: Sequence[ir.Table]) -> ir.Table:
@@ -162,7 +163,9 @@ def count_by_score(
     )
 
 
-def sum_by_arm(assigned: ir.Table, revenue: ir.Table, buyers: ir.Table) -> ir.Table:
+def sum_by_arm(
+    assigned: ir.Table, revenue: ir.Table, buyers: ir.Table, before: ir.Table | None = None
+) -> ir.Table:
     """Sufficient statistics per arm of revenue, orders and having ordered.
 
     Parameters
@@ -171,12 +174,15 @@ def sum_by_arm(assigned: ir.Table, revenue: ir.Table, buyers: ir.Table) -> ir.Ta
         One row per assigned customer: `customer_id`, `arm`.
     revenue, buyers
         What `sum_revenue` and `find_buyers` give; absent customers count 0.
+    before
+        As `revenue`, of the time before the assignment.
 
     Returns
     -------
     Per `arm`: `units`, and for each of `revenue_base_minor`, `orders`, `responded` the sum under
-    its name and the sum of squares with suffix `_squares`; exact decimals, whatever the order in
-    which the engine adds.
+    its name and the sum of squares with suffix `_squares`; with `before` also `before`, its squares
+    and `before_products`, of revenue before and after; exact decimals, whatever the order in which
+    the engine adds.
     """
     joined = (
         assigned.select(c.CUSTOMER_ID, c.ARM)
@@ -184,6 +190,9 @@ def sum_by_arm(assigned: ir.Table, revenue: ir.Table, buyers: ir.Table) -> ir.Ta
         .drop(f"{c.CUSTOMER_ID}_right")
         .left_join(buyers, c.CUSTOMER_ID)
     )
+    if before is not None:
+        earlier = before.select(c.CUSTOMER_ID, **{BEFORE: before[c.REVENUE_BASE_MINOR]})
+        joined = joined.drop(f"{c.CUSTOMER_ID}_right").left_join(earlier, c.CUSTOMER_ID)
     orders = joined[c.ORDERS].fill_null(0)
     metrics = {
         c.REVENUE_BASE_MINOR: joined[c.REVENUE_BASE_MINOR].fill_null(0),
@@ -191,6 +200,10 @@ def sum_by_arm(assigned: ir.Table, revenue: ir.Table, buyers: ir.Table) -> ir.Ta
         c.RESPONDED: ibis.ifelse(orders > 0, 1, 0),
     }
     sums: dict[str, ir.Value] = {c.UNITS: joined.count()}
+    if before is not None:
+        metrics[BEFORE] = joined[BEFORE].fill_null(0)
+        both = (metrics[name].cast("decimal(19, 0)") for name in (BEFORE, c.REVENUE_BASE_MINOR))
+        sums[BEFORE_PRODUCTS] = (next(both) * next(both)).sum()
     for name, value in metrics.items():
         exact = value.cast("decimal(19, 0)")
         sums[name] = exact.sum()

@@ -14,6 +14,13 @@ SAMPLE_RATIO_MISMATCH: Final = "sample_ratio_mismatch"  # arms were not split as
 WINDOW_OPEN: Final = "window_open"  # the window has not ended, or the data end before it
 NOT_YET: Final = "not_yet"  # nothing has happened after the day
 ZERO_BASELINE: Final = "zero_baseline"  # a ratio to nothing
+NO_OVERLAP: Final = "no_overlap"  # too many recipients have no like among the others
+UNBALANCED: Final = "unbalanced"  # recipients and others could not be made alike
+TOO_SHORT: Final = "too_short"  # too few periods before or after to tell an effect from a season
+UNLIKE_BEFORE: Final = "unlike_before"  # an effect is seen where none can be
+HOLDOUT_NOT_KEPT: Final = "holdout_not_kept"  # the held-out were contacted all the same
+COST_UNKNOWN: Final = "cost_unknown"  # nobody recorded what it cost
+NOT_MEASURED: Final = "not_measured"  # nothing that could be compared
 
 MIN_UNITS: Final = 10
 """Fewer positives, negatives or units in an arm than this give `too_few_units`."""

@@ -170,7 +170,7 @@ def test_scored_people_outside_the_list_are_left_out_and_missing_ones_named(shop
     shop.add("touches", [touch(99, "planned", utc("2024-02-29T17:00"))])
     report = run(context(shop, DAY), context(shop, DAY).settings.measure)
     assert report.figures["response"]["recipients"] == 60
-    assert report.notes == ("s:k1: 1 planned recipients have no score",)
+    assert report.notes == ("s:k1: 1 recipients have no score",)
 
 
 def test_nothing_after_the_day_is_not_yet(shop, context):
@@ -256,6 +256,104 @@ def test_increment_compares_all_assigned_customers(shop, context):
     assert row[c.LOW] > 0
     assert body["total"]["value"] == pytest.approx(8000)
     assert body["detectable"] > 0
+
+
+def test_who_was_held_out_is_not_held_against_the_ranking(shop, context):
+    """Of those contacted the score knows nothing; that nobody else redeems is no merit of its."""
+    redeem = [touch(n, "redemption", NOON) for n in range(0, 40, 2)]
+    shop.rows["touches"] = shop.rows["touches"].slice(0, PEOPLE)
+    shop.add("touches", redeem)
+    flattered = run(context(shop, DAY), context(shop, DAY).settings.measure).figures["response"]
+    shop.add("decisions", [decide(n, "treat") for n in range(40)])
+    shop.add("decisions", [decide(n, "holdout") for n in range(40, 50)])
+    shop.add("decisions", [decide(n, "none") for n in range(50, 60)])
+    report = run(context(shop, DAY), context(shop, DAY).settings.measure)
+    response = report.figures["response"]
+    assert flattered["auc"] > 0.75
+    assert (response["recipients"], response["redeemers"]) == (40, 20)
+    assert response["auc"] == pytest.approx(0.5, abs=0.03)
+    assert response["profit_all_minor"] < 0
+
+
+def test_a_list_that_another_system_sent_has_no_holdout(shop, context):
+    """15 of the left-out redeem: they got it, so the arms are alike and everybody counts."""
+    shop.add("decisions", [decide(n, "treat") for n in range(5, 40)])
+    shop.add("decisions", [decide(n, "holdout") for n in (*range(5), *range(40, 60))])
+    shop.add("touches", [touch(n, "redemption", NOON) for n in range(40, 50)])
+    settings = {"decide": {"holdout_share": 0.4}}
+    report = run(context(shop, DAY, **settings), context(shop, DAY).settings.measure)
+    assert report.figures["response"]["recipients"] == 60
+    effect = report.figures["increments"]["s:k1"]["orders_per_customer"]
+    assert (effect["status"], effect["verdict"]) == ("holdout_not_kept", "cannot_tell_yet")
+    assert report.notes[0].startswith("s:k1: people left out by the decision redeemed it")
+    row = results(shop)[DAY, "increment", "s:k1", "revenue_per_customer_minor"]
+    assert row[c.STATUS] == "holdout_not_kept"
+    assert (DAY, "increment", "s:k1", "money_caused_minor") not in results(shop)
+
+
+def test_money_orders_and_their_cost(shop, context):
+    """40 treated spent 2.00 more each, beside what they had spent before; contacts cost 0.10."""
+    before = utc("2024-02-10T17:00")
+    shop.add("decisions", [decide(n, "treat") for n in range(40)])
+    shop.add("decisions", [decide(n, "holdout") for n in range(40, 60)])
+    shop.add("order_lines", [line(who(n), 100 * (n % 7), before) for n in range(60)])
+    sent = [touch(n, "sent", utc("2024-03-01T15:00")) | {c.COST_BASE_MINOR: 10} for n in range(40)]
+    shop.add("touches", sent)
+    settings = {"decide": {"holdout_share": 0.33}}
+    report = run(context(shop, DAY, **settings), context(shop, DAY).settings.measure)
+    effect = report.figures["increments"]["s:k1"]
+    assert effect["revenue_per_customer_minor"]["value"] == pytest.approx(200)
+    assert effect["money_caused_minor"]["value"] == pytest.approx(8000, rel=0.02)
+    assert effect["money_caused_minor"]["low"] > 0
+    assert 0 <= effect["revenue_per_customer_adjusted_minor"]["variance_reduction"] < 0.1
+    assert effect["incremental_roi"]["value"] == pytest.approx((2000 - 400) / 400, rel=0.03)
+    body = json.loads(results(shop)[DAY, "increment", "s:k1", "money_caused_minor"][c.BODY])
+    assert (body["evidence"], body["cost_minor"]) == ("randomised", 400)
+
+
+def _regulars(shop, *, others: int) -> None:
+    """Better customers are recipients more often and spend more anyway; 5.00 each is caused."""
+    known, lines = [], []
+    for n in range(PEOPLE * 5 + others):
+        worth, contacted = n % 17, n < PEOPLE * 5
+        worth += 4 * (contacted and n % 3 == 0)
+        known.append(
+            {c.AS_OF_ON: DAY, c.CUSTOMER_ID: f"q_{n:04d}", "revenue_90d_minor": 100 * worth}
+        )
+        spent = 300 * worth + 37 * (n * n % 11) + 500 * contacted
+        lines.append(line(f"q_{n:04d}", spent, NOON))
+    shop.add("features", known)
+    shop.add("order_lines", lines)
+    plan = [touch(0, "planned", utc("2024-02-29T17:00"), "s:k2", key=str(n)) for n in range(300)]
+    shop.add("touches", [row | {c.PARTY_ID: f"q_{n:04d}"} for n, row in enumerate(plan)])
+    shop.add("campaigns", [{c.CAMPAIGN_ID: "s:k2", c.START_ON: DAY, c.END_ON: END,
+                            c.VALID_AT: utc("2024-02-29T17:00")}])  # fmt: skip
+    shop.add("scores", [score(1, 0.5, subject="s:k2")])
+
+
+def test_without_a_lot_recipients_are_compared_with_their_like(shop, context):
+    _regulars(shop, others=300)
+    made = context(shop, DAY)
+    told = run(made, made.settings.measure).figures["observed"]["s:k2"]
+    assert (told["evidence"], told["best"]) == ("adjusted", "revenue_per_recipient_minor")
+    assert told["low"] < 500 < told["high"]
+    assert told["verdict"] == "brought_more"
+    row = results(shop)[DAY, "observed", "s:k2", "money_caused_minor"]
+    assert row[c.VALUE] == pytest.approx(300 * told["value"], rel=0.1)
+    following = json.loads(results(shop)[DAY, "observed", "s:k2", "next_holdout"][c.BODY])
+    assert 2 <= following["held_out"] <= 150
+    again = run(made, made.settings.measure).figures["observed"]["s:k2"]
+    assert again == told
+
+
+def test_without_others_nothing_is_claimed(shop, context):
+    _regulars(shop, others=20)
+    made = context(shop, DAY)
+    told = run(made, made.settings.measure).figures["observed"]["s:k2"]
+    assert (told["evidence"], told["best"]) == ("none", None)
+    assert told["tried"]["revenue_per_recipient_minor"]["status"] == "too_few_units"
+    row = results(shop)[DAY, "observed", "s:k2", "money_caused_minor"]
+    assert (row[c.VALUE], row[c.STATUS]) == (None, "not_measured")
 
 
 def test_the_global_holdout_is_an_arm_beside_the_campaigns_own(shop, context):

@@ -53,7 +53,10 @@ CURVES = {"gains", "gains_rfm", "calibration", "profit_by_depth", "profit_by_dep
           "profit_by_cost"}  # fmt: skip
 PROFITS = ("model", "rfm", "all")
 UPPER_BOUND = "upper_bound"
-GROUPS = ("response", "next_purchase", "profit", "increment", "marketing", "recommend", "delivery")
+GROUPS = (
+    "response", "next_purchase", "profit", "increment", "observed", "marketing", "programme",
+    "recommend", "delivery",
+)  # fmt: skip
 
 
 def parse(text: object) -> Any:
@@ -243,7 +246,9 @@ def read_metrics(rows: Iterable[Row]) -> tuple[Metric, ...]:
             UPPER_BOUND if row[c.KIND] == "profit" and row[c.STATUS] == "ok" else row[c.STATUS],
         )
         for row in ordered
-        if row[c.METRIC] not in CURVES and number(row[c.VALUE]) is not None
+        if row[c.METRIC] not in CURVES
+        and row[c.KIND] != "attributed"
+        and number(row[c.VALUE]) is not None
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from zhiyin.measure.report.brought_data import NOTHING_BROUGHT, BroughtPart
 from zhiyin.measure.report.grid import IndicatorsPart
 
 Language = Literal["en", "zh"]
@@ -411,6 +412,7 @@ class ReportData:
     messages: MessagesPart = MessagesPart()
     recommend: RecommendPart = RecommendPart()
     indicators: IndicatorsPart = field(default_factory=IndicatorsPart)
+    brought: BroughtPart = NOTHING_BROUGHT
     metrics: tuple[Metric, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     warnings: tuple[Both, ...] = ()

@@ -20,6 +20,7 @@ from zhiyin.core.decisions import of_turns
 from zhiyin.measure.indicators.definitions import COHORT, FUNNEL, INDICATOR, ROUTE
 from zhiyin.measure.recommend import FIGURES
 from zhiyin.measure.report import adapt
+from zhiyin.measure.report.brought import read_brought
 from zhiyin.measure.report.data import (
     Both,
     Choice,
@@ -126,6 +127,7 @@ def collect_data(
         messages=_read_messages(ctx, choices, tuple(emails)),
         recommend=_read_recommend(ctx, insights, metrics),
         indicators=_read_indicators(ctx, told, names),
+        brought=read_brought(results, names),
         metrics=metrics,
         assumptions=list_assumptions(settings, data, has_campaign=bool(choices or metrics)),
         warnings=(*_read_warnings(insights), *decayed),

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
-from zhiyin.measure.report import figures, foresight, indicators, takeaways
+from zhiyin.measure.report import brought, figures, foresight, indicators, takeaways
 from zhiyin.measure.report.data import (
     LANGUAGES,
     Count,
@@ -37,7 +37,7 @@ from zhiyin.measure.report.words import Words
 
 SECTIONS = (
     "data", "customers", "predict", "model", "choice", "messages", "recommend", "indicators",
-    "measured", "run",
+    "brought", "measured", "run",
 )  # fmt: skip
 EMAILS_PER_LANGUAGE = 2
 LARGEST_EMAIL = 100_000
@@ -187,6 +187,21 @@ class View:
         return indicators.cohort_table(self.data.indicators.cohorts, self.t, self.f)
 
     @property
+    def brought(self) -> list[list[str]]:
+        """What each campaign brought, a paragraph each."""
+        return [brought.sentences(one, self.t, self.f) for one in brought.told(self.data.brought)]
+
+    @property
+    def brought_rows(self) -> list[list[str]]:
+        """Attributed beside caused, a campaign a row."""
+        return brought.table_rows(self.data.brought, self.t, self.f)
+
+    @property
+    def brought_channels(self) -> list[list[str]]:
+        """Attributed beside caused, a channel a row."""
+        return brought.channel_rows(self.data.brought, self.t, self.f)
+
+    @property
     def no_choice(self) -> str:
         """Why there is no choice to show."""
         return takeaways.no_choice(self.data, self.t, self.f)
@@ -204,7 +219,7 @@ class View:
         return [(self._group_title(*key), found) for key, found in groups.items()]
 
     def _group_title(self, kind: str, subject: str) -> str:
-        if kind in ("response", "profit", "increment", "marketing") and subject:
+        if kind in NAMED_GROUPS and subject:
             names = {m.subject: m.subject_name for m in self.data.measured}
             return self.t(f"measured.{kind}", subject=names.get(subject) or subject)
         known = {
@@ -252,6 +267,7 @@ class View:
         return self.t(f"assume.{code}", **{k: told.get(k, str)(v) for k, v in values.items()})
 
 
+NAMED_GROUPS = ("response", "profit", "increment", "marketing", "observed", "programme")
 LEAST_Q = 0.001  # a smaller one says nothing more
 PAIR_COLUMNS = (
     "product", "goes_with", "pair_orders", "pair_share", "pair_lift", "pair_interval", "pair_q",

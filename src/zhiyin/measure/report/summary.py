@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-from zhiyin.measure.report import foresight, takeaways
+from zhiyin.measure.report import brought, foresight, takeaways
 from zhiyin.measure.report.data import Language, ReportData
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.scales import measure_text
@@ -33,6 +33,7 @@ def summary_text(data: ReportData, language: Language) -> str:
         ("text.profit", _profit(data, t, f)),
         ("text.messages", _messages(data, t, f)),
         ("text.recommend", _recommend(data, t, f)),
+        ("text.brought", _brought(data, t, f)),
         ("text.run", _run(data, t, f)),
         ("notice.title", _notices(data, t)),
     ]
@@ -172,6 +173,11 @@ def _recommend(data: ReportData, t: Words, f: Format) -> list[str]:
                 )
             )
     return said
+
+
+def _brought(data: ReportData, t: Words, f: Format) -> list[str]:
+    told = brought.told(data.brought)
+    return [takeaways.join_sentences(brought.sentences(one, t, f), t) for one in told]
 
 
 def _run(data: ReportData, t: Words, f: Format) -> list[str]:

@@ -207,7 +207,7 @@ def test_an_effect_in_simulated_data_is_not_called_chance():
     effect = Metric("increment", "k", "orders_per_customer", 0.02, 0.01, 0.03, 100)
     told = replace(own, metrics=(effect,), shop=replace(own.shop, simulated=True))
     assert "stands in files/truth.json" in render(told)
-    assert "nobody was really contacted" not in render(told)
+    assert "sent the campaign to its whole list" not in render(told)
 
 
 def test_hostile_names_are_escaped():
@@ -283,7 +283,7 @@ def test_measured_effect_is_shown_with_its_interval():
     page = render(replace(data, metrics=(*data.metrics, effect)))
     assert "Caused by the contact (contacted less held out): Campaign 18" in page
     assert "$0 – $7" in page
-    assert "nobody was really contacted" in page
+    assert "sent the campaign to its whole list" in page
 
 
 def test_movement_between_segments_is_said_in_both_languages_or_not_at_all():
