@@ -16,6 +16,7 @@ from datetime import date, timedelta
 
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
 
 from zhiyin.core import columns as c
 from zhiyin.core.config import MeasureSettings
@@ -46,6 +47,9 @@ from zhiyin.measure.recommend import (
 )
 from zhiyin.measure.results import Measured, Result, to_json, to_rows
 from zhiyin.measure.status import NOT_YET, OK, WINDOW_OPEN
+from zhiyin.measure.trend_job import measure_trends
+from zhiyin.measure.trend_kinds import KINDS as TREND_KINDS
+from zhiyin.measure.trend_kinds import TREND
 from zhiyin.measure.windows_job import (
     Window,
     as_day,
@@ -70,26 +74,39 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
     campaign and metric), `marketing` (the same against the global holdout), `decay` (see
-    `watch_models`), `measured_days`.
+    `watch_models`), `trend` (see `measure_trends`), `measured_days`.
     """
     until = first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
+    trends, trend_figures = measure_trends(ctx)
     days = [*_open_days(ctx, config), ctx.as_of]
     for number, day in enumerate(days):
         ctx.progress("measuring", number / len(days))
         measured, ends = _measure_day(ctx, config, day=day, until=until)
         rows = to_rows(measured.results, as_of=day, until=ends)
+        rows = pa.concat_tables([rows, _trends_of(ctx, day, trends)])
         written += ctx.store.replace("results", rows, scope={c.AS_OF_ON: day})
         if day == ctx.as_of:
             figures, notes = dict(measured.figures), list(measured.notes)
     rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
     written += rows
     figures["decay"] = watch_models(ctx)
+    figures[TREND] = trend_figures
     figures["measured_days"] = [day.isoformat() for day in days]
     ctx.log.info("measured %s days, %s results", len(days), written)
     return JobReport(
         JOB, rows={"results": written}, figures=_json_figures(figures), notes=tuple(notes)
     )
+
+
+def _trends_of(ctx: Context, day: date, trends: tuple[Result, ...]) -> pa.Table:
+    """Trends of the turn's day; those of an earlier day stay as they were said on it."""
+    if day == ctx.as_of:
+        return to_rows(trends, as_of=day, until=dict.fromkeys(TREND_KINDS, day))
+    results = ctx.store.read("results")
+    kept = results.filter(results[c.AS_OF_ON] == day, results[c.KIND].isin(TREND_KINDS))
+    empty = to_rows((), as_of=day, until={})
+    return kept.select(*empty.column_names).to_pyarrow().cast(empty.schema)
 
 
 def _measure_day(
@@ -257,6 +274,7 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
         recent = table.filter(table[c.AS_OF_ON] >= since, table[c.AS_OF_ON] < ctx.as_of)
         found |= {as_day(value) for value in _distinct(recent, c.AS_OF_ON)}
     results = ctx.store.read("results")
+    results = results.filter(results[c.KIND].notin(TREND_KINDS))
     days = results.group_by(c.AS_OF_ON).agg(
         **{c.UNITS: results[c.STATUS].isin([NOT_YET, WINDOW_OPEN]).sum()}
     )

@@ -384,6 +384,18 @@ class RunPart:
 
 
 @dataclass(frozen=True)
+class TrendsPart:
+    """Sales by week and ahead (minor units), what changed and why; (name, value, low, high)."""
+
+    weeks: tuple[float, ...] = ()
+    ahead: tuple[float, ...] = ()
+    ahead_from: date | None = None
+    said: tuple[Both, ...] = ()
+    groups: tuple[tuple[str, float, float, float], ...] = ()  # "": the total
+    rising: tuple[tuple[str, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class ReportData:
     """One report."""
 
@@ -397,6 +409,7 @@ class ReportData:
     max_share: float = 0.3
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
+    trends: TrendsPart = TrendsPart()
     predictions: tuple[Prediction, ...] = ()
     value_told: Both = Both()  # what the model of customer value expected, and what came
     models: tuple[ModelPart, ...] = ()
