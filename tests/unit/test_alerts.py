@@ -256,13 +256,23 @@ def of_value(told):
     return {"value": {"status": "ok", "decay": told}}
 
 
+def of_trend(told):
+    """A turn that is content tells nothing."""
+    news = [{"key": "trend 2026-01-05", "words": told["words"]}]
+    return {"trend": {"told": news if told["status"] == "decayed" else []}}
+
+
 def of_churn(told):
     return {"decay": [told | {"task": "churn", "subject": ""}]}
 
 
 @pytest.mark.parametrize(
     ("kind", "job", "figures"),
-    [("value", "understand.models", of_value), ("model", "measure", of_churn)],
+    [
+        ("value", "understand.models", of_value),
+        ("model", "measure", of_churn),
+        ("trend", "measure", of_trend),
+    ],
 )
 def test_a_model_out_of_bounds_is_told_once_and_not_after_a_turn_that_is_content(
     shop, robot, kind, job, figures

@@ -1,7 +1,7 @@
 """What staff should know of: campaigns that stopped or are done, deliveries that cannot go on,
 journeys where people are stuck or whose systems take no calls, mass messages that nobody confirms,
-models of customer value, churn or the next purchase that no longer tell what then happens, policies
-that were taken back. No customer is named.
+models of customer value, churn or the next purchase that no longer tell what then happens, sales
+that changed more than usual, policies that were taken back. No customer is named.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from zhiyin.core.ledger import audit, steps, turns
 
 STOPPED, ENDED, DELIVERY, STUCK, MEMBERS = "stopped", "ended", "delivery", "stuck", "members"
 CALLS, VALUE, MODEL, TAKEN_BACK = "calls", "value", "model", "taken_back"
+TREND = "trend"
 WORDS = {
     STOPPED: ("Campaign {name} was stopped by its rule: {why}", "活动 {name} 触发停止规则：{why}"),
     ENDED: (
@@ -42,6 +43,7 @@ WORDS = {
             "旅程 {name}：步骤 {step} 一天内有 {n} 次回调失败"),
     VALUE: ("{en}", "{zh}"),  # in the words of the turn
     MODEL: ("{en}", "{zh}"),
+    TREND: ("{en}", "{zh}"),
     TAKEN_BACK: ("Policy {number} at {point} was taken back by itself: {why}",
                  "决策点 {point} 的策略 {number} 已自动回滚：{why}"),
     MEMBERS: ("{name} has not confirmed {n} mass messages for a day",
@@ -92,7 +94,7 @@ def find_alerts(connection: sa.Connection, *, now: datetime, stuck_hours: int) -
     )  # fmt: skip
     members = Counter(member or "?" for _, _, member in waiting)
     made += [Alert(MEMBERS, one, {"name": one, "n": members[one]}) for one in sorted(members)]
-    made += _of_value(connection) + _of_models(connection)
+    made += _of_value(connection) + _of_models(connection) + _of_trends(connection)
     return made + _of_ramps(connection, now)
 
 
@@ -144,6 +146,12 @@ def _of_models(connection: sa.Connection) -> list[Alert]:
         for one in _latest_figures(connection, "measure").get("decay", [])
         if one["status"] == DECAYED
     ]
+
+
+def _of_trends(connection: sa.Connection) -> list[Alert]:
+    """Odd days, changes of level, and four weeks that differ more than usual, with why."""
+    told = _latest_figures(connection, "measure").get("trend", {}).get("told", [])
+    return [Alert(TREND, one["key"], one["words"]) for one in told]
 
 
 def _latest_figures(connection: sa.Connection, job: str) -> dict[str, Any]:

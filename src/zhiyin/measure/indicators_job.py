@@ -60,13 +60,6 @@ def make_rows(ctx: Context) -> pa.Table:
     return to_rows(found, as_of=day, until=dict.fromkeys(KINDS, day))
 
 
-def kept_rows(ctx: Context, day: date) -> pa.Table:
-    """What was made of an earlier day: a day that is measured again keeps it."""
-    results = ctx.store.read("results")
-    mine = results.filter(results[c.AS_OF_ON] == day, results[c.KIND].isin([*KINDS]))
-    return mine.to_pyarrow()
-
-
 def compute(
     ctx: Context, span: Span, by: Sequence[str], *, orders: ir.Table | None = None
 ) -> dict[str, dict[str, dict[str, Estimate]]]:

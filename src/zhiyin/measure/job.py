@@ -41,7 +41,7 @@ from zhiyin.measure.effects_job import (
     measure_attributed,
     measure_effects,
 )
-from zhiyin.measure.indicators_job import KINDS, kept_rows, make_rows
+from zhiyin.measure.indicators_job import KINDS, make_rows
 from zhiyin.measure.observed_job import OBSERVED
 from zhiyin.measure.predictions_job import measure_churn, measure_purchase
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
@@ -57,6 +57,9 @@ from zhiyin.measure.recommend import (
 )
 from zhiyin.measure.results import Measured, Result, to_json, to_rows
 from zhiyin.measure.status import NOT_YET, OK, WINDOW_OPEN
+from zhiyin.measure.trend_job import measure_trends
+from zhiyin.measure.trend_kinds import KINDS as TREND_KINDS
+from zhiyin.measure.trend_kinds import TREND
 from zhiyin.measure.windows_job import (
     Window,
     as_day,
@@ -69,6 +72,8 @@ from zhiyin.measure.windows_job import (
 )
 
 JOB = "measure"
+OF_A_TURN = (*KINDS, *TREND_KINDS)
+"""Kinds of results that are made once, in the turn of their day."""
 GROUPED_ABOVE = 1_000_000  # more scored customers than this are counted by rounded score
 
 
@@ -81,21 +86,26 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
     campaign and metric), `marketing` (the same against the global holdout), `observed` (of
-    campaigns without a holdout that was kept), `decay` (see `watch_models`), `measured_days`.
+    campaigns without a holdout that was kept), `decay` (see `watch_models`), `trend` (see
+    `measure_trends`), `measured_days`.
     """
     until = first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
+    trends, trend_figures = measure_trends(ctx)
+    told = to_rows(trends, as_of=ctx.as_of, until=dict.fromkeys(TREND_KINDS, ctx.as_of))
+    made = pa.concat_tables([make_rows(ctx), told])
     days = [*_open_days(ctx, config), ctx.as_of]
     for number, day in enumerate(days):
         ctx.progress("measuring", number / len(days))
         measured, ends = _measure_day(ctx, config, day=day, until=until)
         rows = to_rows(measured.results, as_of=day, until=ends)
-        written += _replace(ctx, day, rows, make_rows(ctx) if day == ctx.as_of else None)
+        written += _replace(ctx, day, rows, made if day == ctx.as_of else None)
         if day == ctx.as_of:
             figures, notes = dict(measured.figures), list(measured.notes)
     rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
     written += rows
     figures["decay"] = watch_models(ctx)
+    figures[TREND] = trend_figures
     figures["measured_days"] = [day.isoformat() for day in days]
     ctx.log.info("measured %s days, %s results", len(days), written)
     return JobReport(
@@ -200,11 +210,16 @@ def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, obje
 
 
 def _replace(ctx: Context, day: date, rows: pa.Table, made: pa.Table | None = None) -> int:
-    """Put what was measured of a day in place of what was: rows measured, and indicators `made`.
+    """Put what was measured of a day in place of what was: rows measured, and `made` of the turn.
 
-    Indicators are of the turn of their day: where none are made, those that are there stay.
+    Indicators and trends are of the turn of their day: where none are made, those that are there
+    stay.
     """
-    beside = kept_rows(ctx, day).cast(rows.schema) if made is None else made
+    beside = made
+    if beside is None:
+        results = ctx.store.read("results")
+        kept = results.filter(results[c.AS_OF_ON] == day, results[c.KIND].isin([*OF_A_TURN]))
+        beside = kept.select(*rows.column_names).to_pyarrow().cast(rows.schema)
     ctx.store.replace("results", pa.concat_tables([rows, beside]), scope={c.AS_OF_ON: day})
     return rows.num_rows + (0 if made is None else made.num_rows)
 
@@ -273,7 +288,7 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
         recent = table.filter(table[c.AS_OF_ON] >= since, table[c.AS_OF_ON] < ctx.as_of)
         found |= {as_day(value) for value in _distinct(recent, c.AS_OF_ON)}
     results = ctx.store.read("results")
-    results = results.filter(results[c.KIND].notin([*KINDS]))
+    results = results.filter(results[c.KIND].notin([*OF_A_TURN]))
     days = results.group_by(c.AS_OF_ON).agg(
         **{c.UNITS: results[c.STATUS].isin([NOT_YET, WINDOW_OPEN]).sum()}
     )

@@ -8,28 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
 
 from zhiyin.measure.report.brought_data import NOTHING_BROUGHT, BroughtPart
 from zhiyin.measure.report.grid import IndicatorsPart
-
-Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
-
-
-@dataclass(frozen=True)
-class Both:
-    """One text in English and Chinese; what is empty falls back to the other."""
-
-    en: str = ""
-    zh: str = ""
-
-    def say(self, language: Language) -> str:
-        """The text in `language`."""
-        return (self.en or self.zh) if language == "en" else (self.zh or self.en)
-
-    def __bool__(self) -> bool:
-        return bool(self.en or self.zh)
+from zhiyin.measure.report.told import Both, Language, TrendsPart
 
 
 @dataclass(frozen=True)
@@ -403,6 +385,7 @@ class ReportData:
     max_share: float = USUAL_SHARE
     data: DataPart = DataPart()
     segments: SegmentsPart = SegmentsPart()
+    trends: TrendsPart = TrendsPart()
     predictions: tuple[Prediction, ...] = ()
     value_told: Both = Both()  # what the model of customer value expected, and what came
     models: tuple[ModelPart, ...] = ()

@@ -56,6 +56,7 @@ from zhiyin.measure.report.shape import (
     own_id,
     sort_counts,
 )
+from zhiyin.measure.report.trends import leave_trends, read_trends
 
 SOURCE_COMPLETE_JOURNEY = "complete_journey"
 RECENCY, ORDERS_COUNT, REVENUE = "recency_days", "orders_count", "revenue_minor"
@@ -87,7 +88,9 @@ def collect_data(
     names = _campaign_names(ctx)
     insights = _rows_of_day(ctx, "insights")
     told = _rows_of_day(ctx, "results", order=(c.KIND, c.SUBJECT, c.METRIC))
-    results = [row for row in told if row[c.KIND] not in (INDICATOR, COHORT, FUNNEL, ROUTE)]
+    of_turn = (INDICATOR, COHORT, FUNNEL, ROUTE)
+    results = leave_trends([row for row in told if row[c.KIND] not in of_turn])
+    trends = read_trends(told, turn)
     choices = _read_choices(ctx, names)
     models, refused = _read_models(ctx, insights, names)
     metrics = adapt.read_metrics([*results, *_read_check(ctx)])
@@ -118,6 +121,7 @@ def collect_data(
         max_share=settings.decide.max_share,
         data=data,
         segments=segments,
+        trends=trends,
         predictions=predictions,
         value_told=read_value(insights),
         models=models,

@@ -8,10 +8,10 @@ from typing import Any
 
 from zhiyin.measure.report import charts
 from zhiyin.measure.report.charts import Bar, Row
-from zhiyin.measure.report.data import LANGUAGES, Language
 from zhiyin.measure.report.figures import Figure, draw
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.render import fill
+from zhiyin.measure.report.told import LANGUAGES, Language
 from zhiyin.measure.report.words import Words
 
 SHOWN = 12  # bars

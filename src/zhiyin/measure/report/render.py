@@ -18,9 +18,8 @@ import jinja2
 from markupsafe import Markup
 
 from zhiyin.core.features import CAMPAIGN_FEATURES, CONTRACT_FEATURES, FEATURES
-from zhiyin.measure.report import brought, figures, foresight, indicators, takeaways
+from zhiyin.measure.report import brought, figures, foresight, indicators, takeaways, trends
 from zhiyin.measure.report.data import (
-    LANGUAGES,
     Count,
     EmailExample,
     Language,
@@ -33,11 +32,12 @@ from zhiyin.measure.report.data import (
 from zhiyin.measure.report.figures import Figure
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.previews import make_offline
+from zhiyin.measure.report.told import LANGUAGES
 from zhiyin.measure.report.words import Words
 
 SECTIONS = (
-    "data", "customers", "predict", "model", "choice", "messages", "recommend", "indicators",
-    "brought", "measured", "run",
+    "data", "trends", "customers", "predict", "model", "choice", "messages", "recommend",
+    "indicators", "brought", "measured", "run",
 )  # fmt: skip
 EMAILS_PER_LANGUAGE = 2
 LARGEST_EMAIL = 100_000
@@ -138,6 +138,11 @@ class View:
     def trust(self, one: Prediction) -> list[tuple[str, str]]:
         """How far a prediction is to be trusted."""
         return foresight.quality(one, self.t, self.f)
+
+    @property
+    def rising_rows(self) -> list[list[str]]:
+        """Items that rise, an item a row."""
+        return trends.rising_rows(self.data.trends, self.t, self.f)
 
     @property
     def candidates(self) -> str:
@@ -289,6 +294,7 @@ def _outcome_figure(name: str, needs: str, *extra: str) -> Callable[[View], Figu
 _FIGURES: dict[str, Callable[[View], Figure | None]] = {
     "months": lambda v: figures.months_figure(v.data, v.t, v.f) if v.data.data.months else None,
     "orders": lambda v: figures.orders_figure(v.data, v.t, v.f) if v.data.data.months else None,
+    "trends": lambda v: trends.trends_figure(v.data.trends, v.t, v.f),
     "rfm": lambda v: figures.rfm_figure(v.data, v.t, v.f) if v.data.segments.rfm else None,
     "map": lambda v: figures.map_figure(v.data, v.t, v.f),
     "gains": _outcome_figure("gains_figure", "gains", "read_at"),
