@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -19,11 +19,7 @@ _ENGLISH = re.compile(
     r"[A-Za-z\u00c0-\u024f0-9]+(?:[-.'’&+/][A-Za-z\u00c0-\u024f0-9]+)*[%+]?|[^\W\d_]+|[^\w\s]"
 )
 _BLANKS = frozenset(" \t\n\r\f\v\u00a0\u3000\u200b\ufeff")
-_SIGNS = frozenset(
-    " \t\n\r!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~¥·—‘’“”…\u3000、。《》「」『』【】！（），：；？～"
-)
-"""Marks that most texts have no others than: a small set is looked up more quickly."""
-_OTHER = re.compile(f"[^\\w{re.escape(''.join(sorted(_SIGNS)))}]|[+#&._%-]{{2}}")
+_WITHIN = re.compile("[+#&._%-]")  # marks that may be within a word: 3.5mm, T-shirt
 _NEGATED = re.compile(r"(?i)\b(ca|wo|sha|[a-z]{2,})n['’]t\b")
 _NOT = {"ca": "can", "wo": "will", "sha": "shall"}
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -89,17 +85,19 @@ class Tokeniser:
                 hint="leave it out: both are read",
             )
         latin = _LATIN.search(text) is not None
-        if lemmas and latin and ("n't" in text or "n’t" in text or "N'T" in text):
-            text = _NEGATED.sub(_split_negation, text)
+        if latin and lemmas:
+            text = _part_negations(text)
         found = _ENGLISH.findall(text) if language == "en" else self.cut(text)
         kept = (
             [one for one in found if one not in _BLANKS] if marks else _without_marks(text, found)
         )
-        if not (latin and lemmas):
-            return kept
+        return self._base(kept) if latin and lemmas else kept
+
+    def _base(self, words: Sequence[str]) -> list[str]:
+        own = self._own
         return [
-            one if one > "ɏ" or one in self._own else self._own.get(one.lower()) or lemmatise(one)
-            for one in kept
+            one if one > "ɏ" or one in own else own.get(one.lower()) or lemmatise(one)
+            for one in words
         ]
 
     def cut(self, text: str) -> list[str]:
@@ -163,12 +161,18 @@ def _kept(words: tuple[str, ...]) -> Tokeniser:
     return Tokeniser(words)
 
 
-def _without_marks(text: str, found: list[str]) -> list[str]:
+def _without_marks(text: str, found: Sequence[str]) -> list[str]:
     """Only what has a letter or a digit."""
-    kept = [one for one in found if one not in _SIGNS]
-    if _OTHER.search(text):  # an emoji, or a run of marks that is taken as one
-        kept = [one for one in kept if one.isalnum() or any(map(str.isalnum, one))]
-    return kept
+    if _WITHIN.search(text):
+        return [one for one in found if one.isalnum() or any(map(str.isalnum, one))]
+    return list(filter(str.isalnum, found))
+
+
+def _part_negations(text: str) -> str:
+    """don't -> do not."""
+    if "n't" in text or "n’t" in text or "N'T" in text:
+        return _NEGATED.sub(_split_negation, text)
+    return text
 
 
 def _split_negation(found: re.Match[str]) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from zhiyin.understand.text.pieces import BITS, Pieces
 
 _LEAST = 2  # texts that must have a piece
 _SMOOTH = 1.0
+_STRENGTH = 0.5  # C, the inverse of the ridge
+_ROUNDS = 2_000
 _POWER = 0.5  # of the log ratio: 0 is TF-IDF, 1 is TF-IDF times naive Bayes
 
 
@@ -68,7 +71,7 @@ class Line:
         return cls(gain, slope, float(artifact["offset"]), float(artifact["scale"]))
 
 
-def fit_line(counts: sparse.csr_matrix, positive: np.ndarray, *, margin: bool = True) -> Line:
+def fit_line(counts: sparse.csr_matrix, positive: np.ndarray) -> Line:
     """Fit one class against the others.
 
     Parameters
@@ -77,8 +80,6 @@ def fit_line(counts: sparse.csr_matrix, positive: np.ndarray, *, margin: bool = 
         (n, 2^BITS) pieces of the training texts.
     positive
         (n,) whether a text is of the class; both must occur.
-    margin
-        A linear support vector machine, otherwise a logistic regression.
 
     Notes
     -----
@@ -89,6 +90,9 @@ def fit_line(counts: sparse.csr_matrix, positive: np.ndarray, *, margin: bool = 
     seen = np.bincount(counts.indices, minlength=counts.shape[1])
     kept = np.flatnonzero(seen >= _LEAST)
     idf = np.log((1 + counts.shape[0]) / (1 + seen[kept])) + 1
+    if not kept.size:  # no two texts have a piece in common
+        nothing = np.zeros(counts.shape[1], dtype=np.float32)
+        return Line(nothing, nothing, 0.0, 1.0)
     rows = np.repeat(positive, np.diff(counts.indptr))
     yes = np.bincount(counts.indices[rows], minlength=counts.shape[1])[kept] + _SMOOTH
     no = seen[kept] - (yes - _SMOOTH) + _SMOOTH
@@ -100,12 +104,10 @@ def fit_line(counts: sparse.csr_matrix, positive: np.ndarray, *, margin: bool = 
     size = np.sqrt(_sum(weights * weights, columns.indptr))
     weights /= np.maximum(np.repeat(size, np.diff(columns.indptr)), 1e-9)
     rows_of = sparse.csr_matrix((weights, columns.indices, columns.indptr), columns.shape)
-    model: Any = (
-        LinearSVC(C=0.5, random_state=0)
-        if margin
-        else LogisticRegression(C=10, solver="liblinear", random_state=0)
-    )
-    model.fit(rows_of, positive)
+    model = LinearSVC(C=_STRENGTH, random_state=0, max_iter=_ROUNDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # its order of texts is good by then
+        model.fit(rows_of, positive)
     scores = model.decision_function(rows_of)
     slope = np.zeros(counts.shape[1], dtype=np.float32)
     slope[kept] = model.coef_[0]

@@ -5,6 +5,7 @@ import pytest
 
 from zhiyin.core.artifact import pack, unpack
 from zhiyin.core.errors import InputError, InvalidParameter, NotEnoughData
+from zhiyin.lang import Tokeniser
 from zhiyin.understand.text import SentimentModel, train_sentiment
 from zhiyin.understand.text.evidence import weigh_characters
 from zhiyin.understand.text.pieces import count_pieces, cut_pieces, spell
@@ -99,6 +100,14 @@ def test_weights_of_characters_add_up_to_the_score(model):
     assert added + line.offset / line.scale == pytest.approx(score, abs=1e-5)
 
 
+def test_a_word_is_another_piece_than_its_characters():
+    pieces = cut_pieces([spell("好不吃，一丐丑")], Tokeniser())
+    found = {
+        (pieces.text[at : at + size]) for at, size in zip(pieces.place, pieces.length, strict=True)
+    }
+    assert len(set(pieces.bucket.tolist())) > len(found)  # words that are runs too count twice
+
+
 def test_a_kept_model_predicts_the_same(model, graded):
     texts, _ = draw(50, 6)
     for one in (model, graded):
@@ -152,6 +161,13 @@ def test_copies_of_a_text_do_not_flatter_the_quality():
     labels = rng.integers(2, size=60)  # nothing to learn
     copied = train_sentiment(texts * 5, np.tile(labels, 5))
     assert copied.quality.accuracy < 0.75
+
+
+def test_texts_that_share_nothing_teach_nothing():
+    texts = list("天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜")
+    model = train_sentiment(texts, ["good", "bad"] * 20)
+    assert model.predict(texts, neutral="?").tolist() == ["?"] * 40
+    np.testing.assert_allclose(model.predict_proba(texts), 0.5)
 
 
 @pytest.mark.parametrize(
