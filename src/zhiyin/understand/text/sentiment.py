@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -172,7 +172,7 @@ class SentimentModel:
     def _score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         found = [
             self._chances(cut_pieces(batch, self._tokeniser))
-            for batch in _batches(check_texts(texts))
+            for batch in batches(map(spell, check_texts(texts)))
         ]
         if not found:
             return np.zeros((0, len(self.classes))), np.zeros(0, dtype=bool)
@@ -233,12 +233,13 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     return found
 
 
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+def batches(spelled: Iterable[str]) -> Iterator[list[str]]:
+    """So many texts that their pieces fit into some 100 MB."""
     batch: list[str] = []
     size = 0
-    for text in texts:
-        batch.append(spell(text))
-        size += len(batch[-1])
+    for text in spelled:
+        batch.append(text)
+        size += len(text)
         if size >= _BATCH:
             yield batch
             batch, size = [], 0

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -19,6 +20,7 @@ from zhiyin.understand.text.pieces import count_pieces, cut_pieces
 from zhiyin.understand.text.sentiment import (
     Quality,
     SentimentModel,
+    batches,
     check_texts,
     look,
     spell,
@@ -72,8 +74,9 @@ def train_sentiment(
     spelled, target = [spelled[row] for row in order], target[order]
     fold = _share_out(spelled, target, classes)
     tokeniser = Tokeniser(words)
-    pieces = cut_pieces(spelled, tokeniser)
-    counts = count_pieces(pieces)
+    counts = sparse.csr_matrix(
+        sparse.vstack([count_pieces(cut_pieces(some, tokeniser)) for some in batches(spelled)])
+    )
     sides = [1] if len(classes) == 2 else range(len(classes))
 
     def fit(rows: np.ndarray) -> tuple[tuple[Line, ...], ...]:
@@ -83,7 +86,7 @@ def train_sentiment(
     for one in range(FOLDS):
         unseen = np.flatnonzero(fold == one)
         lines = fit(np.flatnonzero(fold != one))
-        found, _ = look(cut_pieces([spelled[row] for row in unseen], tokeniser), lines)
+        found = _look_at([spelled[row] for row in unseen], lines, tokeniser)
         figures = np.zeros((len(spelled), found.shape[1])) if not figures.size else figures
         figures[unseen] = found
     scaler = StandardScaler().fit(figures)
@@ -94,6 +97,12 @@ def train_sentiment(
         np.asarray(scaler.mean_), np.asarray(scaler.scale_), second.coef_, second.intercept_,
         np.bincount(target) / len(target),
     )  # fmt: skip
+
+
+def _look_at(
+    spelled: Sequence[str], lines: Sequence[Sequence[Line]], tokeniser: Tokeniser
+) -> np.ndarray:
+    return np.vstack([look(cut_pieces(some, tokeniser), lines)[0] for some in batches(spelled)])
 
 
 def read_labels(labels: Sequence[Any], texts: int) -> tuple[tuple[Any, ...], np.ndarray]:
