@@ -121,7 +121,7 @@ def check(values: object, *, least: int = 1) -> np.ndarray:
     """
     found = np.atleast_2d(np.asarray(values, dtype=float))
     if found.ndim != 2 or found.shape[1] < least:
-        raise InvalidParameter(f"values are (days,) or (series, days), not {np.shape(values)}")
+        raise InvalidParameter(f"values are (days,) or (series, days), not {found.shape}")
     if np.isinf(found).any():
         raise InvalidParameter("a value is infinite", hint="a gap is NaN")
     return found

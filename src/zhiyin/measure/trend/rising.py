@@ -101,7 +101,7 @@ def find_rising(
     low = stats.beta.ppf(side, np.maximum(hits, 1e-9), size - hits + 1)
     high = stats.beta.ppf(1 - side, hits + 1, np.maximum(size - hits, 1e-9))
     found = []
-    for place, value in zip(order, q, strict=True):
+    for place, value in zip(order.tolist(), q, strict=True):
         if value > rate:
             break
         old = both[place] - now[place]
