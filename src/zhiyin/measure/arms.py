@@ -15,8 +15,9 @@ from zhiyin.govern.gate import BEFORE_GLOBAL_HOLDOUT, GLOBAL_HOLDOUT
 from zhiyin.measure import outcomes as o
 from zhiyin.measure.campaign import INCREMENT, report_increment
 from zhiyin.measure.evidence import RANDOMISED
-from zhiyin.measure.experiment import Adjusted, ArmStatistics, Moments
+from zhiyin.measure.experiment import ArmStatistics
 from zhiyin.measure.increment import Increment, estimate_increment
+from zhiyin.measure.programme import read_money
 from zhiyin.measure.results import Measured, Result
 from zhiyin.measure.returns import price_orders, return_on_cost
 from zhiyin.measure.status import ZERO_VARIANCE
@@ -93,7 +94,7 @@ def compare_arms(
     }
     if before is not None:
         found[ADJUSTED_REVENUE] = estimate_increment(
-            _adjusted(arms[TREAT]), _adjusted(arms[HOLDOUT]), holdout_share=share
+            read_money(arms[TREAT]), read_money(arms[HOLDOUT]), holdout_share=share
         )
     measured = [report_increment(subject, name, one, kind=kind) for name, one in found.items()]
     if terms is not None:
@@ -127,13 +128,6 @@ def report_returns(
         tuple(Result(kind, subject, name, one, body) for name, one in rows.items()),
         {name: asdict(one) for name, one in rows.items()},
     )
-
-
-def _adjusted(row: Mapping) -> Adjusted:
-    now, before = int(row[c.REVENUE_BASE_MINOR]), int(row[o.BEFORE])
-    both = int(row[o.BEFORE_PRODUCTS])
-    squares = int(row[o.squares_of(c.REVENUE_BASE_MINOR)]), int(row[o.squares_of(o.BEFORE)])
-    return Adjusted(Moments(row[c.UNITS], (now, before), ((squares[0], both), (both, squares[1]))))
 
 
 def _arm(row: Mapping, metric: str) -> ArmStatistics:

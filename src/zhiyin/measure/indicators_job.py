@@ -60,10 +60,10 @@ def make_rows(ctx: Context) -> pa.Table:
     return to_rows(found, as_of=day, until=dict.fromkeys(KINDS, day))
 
 
-def kept_rows(ctx: Context, day: date) -> pa.Table:
+def kept_rows(ctx: Context, day: date, kinds: Sequence[str]) -> pa.Table:
     """What was made of an earlier day: a day that is measured again keeps it."""
     results = ctx.store.read("results")
-    mine = results.filter(results[c.AS_OF_ON] == day, results[c.KIND].isin([*KINDS]))
+    mine = results.filter(results[c.AS_OF_ON] == day, results[c.KIND].isin([*kinds]))
     return mine.to_pyarrow()
 
 

@@ -24,6 +24,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.decisions import of_turns
 from zhiyin.core.values import JobReport
 from zhiyin.measure import outcomes as o
+from zhiyin.measure.arms import MONEY_CAUSED
 from zhiyin.measure.attributed import ATTRIBUTED
 from zhiyin.measure.campaign import (
     CHURN,
@@ -45,6 +46,8 @@ from zhiyin.measure.indicators_job import KINDS, kept_rows, make_rows
 from zhiyin.measure.observed_job import OBSERVED
 from zhiyin.measure.predictions_job import measure_churn, measure_purchase
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
+from zhiyin.measure.programme import PROGRAMME
+from zhiyin.measure.programme_job import measure_programme
 from zhiyin.measure.recommend import (
     EVERYTHING,
     NEW,
@@ -69,6 +72,8 @@ from zhiyin.measure.windows_job import (
 )
 
 JOB = "measure"
+OF_TURN = (*KINDS, PROGRAMME)
+"""Kinds of results that are made for the turn's own day only."""
 GROUPED_ABOVE = 1_000_000  # more scored customers than this are counted by rounded score
 
 
@@ -81,7 +86,8 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
     campaign and metric), `marketing` (the same against the global holdout), `observed` (of
-    campaigns without a holdout that was kept), `decay` (see `watch_models`), `measured_days`.
+    campaigns without a holdout that was kept), `programme` (per quarter), `decay` (see
+    `watch_models`), `measured_days`.
     """
     until = first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
@@ -90,9 +96,13 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
         ctx.progress("measuring", number / len(days))
         measured, ends = _measure_day(ctx, config, day=day, until=until)
         rows = to_rows(measured.results, as_of=day, until=ends)
-        written += _replace(ctx, day, rows, make_rows(ctx) if day == ctx.as_of else None)
+        made: pa.Table | None = None
         if day == ctx.as_of:
+            programme = measure_programme(ctx, until=until)
+            made = pa.concat_tables([make_rows(ctx), programme])
             figures, notes = dict(measured.figures), list(measured.notes)
+            figures[PROGRAMME] = _programme_figures(programme)
+        written += _replace(ctx, day, rows, made)
     rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
     written += rows
     figures["decay"] = watch_models(ctx)
@@ -199,12 +209,23 @@ def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, obje
     return _replace(ctx, day, rows), {**measured.figures, "check_on": day.isoformat()}
 
 
-def _replace(ctx: Context, day: date, rows: pa.Table, made: pa.Table | None = None) -> int:
-    """Put what was measured of a day in place of what was: rows measured, and indicators `made`.
+def _programme_figures(rows: pa.Table) -> dict[str, object]:
+    """Per quarter the money that marketing caused, with its interval and status."""
+    names = (c.VALUE, c.LOW, c.HIGH, c.N, c.STATUS)
+    return {
+        row[c.SUBJECT]: {name: row[name] for name in names}
+        for row in rows.to_pylist()
+        if row[c.METRIC] == MONEY_CAUSED
+    }
 
-    Indicators are of the turn of their day: where none are made, those that are there stay.
+
+def _replace(ctx: Context, day: date, rows: pa.Table, made: pa.Table | None = None) -> int:
+    """Put what was measured of a day in place of what was: rows measured, and those `made` of it.
+
+    Indicators and the programme are of the turn of their day: where none are made, those that are
+    there stay.
     """
-    beside = kept_rows(ctx, day).cast(rows.schema) if made is None else made
+    beside = kept_rows(ctx, day, OF_TURN).cast(rows.schema) if made is None else made
     ctx.store.replace("results", pa.concat_tables([rows, beside]), scope={c.AS_OF_ON: day})
     return rows.num_rows + (0 if made is None else made.num_rows)
 
@@ -273,7 +294,7 @@ def _open_days(ctx: Context, config: MeasureSettings) -> list[date]:
         recent = table.filter(table[c.AS_OF_ON] >= since, table[c.AS_OF_ON] < ctx.as_of)
         found |= {as_day(value) for value in _distinct(recent, c.AS_OF_ON)}
     results = ctx.store.read("results")
-    results = results.filter(results[c.KIND].notin([*KINDS]))
+    results = results.filter(results[c.KIND].notin([*OF_TURN]))
     days = results.group_by(c.AS_OF_ON).agg(
         **{c.UNITS: results[c.STATUS].isin([NOT_YET, WINDOW_OPEN]).sum()}
     )

@@ -187,6 +187,11 @@ class View:
         return indicators.cohort_table(self.data.indicators.cohorts, self.t, self.f)
 
     @property
+    def programme(self) -> list[list[str]]:
+        """What all marketing of a quarter caused, a paragraph each."""
+        return brought.programme_lines(self.data.brought, self.t, self.f)
+
+    @property
     def brought(self) -> list[list[str]]:
         """What each campaign brought, a paragraph each."""
         return [brought.sentences(one, self.t, self.f) for one in brought.told(self.data.brought)]

@@ -176,8 +176,9 @@ def _recommend(data: ReportData, t: Words, f: Format) -> list[str]:
 
 
 def _brought(data: ReportData, t: Words, f: Format) -> list[str]:
-    told = brought.told(data.brought)
-    return [takeaways.join_sentences(brought.sentences(one, t, f), t) for one in told]
+    said = brought.programme_lines(data.brought, t, f)
+    said += [brought.sentences(one, t, f) for one in brought.told(data.brought)]
+    return [takeaways.join_sentences(one, t) for one in said]
 
 
 def _run(data: ReportData, t: Words, f: Format) -> list[str]:

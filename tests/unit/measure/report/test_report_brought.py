@@ -77,3 +77,29 @@ def test_a_list_that_was_not_drawn_by_lot_says_so_and_what_follows(part):
 def test_without_campaigns_a_sentence_stands_there():
     page = render(replace(samples.full_report(), brought=read_brought([], {})))
     assert "No campaign of this turn can be measured yet." in page
+
+
+def _programme(value: float | None, **more) -> str:
+    part = read_brought([row("programme", "2024Q1", "money_caused_minor", value, **more)], NAMES)
+    report = replace(samples.full_report(), brought=part)
+    assert "2024Q1" in render(report)
+    return " ".join(summary_text(report, "en").split())
+
+
+def test_the_quarters_number_comes_first_with_how_it_is_known():
+    bounds = {"low": -10_000, "high": 90_000, "status": "window_open"}
+    text = _programme(
+        40_000, **bounds, verdict="cannot_tell_yet", detectable=72_000, customers=950, held_out=50
+    )
+    assert "2024Q1: all marketing together caused $400 of revenue" in text
+    assert "by 950 customers beside 50 whom a lot kept from all of it: cannot tell yet" in text
+    assert "$720 or more in all would probably have shown. The quarter is not over" in text
+    text = _programme(40_000, **bounds | {"low": 1}, verdict="brought_more", customers=950)
+    assert "each of 950 customers counted once: it brought more" in text
+
+
+def test_a_quarter_without_a_holdout_says_what_to_do():
+    text = _programme(None, status="not_measured", verdict="cannot_tell_yet")
+    assert "2024Q1: what all marketing together caused is not measured" in text
+    assert "act.global_holdout_share" in text
+    assert "got campaigns all the same" in _programme(None, status="holdout_not_kept")
