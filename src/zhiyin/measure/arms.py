@@ -16,7 +16,7 @@ from zhiyin.measure import outcomes as o
 from zhiyin.measure.campaign import INCREMENT, report_increment
 from zhiyin.measure.evidence import RANDOMISED
 from zhiyin.measure.experiment import ArmStatistics
-from zhiyin.measure.increment import Increment, estimate_increment
+from zhiyin.measure.increment import Increment, estimate_increment, scale_estimate
 from zhiyin.measure.programme import read_money
 from zhiyin.measure.results import Measured, Result
 from zhiyin.measure.returns import price_orders, return_on_cost
@@ -30,6 +30,8 @@ METRICS = {
 
 ADJUSTED_REVENUE = "revenue_per_customer_adjusted_minor"
 MONEY_CAUSED = "money_caused_minor"
+CAUSED_SHARE = "caused_share"
+"""Read by `decide`: caused money for each unit redeemed."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,19 @@ def report_returns(
         tuple(Result(kind, subject, name, one, body) for name, one in rows.items()),
         {name: asdict(one) for name, one in rows.items()},
     )
+
+
+def report_share(subject: str, own: Measured, redeemed_minor: float) -> Measured:
+    """The share caused of the money that the contacted redeemed; nothing where none was.
+
+    Its interval is that of the money caused: what was redeemed is taken as it is.
+    """
+    money = next((one.estimate for one in own.results if one.metric == MONEY_CAUSED), None)
+    if money is None or redeemed_minor <= 0:
+        return Measured()
+    share = scale_estimate(money, 1 / redeemed_minor)
+    body = {"evidence": RANDOMISED, "redeemed_minor": redeemed_minor}
+    return Measured((Result(INCREMENT, subject, CAUSED_SHARE, share, body),))
 
 
 def _arm(row: Mapping, metric: str) -> ArmStatistics:

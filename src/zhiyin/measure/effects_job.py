@@ -12,11 +12,11 @@ import ibis.expr.types as ir
 
 from zhiyin.core import columns as c
 from zhiyin.core.context import Context
-from zhiyin.core.decisions import of_turns
+from zhiyin.core.decisions import TREAT, of_turns
 from zhiyin.core.values import Estimate
 from zhiyin.measure import attributed as a
 from zhiyin.measure import outcomes as o
-from zhiyin.measure.arms import Terms, assign_campaign, assign_globally, compare_arms
+from zhiyin.measure.arms import Terms, assign_campaign, assign_globally, compare_arms, report_share
 from zhiyin.measure.campaign import MARKETING
 from zhiyin.measure.contacted import Reach, find_contacted, read_reach, sum_reach
 from zhiyin.measure.observed_job import measure_observed
@@ -110,6 +110,9 @@ def _compare_arms(
         before=o.sum_revenue(earlier, include_shipping=shipping),
         terms=Terms(_cost(ctx, subject, window), settings.decide.margin_rate),
     )  # fmt: skip
+    if own is not None:
+        share = report_share(subject, own, _redeemed(ctx, mine, lines, subject, day, window))
+        own = Measured((*own.results, *share.results), own.figures, own.notes)
     every = compare_arms(
         subject, assign_globally(mine), revenue, buyers, kind=MARKETING,
         share=settings.act.global_holdout_share,
@@ -119,6 +122,18 @@ def _compare_arms(
         none if own is None else finish(own, window),
         Measured() if every is None else finish(every, window),
     )
+
+
+def _redeemed(
+    ctx: Context, mine: ir.Table, lines: ir.Table, subject: str, day: date, window: Window
+) -> float:
+    """What the contacted who redeemed paid for the campaign's products, minor units."""
+    touches = read_facts(ctx, "touches", c.OCCURRED_AT, day=day, window=window)
+    treated = mine.filter(mine[c.ARM] == TREAT).select(c.CUSTOMER_ID).distinct()
+    redeemers = treated.semi_join(o.find_redeemers(touches, subject), c.CUSTOMER_ID)
+    offers = ctx.store.read("offers", as_of=window.measured_until)
+    spent = o.sum_offer_spend(lines, offers, subject).semi_join(redeemers, c.CUSTOMER_ID)
+    return float(spent[c.SPEND_BASE_MINOR].sum().to_pyarrow().as_py() or 0)
 
 
 def _cost(ctx: Context, subject: str, window: Window) -> float | None:

@@ -55,6 +55,17 @@ class Programme:
 
 
 @dataclass(frozen=True)
+class CountedShare:
+    """Earlier `campaigns` caused the share `caused` of what was redeemed of them: expected profit
+    counts redeemed money by `counted`.
+    """
+
+    caused: float
+    counted: float
+    campaigns: int
+
+
+@dataclass(frozen=True)
 class BroughtPart:
     """Campaigns, the most attributed first; `shop` is all revenue of the same time, `programme`
     what all of it caused, the latest quarter first.

@@ -47,6 +47,7 @@ from zhiyin.measure.report.grid import (
 from zhiyin.measure.report.predictions import read_kept, read_predictions, read_value
 from zhiyin.measure.report.products import read_examples, read_pairs
 from zhiyin.measure.report.shape import (
+    add_caused,
     list_assumptions,
     list_offers,
     list_segments,
@@ -88,7 +89,8 @@ def collect_data(
     insights = _rows_of_day(ctx, "insights")
     told = _rows_of_day(ctx, "results", order=(c.KIND, c.SUBJECT, c.METRIC))
     results = [row for row in told if row[c.KIND] not in (INDICATOR, COHORT, FUNNEL, ROUTE)]
-    choices = _read_choices(ctx, names)
+    said = adapt.mapping(turn.get("decide", {}).get("figures"))
+    choices = tuple(add_caused(one, said) for one in _read_choices(ctx, names))
     models, refused = _read_models(ctx, insights, names)
     metrics = adapt.read_metrics([*results, *_read_check(ctx)])
     loads = _read_loads(ctx)

@@ -134,6 +134,7 @@ def _choice(data: ReportData, t: Words, f: Format) -> list[str]:
         f"{choice.name or choice.campaign_id}: {takeaways.choice(choice, t, f)}",
         left_out,
         held if choice.holdout else t("choice.no_holdout"),
+        *filter(None, [takeaways.caused_share(choice, t, f)]),
     ]
 
 

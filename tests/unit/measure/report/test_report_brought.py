@@ -12,6 +12,7 @@ from tests.unit.measure.report import report_samples as samples
 from zhiyin.core import columns as c
 from zhiyin.measure.report.brought import read_brought
 from zhiyin.measure.report.render import render
+from zhiyin.measure.report.shape import add_caused
 from zhiyin.measure.report.summary import summary_text
 
 NAMES = {"s:1": {c.NAME: "Spring"}, "s:2": {c.NAME: "Autumn"}, "s:3": {c.NAME: "Winter"}}
@@ -103,3 +104,16 @@ def test_a_quarter_without_a_holdout_says_what_to_do():
     assert "2024Q1: what all marketing together caused is not measured" in text
     assert "act.global_holdout_share" in text
     assert "got campaigns all the same" in _programme(None, status="holdout_not_kept")
+
+
+def test_how_expected_profit_was_counted_is_said():
+    full = samples.full_report()
+    said = {"value": 0.4, "measured": 0.31, "campaigns": 3}
+    figures = {"campaigns": {full.choices[0].campaign_id: {"caused": said}}}
+    report = replace(full, choices=(add_caused(full.choices[0], figures), *full.choices[1:]))
+    text = " ".join(summary_text(report, "en").split())
+    assert "3 earlier campaigns brought, 31% was caused: expected profit counts 40%" in text
+    assert "31% was caused" in render(report)
+    nothing = {"value": 1.0, "measured": None, "campaigns": 0}
+    figures["campaigns"][full.choices[0].campaign_id]["caused"] = nothing
+    assert add_caused(full.choices[0], figures) == full.choices[0]
