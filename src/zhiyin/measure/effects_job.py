@@ -70,6 +70,9 @@ def measure_effects(
         said = f"{subject}: people left out by the decision redeemed it: its whole list was sent"
         own = Measured(own.results, own.figures, (*own.notes, said))
     if own.results and not reach.sent_elsewhere:
+        redeemed = _redeemed(ctx, day=day, subject=subject, window=window)
+        share = report_share(subject, own, redeemed)
+        own = Measured((*own.results, *share.results), own.figures, own.notes)
         return Effects(own, everything)
     contacted = contacted_of(ctx, day=day, subject=subject, reach=reach)
     observed = measure_observed(ctx, day=day, subject=subject, window=window, contacted=contacted)
@@ -110,9 +113,6 @@ def _compare_arms(
         before=o.sum_revenue(earlier, include_shipping=shipping),
         terms=Terms(_cost(ctx, subject, window), settings.decide.margin_rate),
     )  # fmt: skip
-    if own is not None:
-        share = report_share(subject, own, _redeemed(ctx, mine, lines, subject, day, window))
-        own = Measured((*own.results, *share.results), own.figures, own.notes)
     every = compare_arms(
         subject, assign_globally(mine), revenue, buyers, kind=MARKETING,
         share=settings.act.global_holdout_share,
@@ -124,10 +124,10 @@ def _compare_arms(
     )
 
 
-def _redeemed(
-    ctx: Context, mine: ir.Table, lines: ir.Table, subject: str, day: date, window: Window
-) -> float:
+def _redeemed(ctx: Context, *, day: date, subject: str, window: Window) -> float:
     """What the contacted who redeemed paid for the campaign's products, minor units."""
+    mine = decisions_of(ctx, day=day, subject=subject)
+    lines = read_facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
     touches = read_facts(ctx, "touches", c.OCCURRED_AT, day=day, window=window)
     treated = mine.filter(mine[c.ARM] == TREAT).select(c.CUSTOMER_ID).distinct()
     redeemers = treated.semi_join(o.find_redeemers(touches, subject), c.CUSTOMER_ID)
