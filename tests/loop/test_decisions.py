@@ -62,7 +62,7 @@ class Weekly(Governed):
             chosen = served.choose(numbers[row], self.seen.eligible[row], 1, self.lots.of(name))
             done[row] = self.market.actions.index(chosen.places[0].action)
             chosen_of.append((name, chosen))
-        sides = {arm: side for arm, _, side in served._sides if side is not None}
+        sides = {arm: side for arm, _, side in served.sides if side is not None}
         if "candidate" in sides:
             chances = {
                 arm: side.policy.probabilities(side.contexts(numbers), self.seen.eligible)

@@ -112,10 +112,10 @@ RESULTS = Table(
     (
         _DAY, req(c.MEASURED_UNTIL_ON, "date", "day after the last one seen"),
         req(c.KIND, "string", "response, next_purchase, churn, profit, increment, marketing, "
-            "observed, attributed, recommend, delivery, indicator, cohort, funnel, route, trend, "
-            "anomaly, change, forecast or rising"),
-        req(c.SUBJECT, "string", "campaign, month of a cohort, grouping:group of an indicator, "
-            "day, product, group; or empty"), req(c.METRIC, "string", "metric"),
+            "observed, programme, attributed, recommend, delivery, indicator, cohort, funnel, "
+            "route, trend, anomaly, change, forecast or rising"),
+        req(c.SUBJECT, "string", "campaign, quarter, month of a cohort, grouping:group of an "
+            "indicator, day, product, group; or empty"), req(c.METRIC, "string", "metric"),
         col(c.VALUE, "float64", "value"), col(c.LOW, "float64", "lower 95 % bound"),
         col(c.HIGH, "float64", "upper 95 % bound"), req(c.N, "int64", "units behind it"),
         req(c.STATUS, "string", "ok, or why it is not to be trusted"),

@@ -186,6 +186,9 @@ class DecideSettings(Section):
     holdout_share: float = Field(
         default=0.10, ge=0, lt=1, description="share of the chosen who are held out"
     )
+    count_caused: bool = Field(
+        default=True, description="expected profit counts what earlier campaigns caused, by results"
+    )
 
 
 class ActSettings(Section):

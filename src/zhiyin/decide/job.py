@@ -1,8 +1,9 @@
 """The job `decide`: for each campaign of the day, whom to contact with what, and why not the rest.
 
 Reads `campaigns`, `offers`, `touches`, `customers`, `identities`, `order_lines`, earlier
-`decisions` as of the day, `scores` and `recommendations` of the day, and from the ledger what the
-gate needs to know. Writes `decisions` of the day, one row per recipient, contacted or not.
+`decisions` and `results` as of the day, `scores` and `recommendations` of the day, and from the
+ledger what the gate needs to know. Writes `decisions` of the day, one row per recipient, contacted
+or not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -28,6 +29,8 @@ from zhiyin.core.decisions import CONTACT, NO_CONTACT, decision_id
 from zhiyin.core.rows import arrow_schema
 from zhiyin.core.tables import DECISIONS
 from zhiyin.core.values import JobReport
+from zhiyin.decide.caused import CausedShare, find_share
+from zhiyin.decide.caused_job import read_measured
 from zhiyin.decide.holdout import find_earlier_arms, is_held_out
 from zhiyin.decide.offer import Offered, choose_offers
 from zhiyin.decide.selection import (
@@ -78,13 +81,15 @@ def run(ctx: Context, config: DecideSettings) -> JobReport:
     `campaigns` (per campaign: `status`, and if decided `task`, `recipients`, `allowed`, `skipped`
     by reason, `slots`, `chosen`, `explored`, `treat`, `holdout`, `expected_profit_minor` of those
     contacted and of those chosen, `contact_cost_minor`, `offers` used, `steps`: the sizes after
-    each rule) and the sums `recipients`, `chosen`, `explored`, `treat`, `holdout`.
+    each rule, `caused`: the share by which redeemed money is counted) and the sums `recipients`,
+    `chosen`, `explored`, `treat`, `holdout`.
     """
     campaigns = _campaigns(ctx, config)
+    measured = read_measured(ctx) if config.count_caused and campaigns else []
     decided: dict[str, Decided] = {}
     for number, campaign_id in enumerate(campaigns):
         ctx.progress(f"deciding {campaign_id}", number / len(campaigns))
-        decided[campaign_id] = _decide(ctx, config, campaign_id)
+        decided[campaign_id] = _decide(ctx, config, campaign_id, find_share(campaign_id, measured))
     empty = arrow_schema(DECISIONS).empty_table()
     rows = pa.concat_tables([empty, *(one.rows for one in decided.values())])
     written = ctx.store.replace(
@@ -116,7 +121,7 @@ def _no_campaign(config: DecideSettings, day: date) -> str:
     return f"Nothing decided: no campaign starts on {day}."
 
 
-def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
+def _decide(ctx: Context, config: DecideSettings, campaign_id: str, caused: CausedShare) -> Decided:
     empty = arrow_schema(DECISIONS).empty_table()
     task, scores = _scores(ctx, campaign_id)
     if not scores:
@@ -140,7 +145,7 @@ def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
     )
     terms = SelectionTerms(
         config.max_share, config.contact_cost_minor, config.budget_minor,
-        config.explore_share, config.holdout_share,
+        config.explore_share, config.holdout_share, caused.value,
     )  # fmt: skip
     choice = select(
         candidates, terms,
@@ -162,6 +167,7 @@ def _decide(ctx: Context, config: DecideSettings, campaign_id: str) -> Decided:
         generic=generic,
     )
     figures = {"status": OK, "task": task, **_figures(candidates, choice, terms, offers)}
+    figures["caused"] = asdict(caused)
     return Decided(rows, figures, notes)
 
 

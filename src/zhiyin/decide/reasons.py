@@ -12,6 +12,7 @@ HELD_OUT = "held_out"  # words: of the gate
 BELOW_CUT = "below_cut"
 BUDGET = "budget"
 NO_PROFIT = "no_expected_profit"
+NO_CAUSED = "no_caused_profit"
 NO_SCORE = "no_score"
 ALREADY_CHOSEN = "already_chosen"
 NOT_BEGUN, ENDED = "action_not_begun", "action_ended"
@@ -35,6 +36,10 @@ REASONS = {
     BELOW_CUT: ("others have a higher expected profit", "其他客户的预期利润更高"),
     BUDGET: ("the budget is spent on higher expected profits", "预算已用于预期利润更高的客户"),
     NO_PROFIT: ("a contact would cost more than it is expected to earn", "联系成本高于预期收益"),
+    NO_CAUSED: (
+        "too little of what she would redeem is caused to pay for a contact",
+        "预期核销中由活动带来的部分不足以抵偿联系成本",
+    ),
     NO_SCORE: ("no model has a score for her", "没有模型评分"),
     ALREADY_CHOSEN: ("chosen for this campaign on an earlier day", "此前已被选入本次活动"),
     NOT_BEGUN: ("the action has not begun", "该动作尚未开始"),

@@ -1,6 +1,6 @@
 """Whom to contact: the highest expected profit within share and budget, and a few at random.
 
-    expected profit = P(response) x expected margin if she responds - cost of the contact
+    expected profit = P(response) x expected margin if she responds x caused share - contact cost
 
 The best are taken for certain; a set share of the contacts is drawn uniformly from all others who
 may be contacted, also those who are expected to cost more than they earn: without them the next
@@ -11,7 +11,7 @@ holdout is not contacted. So the probability of every action is known, and is lo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,17 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class SelectionTerms:
-    """The limits and prices of one campaign; money in minor units of the workspace currency."""
+    """The limits and prices of one campaign; money in minor units of the workspace currency.
+
+    `caused_share` of the money that responses bring would not have come without the contact.
+    """
 
     max_share: float
     contact_cost_minor: int
     budget_minor: int | None = None
     explore_share: float = 0.0
     holdout_share: float = 0.0
+    caused_share: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.max_share <= 1:
@@ -42,6 +46,8 @@ class SelectionTerms:
             raise InvalidParameter(f"contact cost must be >= 0, not {self.contact_cost_minor}")
         if self.budget_minor is not None and self.budget_minor < 0:
             raise InvalidParameter(f"the budget must be >= 0, not {self.budget_minor}")
+        if not self.caused_share >= 0:
+            raise InvalidParameter(f"the caused share must be >= 0, not {self.caused_share}")
         for name in ("explore_share", "holdout_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidParameter(f"{name} must be in [0, 1), not {getattr(self, name)}")
@@ -163,7 +169,8 @@ def select(
     """
     if terms.holdout_share == 0 and candidates.held_out.any():
         raise InvalidParameter("candidates are held out, but the holdout's share is 0")
-    expected = expect_profit(candidates, contact_cost_minor=terms.contact_cost_minor)
+    expected = expect_profit(candidates, terms)
+    whole = expect_profit(candidates, replace(terms, caused_share=1.0))
     scored, earlier = np.isfinite(expected), candidates.earlier_arms != ""
     eligible = (candidates.refusals == "") & scored & ~earlier
     used = int(earlier.sum()) + chosen_elsewhere
@@ -180,7 +187,7 @@ def select(
     in_reach = _at(candidates.n, ranked[: unbounded - terms.explore_slots(unbounded)])
     why = _explain(
         candidates, eligible=eligible, scored=scored, chosen=chosen, explored=explored,
-        profitable=expected > 0, in_reach=in_reach,
+        profitable=expected > 0, were_all_caused=whole > 0, in_reach=in_reach,
     )  # fmt: skip
     fresh = np.where(chosen, np.where(contacted, TREAT, HOLDOUT), NO_ARM)
     return Choice(
@@ -197,9 +204,10 @@ def select(
     )
 
 
-def expect_profit(candidates: Candidates, *, contact_cost_minor: int) -> NDArray[np.float64]:
-    """(n,) P(response) x expected margin if she responds - cost of the contact, minor units."""
-    return candidates.probability * candidates.margin_minor - contact_cost_minor
+def expect_profit(candidates: Candidates, terms: SelectionTerms) -> NDArray[np.float64]:
+    """(n,) P(response) x expected margin if she responds x caused share - contact, minor units."""
+    margin = candidates.probability * candidates.margin_minor
+    return margin * terms.caused_share - terms.contact_cost_minor
 
 
 def count_steps(
@@ -208,8 +216,8 @@ def count_steps(
     """The sizes after each step, from all recipients to those contacted: `step` and `left`.
 
     A step is the reason of those who leave at it: each rule of the gate, in its order, then those
-    without a score, chosen on an earlier day, not chosen (`below_cut`, `budget` and
-    `no_expected_profit` together, under `not_chosen`), and held out.
+    without a score, chosen on an earlier day, not chosen (`below_cut`, `budget`,
+    `no_expected_profit` and `no_caused_profit` together, under `not_chosen`), and held out.
     """
     left = candidates.n
     steps: list[dict[str, object]] = [{"step": "recipients", "left": left}]
@@ -260,6 +268,7 @@ def _explain(
     chosen: NDArray[np.bool_],
     explored: NDArray[np.bool_],
     profitable: NDArray[np.bool_],
+    were_all_caused: NDArray[np.bool_],
     in_reach: NDArray[np.bool_],
 ) -> NDArray[np.str_]:
     """The reason of each candidate's decision; the first that fits."""
@@ -272,6 +281,7 @@ def _explain(
         (chosen & candidates.held_out, reasons.HELD_OUT),
         (explored, reasons.EXPLORED),
         (chosen, reasons.BEST),
+        (eligible & ~profitable & were_all_caused, reasons.NO_CAUSED),
         (eligible & ~profitable, reasons.NO_PROFIT),
     ]
     last = np.where(in_reach, reasons.BUDGET, reasons.BELOW_CUT)

@@ -15,8 +15,9 @@ from zhiyin.govern.gate import BEFORE_GLOBAL_HOLDOUT, GLOBAL_HOLDOUT
 from zhiyin.measure import outcomes as o
 from zhiyin.measure.campaign import INCREMENT, report_increment
 from zhiyin.measure.evidence import RANDOMISED
-from zhiyin.measure.experiment import Adjusted, ArmStatistics, Moments
-from zhiyin.measure.increment import Increment, estimate_increment
+from zhiyin.measure.experiment import ArmStatistics
+from zhiyin.measure.increment import Increment, estimate_increment, scale_estimate
+from zhiyin.measure.programme import read_money
 from zhiyin.measure.results import Measured, Result
 from zhiyin.measure.returns import price_orders, return_on_cost
 from zhiyin.measure.status import ZERO_VARIANCE
@@ -29,6 +30,8 @@ METRICS = {
 
 ADJUSTED_REVENUE = "revenue_per_customer_adjusted_minor"
 MONEY_CAUSED = "money_caused_minor"
+CAUSED_SHARE = "caused_share"
+"""Read by `decide`: caused money for each unit redeemed."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def compare_arms(
     }
     if before is not None:
         found[ADJUSTED_REVENUE] = estimate_increment(
-            _adjusted(arms[TREAT]), _adjusted(arms[HOLDOUT]), holdout_share=share
+            read_money(arms[TREAT]), read_money(arms[HOLDOUT]), holdout_share=share
         )
     measured = [report_increment(subject, name, one, kind=kind) for name, one in found.items()]
     if terms is not None:
@@ -129,11 +132,17 @@ def report_returns(
     )
 
 
-def _adjusted(row: Mapping) -> Adjusted:
-    now, before = int(row[c.REVENUE_BASE_MINOR]), int(row[o.BEFORE])
-    both = int(row[o.BEFORE_PRODUCTS])
-    squares = int(row[o.squares_of(c.REVENUE_BASE_MINOR)]), int(row[o.squares_of(o.BEFORE)])
-    return Adjusted(Moments(row[c.UNITS], (now, before), ((squares[0], both), (both, squares[1]))))
+def report_share(subject: str, own: Measured, redeemed_minor: float) -> Measured:
+    """The share caused of the money that the contacted redeemed; nothing where none was.
+
+    Its interval is that of the money caused: what was redeemed is taken as it is.
+    """
+    money = next((one.estimate for one in own.results if one.metric == MONEY_CAUSED), None)
+    if money is None or redeemed_minor <= 0:
+        return Measured()
+    share = scale_estimate(money, 1 / redeemed_minor)
+    body = {"evidence": RANDOMISED, "redeemed_minor": redeemed_minor}
+    return Measured((Result(INCREMENT, subject, CAUSED_SHARE, share, body),))
 
 
 def _arm(row: Mapping, metric: str) -> ArmStatistics:

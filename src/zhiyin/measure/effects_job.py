@@ -12,11 +12,11 @@ import ibis.expr.types as ir
 
 from zhiyin.core import columns as c
 from zhiyin.core.context import Context
-from zhiyin.core.decisions import of_turns
+from zhiyin.core.decisions import TREAT, of_turns
 from zhiyin.core.values import Estimate
 from zhiyin.measure import attributed as a
 from zhiyin.measure import outcomes as o
-from zhiyin.measure.arms import Terms, assign_campaign, assign_globally, compare_arms
+from zhiyin.measure.arms import Terms, assign_campaign, assign_globally, compare_arms, report_share
 from zhiyin.measure.campaign import MARKETING
 from zhiyin.measure.contacted import Reach, find_contacted, read_reach, sum_reach
 from zhiyin.measure.observed_job import measure_observed
@@ -70,6 +70,9 @@ def measure_effects(
         said = f"{subject}: people left out by the decision redeemed it: its whole list was sent"
         own = Measured(own.results, own.figures, (*own.notes, said))
     if own.results and not reach.sent_elsewhere:
+        redeemed = _redeemed(ctx, day=day, subject=subject, window=window)
+        share = report_share(subject, own, redeemed)
+        own = Measured((*own.results, *share.results), own.figures, own.notes)
         return Effects(own, everything)
     contacted = contacted_of(ctx, day=day, subject=subject, reach=reach)
     observed = measure_observed(ctx, day=day, subject=subject, window=window, contacted=contacted)
@@ -119,6 +122,18 @@ def _compare_arms(
         none if own is None else finish(own, window),
         Measured() if every is None else finish(every, window),
     )
+
+
+def _redeemed(ctx: Context, *, day: date, subject: str, window: Window) -> float:
+    """What the contacted who redeemed paid for the campaign's products, minor units."""
+    mine = decisions_of(ctx, day=day, subject=subject)
+    lines = read_facts(ctx, "order_lines", c.SOLD_AT, day=day, window=window)
+    touches = read_facts(ctx, "touches", c.OCCURRED_AT, day=day, window=window)
+    treated = mine.filter(mine[c.ARM] == TREAT).select(c.CUSTOMER_ID).distinct()
+    redeemers = treated.semi_join(o.find_redeemers(touches, subject), c.CUSTOMER_ID)
+    offers = ctx.store.read("offers", as_of=window.measured_until)
+    spent = o.sum_offer_spend(lines, offers, subject).semi_join(redeemers, c.CUSTOMER_ID)
+    return float(spent[c.SPEND_BASE_MINOR].sum().to_pyarrow().as_py() or 0)
 
 
 def _cost(ctx: Context, subject: str, window: Window) -> float | None:

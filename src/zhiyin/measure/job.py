@@ -24,6 +24,7 @@ from zhiyin.core.context import Context
 from zhiyin.core.decisions import of_turns
 from zhiyin.core.values import JobReport
 from zhiyin.measure import outcomes as o
+from zhiyin.measure.arms import MONEY_CAUSED
 from zhiyin.measure.attributed import ATTRIBUTED
 from zhiyin.measure.campaign import (
     CHURN,
@@ -45,6 +46,8 @@ from zhiyin.measure.indicators_job import KINDS, make_rows
 from zhiyin.measure.observed_job import OBSERVED
 from zhiyin.measure.predictions_job import measure_churn, measure_purchase
 from zhiyin.measure.profit import CampaignOutcomes, ProfitTerms
+from zhiyin.measure.programme import PROGRAMME
+from zhiyin.measure.programme_job import measure_programme
 from zhiyin.measure.recommend import (
     EVERYTHING,
     NEW,
@@ -72,7 +75,7 @@ from zhiyin.measure.windows_job import (
 )
 
 JOB = "measure"
-OF_A_TURN = (*KINDS, *TREND_KINDS)
+OF_A_TURN = (*KINDS, *TREND_KINDS, PROGRAMME)
 """Kinds of results that are made once, in the turn of their day."""
 GROUPED_ABOVE = 1_000_000  # more scored customers than this are counted by rounded score
 
@@ -86,22 +89,25 @@ def run(ctx: Context, config: MeasureSettings) -> JobReport:
     `response` (the keys of `summary.response`; None where unknown) for `campaign`, `campaigns`
     (the same per campaign), `purchase` (the same ranking keys, or None), `increments` (per
     campaign and metric), `marketing` (the same against the global holdout), `observed` (of
-    campaigns without a holdout that was kept), `decay` (see `watch_models`), `trend` (see
-    `measure_trends`), `measured_days`.
+    campaigns without a holdout that was kept), `programme` (per quarter), `decay` (see
+    `watch_models`), `trend` (see `measure_trends`), `measured_days`.
     """
     until = first_day_without_data(ctx)
     written, notes, figures = 0, [], {}
     trends, trend_figures = measure_trends(ctx)
     told = to_rows(trends, as_of=ctx.as_of, until=dict.fromkeys(TREND_KINDS, ctx.as_of))
-    made = pa.concat_tables([make_rows(ctx), told])
     days = [*_open_days(ctx, config), ctx.as_of]
     for number, day in enumerate(days):
         ctx.progress("measuring", number / len(days))
         measured, ends = _measure_day(ctx, config, day=day, until=until)
         rows = to_rows(measured.results, as_of=day, until=ends)
-        written += _replace(ctx, day, rows, made if day == ctx.as_of else None)
+        made: pa.Table | None = None
         if day == ctx.as_of:
+            programme = measure_programme(ctx, until=until)
+            made = pa.concat_tables([make_rows(ctx), told, programme])
             figures, notes = dict(measured.figures), list(measured.notes)
+            figures[PROGRAMME] = _programme_figures(programme)
+        written += _replace(ctx, day, rows, made)
     rows, figures[RECOMMEND] = _measure_check(ctx, until=until)
     written += rows
     figures["decay"] = watch_models(ctx)
@@ -209,11 +215,21 @@ def _measure_check(ctx: Context, *, until: date) -> tuple[int, Mapping[str, obje
     return _replace(ctx, day, rows), {**measured.figures, "check_on": day.isoformat()}
 
 
+def _programme_figures(rows: pa.Table) -> dict[str, object]:
+    """Per quarter the money that marketing caused, with its interval and status."""
+    names = (c.VALUE, c.LOW, c.HIGH, c.N, c.STATUS)
+    return {
+        row[c.SUBJECT]: {name: row[name] for name in names}
+        for row in rows.to_pylist()
+        if row[c.METRIC] == MONEY_CAUSED
+    }
+
+
 def _replace(ctx: Context, day: date, rows: pa.Table, made: pa.Table | None = None) -> int:
     """Put what was measured of a day in place of what was: rows measured, and `made` of the turn.
 
-    Indicators and trends are of the turn of their day: where none are made, those that are there
-    stay.
+    Indicators, trends and the programme are of the turn of their day: where none are made, those
+    that are there stay.
     """
     beside = made
     if beside is None:

@@ -309,6 +309,9 @@ def test_money_orders_and_their_cost(shop, context):
     assert effect["incremental_roi"]["value"] == pytest.approx((2000 - 400) / 400, rel=0.03)
     body = json.loads(results(shop)[DAY, "increment", "s:k1", "money_caused_minor"][c.BODY])
     assert (body["evidence"], body["cost_minor"]) == ("randomised", 400)
+    share = results(shop)[DAY, "increment", "s:k1", "caused_share"]  # 20 redeemed for 4.00 each
+    assert json.loads(share[c.BODY])["redeemed_minor"] == 20 * 400
+    assert share[c.VALUE] == pytest.approx(effect["money_caused_minor"]["value"] / 8000)
 
 
 def _regulars(shop, *, others: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from zhiyin.core import columns as c
 from zhiyin.measure.evidence import NO_EVIDENCE
 from zhiyin.measure.report.adapt import mapping, number, parse
-from zhiyin.measure.report.brought_data import Brought, BroughtPart, Caused
+from zhiyin.measure.report.brought_data import Brought, BroughtPart, Caused, Programme
 from zhiyin.measure.report.formats import Format
 from zhiyin.measure.report.shape import name_of
 from zhiyin.measure.report.words import Words
@@ -30,8 +30,31 @@ def read_brought(rows: Sequence[Mapping[str, Any]], names: Mapping[str, Mapping]
     ranked = sorted(channels.items(), key=lambda pair: (-float(pair[1]), pair[0]))
     return BroughtPart(
         tuple(made), number(whole[c.VALUE]) if whole else None,
-        tuple((name, float(value)) for name, value in ranked),
+        tuple((name, float(value)) for name, value in ranked), read_programme(rows),
     )  # fmt: skip
+
+
+def read_programme(rows: Sequence[Mapping[str, Any]]) -> tuple[Programme, ...]:
+    """What all marketing of a quarter caused, the latest first."""
+    mine = {
+        row[c.SUBJECT]: row
+        for row in rows
+        if (row[c.KIND], row[c.METRIC]) == ("programme", "money_caused_minor")
+    }
+    made = []
+    for quarter, row in sorted(mine.items(), reverse=True):
+        body = mapping(parse(row[c.BODY]))
+        made.append(
+            Programme(
+                quarter,
+                str(row[c.STATUS]),
+                str(body.get("verdict") or ""),
+                _caused(row),
+                int(body.get("customers") or 0),
+                int(body.get("held_out") or 0),
+            )
+        )
+    return tuple(made)
 
 
 def _read_one(
@@ -127,6 +150,30 @@ def sentences(one: Brought, t: Words, f: Format) -> list[str]:
             t(key, held=f.count(one.hold_out), of=f.count(one.recipients),
               value=f.whole_money(one.would_show), campaigns=f.count(one.campaigns))
         )  # fmt: skip
+    return said
+
+
+def programme_lines(part: BroughtPart, t: Words, f: Format) -> list[list[str]]:
+    """What all marketing of each quarter caused, or what to do so that it can be known."""
+    return [_tell_programme(one, t, f) for one in part.programme]
+
+
+def _tell_programme(one: Programme, t: Words, f: Format) -> list[str]:
+    if one.caused is None:
+        key = "brought.programme_not_kept" if one.status == "holdout_not_kept" else ""
+        said = [t(key or "brought.programme_unknown", quarter=one.quarter)]
+        return [*said, t("brought.programme_next")]
+    key = "brought.programme_global" if one.held_out else "brought.programme_contacts"
+    numbers = {"customers": f.count(one.customers)}
+    numbers |= {"held": f.count(one.held_out)} if one.held_out else {}
+    said = [
+        t(key, quarter=one.quarter, value=f.whole_money(one.caused.value), **numbers,
+          interval=_interval(one.caused, t, f), verdict=t(f"verdict.{one.verdict}"))
+    ]  # fmt: skip
+    if one.verdict == "cannot_tell_yet" and one.caused.detectable is not None:
+        said.append(t("brought.programme_detectable", value=f.whole_money(one.caused.detectable)))
+    if one.status == "window_open":
+        said.append(t("brought.programme_open"))
     return said
 
 

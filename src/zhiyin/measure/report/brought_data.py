@@ -40,12 +40,41 @@ class Brought:
 
 
 @dataclass(frozen=True)
+class Programme:
+    """All marketing of a quarter; `caused` None: not measured, for the reason `status`.
+
+    `customers` were compared with `held_out` (0: with contacts that campaigns' holdouts withheld).
+    """
+
+    quarter: str
+    status: str
+    verdict: str
+    caused: Caused | None = None
+    customers: int = 0
+    held_out: int = 0
+
+
+@dataclass(frozen=True)
+class CountedShare:
+    """Earlier `campaigns` caused the share `caused` of what was redeemed of them: expected profit
+    counts redeemed money by `counted`.
+    """
+
+    caused: float
+    counted: float
+    campaigns: int
+
+
+@dataclass(frozen=True)
 class BroughtPart:
-    """Campaigns, the most attributed first; `shop` is all revenue of the same time."""
+    """Campaigns, the most attributed first; `shop` is all revenue of the same time, `programme`
+    what all of it caused, the latest quarter first.
+    """
 
     rows: tuple[Brought, ...] = ()
     shop: float | None = None
     channels: tuple[tuple[str, float], ...] = ()
+    programme: tuple[Programme, ...] = ()
 
 
 NOTHING_BROUGHT = BroughtPart()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from zhiyin.measure.report.brought_data import NOTHING_BROUGHT, BroughtPart
+from zhiyin.measure.report.brought_data import NOTHING_BROUGHT, BroughtPart, CountedShare
 from zhiyin.measure.report.grid import IndicatorsPart
 from zhiyin.measure.report.told import Both, Language, TrendsPart
 
@@ -91,8 +91,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentsPart:
-    """RFM segments and clusters, each largest first; how customers moved in each;
-    what they searched for."""
+    """RFM segments and clusters, largest first; how customers moved; what they searched for."""
 
     rfm: tuple[Segment, ...] = ()
     clusters: tuple[Segment, ...] = ()
@@ -280,6 +279,7 @@ class Choice:
     explored: int = 0
     offers: tuple[Count, ...] = ()
     expected_profit_minor: float | None = None
+    caused: CountedShare | None = None
 
 
 @dataclass(frozen=True)

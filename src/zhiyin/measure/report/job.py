@@ -47,6 +47,7 @@ from zhiyin.measure.report.grid import (
 from zhiyin.measure.report.predictions import read_kept, read_predictions, read_value
 from zhiyin.measure.report.products import read_examples, read_pairs
 from zhiyin.measure.report.shape import (
+    add_caused,
     list_assumptions,
     list_offers,
     list_segments,
@@ -91,7 +92,8 @@ def collect_data(
     of_turn = (INDICATOR, COHORT, FUNNEL, ROUTE)
     results = leave_trends([row for row in told if row[c.KIND] not in of_turn])
     trends = read_trends(told, turn)
-    choices = _read_choices(ctx, names)
+    said = adapt.mapping(turn.get("decide", {}).get("figures"))
+    choices = tuple(add_caused(one, said) for one in _read_choices(ctx, names))
     models, refused = _read_models(ctx, insights, names)
     metrics = adapt.read_metrics([*results, *_read_check(ctx)])
     loads = _read_loads(ctx)

@@ -192,6 +192,16 @@ class View:
         return indicators.cohort_table(self.data.indicators.cohorts, self.t, self.f)
 
     @property
+    def caused_share(self) -> str:
+        """How expected profit was counted by what earlier campaigns caused; empty: as it is."""
+        return takeaways.caused_share(self.data.choice, self.t, self.f)
+
+    @property
+    def programme(self) -> list[list[str]]:
+        """What all marketing of a quarter caused, a paragraph each."""
+        return brought.programme_lines(self.data.brought, self.t, self.f)
+
+    @property
     def brought(self) -> list[list[str]]:
         """What each campaign brought, a paragraph each."""
         return [brought.sentences(one, self.t, self.f) for one in brought.told(self.data.brought)]
@@ -257,7 +267,9 @@ class View:
             return "–"
         if metric.metric.endswith("_minor"):
             return self.f.whole_money(number)
-        if metric.metric.startswith(("captured", "base_rate")) or metric.metric.endswith("_rate"):
+        if metric.metric.startswith(
+            ("captured", "base_rate", "caused_share")
+        ) or metric.metric.endswith("_rate"):
             return self.f.percent(number, 1)
         if metric.metric in COUNTED or (float(number).is_integer() and abs(number) > 1):
             return self.f.count(number)

@@ -12,6 +12,7 @@ from zhiyin.core import columns as c
 from zhiyin.core.config import Settings
 from zhiyin.govern.gate import REASONS
 from zhiyin.measure.report import adapt
+from zhiyin.measure.report.brought_data import CountedShare
 from zhiyin.measure.report.data import (
     Assumption,
     Both,
@@ -103,6 +104,16 @@ def make_choice(
         offers=offers,
         expected_profit_minor=sum(g["profit"] or 0.0 for g in contacted) if contacted else None,
     )
+
+
+def add_caused(choice: Choice, figures: Mapping) -> Choice:
+    """The choice with what `decide` said of caused money; as it is where nothing was measured."""
+    mine = adapt.mapping(adapt.mapping(figures.get("campaigns")).get(choice.campaign_id))
+    said = adapt.mapping(mine.get("caused"))
+    if said.get("measured") is None:
+        return choice
+    share = float(said["measured"]), float(said["value"]), int(said["campaigns"])
+    return replace(choice, caused=CountedShare(*share))
 
 
 def list_offers(rows: Sequence[Mapping], titles: Mapping[str, str]) -> tuple[Count, ...]:

@@ -134,6 +134,7 @@ def _choice(data: ReportData, t: Words, f: Format) -> list[str]:
         f"{choice.name or choice.campaign_id}: {takeaways.choice(choice, t, f)}",
         left_out,
         held if choice.holdout else t("choice.no_holdout"),
+        *filter(None, [takeaways.caused_share(choice, t, f)]),
     ]
 
 
@@ -176,8 +177,9 @@ def _recommend(data: ReportData, t: Words, f: Format) -> list[str]:
 
 
 def _brought(data: ReportData, t: Words, f: Format) -> list[str]:
-    told = brought.told(data.brought)
-    return [takeaways.join_sentences(brought.sentences(one, t, f), t) for one in told]
+    said = brought.programme_lines(data.brought, t, f)
+    said += [brought.sentences(one, t, f) for one in brought.told(data.brought)]
+    return [takeaways.join_sentences(one, t) for one in said]
 
 
 def _run(data: ReportData, t: Words, f: Format) -> list[str]:

@@ -276,6 +276,16 @@ def effects(model: ModelPart, t: Words) -> str:
     return t("model.effects_takeaway", first=names[0], second=second)
 
 
+def caused_share(choice: Choice | None, t: Words, f: Format) -> str:
+    """How expected profit was counted by what earlier campaigns caused; empty: as it is."""
+    if choice is None or choice.caused is None:
+        return ""
+    return t(
+        "choice.caused_share", campaigns=f.count(choice.caused.campaigns),
+        share=f.percent(choice.caused.caused, 0), counted=f.percent(choice.caused.counted, 0),
+    )  # fmt: skip
+
+
 def choice(part: Choice, t: Words, f: Format) -> str:
     """How many of how many are contacted."""
     return t(

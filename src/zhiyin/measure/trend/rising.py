@@ -107,7 +107,7 @@ def find_rising(
         old = both[place] - now[place]
         found.append(
             Riser(
-                str(items[kept[place]]), float(now[place]), float(old * odds),
+                str(items[int(kept[place])]), float(now[place]), float(old * odds),
                 float(now[place] / (old * odds)) if old else float("inf"),
                 float(low[place] / (1 - low[place]) / odds),
                 float(high[place] / (1 - high[place]) / odds) if old else float("inf"),

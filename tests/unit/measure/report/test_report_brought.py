@@ -12,6 +12,7 @@ from tests.unit.measure.report import report_samples as samples
 from zhiyin.core import columns as c
 from zhiyin.measure.report.brought import read_brought
 from zhiyin.measure.report.render import render
+from zhiyin.measure.report.shape import add_caused
 from zhiyin.measure.report.summary import summary_text
 
 NAMES = {"s:1": {c.NAME: "Spring"}, "s:2": {c.NAME: "Autumn"}, "s:3": {c.NAME: "Winter"}}
@@ -77,3 +78,42 @@ def test_a_list_that_was_not_drawn_by_lot_says_so_and_what_follows(part):
 def test_without_campaigns_a_sentence_stands_there():
     page = render(replace(samples.full_report(), brought=read_brought([], {})))
     assert "No campaign of this turn can be measured yet." in page
+
+
+def _programme(value: float | None, **more) -> str:
+    part = read_brought([row("programme", "2024Q1", "money_caused_minor", value, **more)], NAMES)
+    report = replace(samples.full_report(), brought=part)
+    assert "2024Q1" in render(report)
+    return " ".join(summary_text(report, "en").split())
+
+
+def test_the_quarters_number_comes_first_with_how_it_is_known():
+    bounds = {"low": -10_000, "high": 90_000, "status": "window_open"}
+    text = _programme(
+        40_000, **bounds, verdict="cannot_tell_yet", detectable=72_000, customers=950, held_out=50
+    )
+    assert "2024Q1: all marketing together caused $400 of revenue" in text
+    assert "by 950 customers beside 50 whom a lot kept from all of it: cannot tell yet" in text
+    assert "$720 or more in all would probably have shown. The quarter is not over" in text
+    text = _programme(40_000, **bounds | {"low": 1}, verdict="brought_more", customers=950)
+    assert "each of 950 customers counted once: it brought more" in text
+
+
+def test_a_quarter_without_a_holdout_says_what_to_do():
+    text = _programme(None, status="not_measured", verdict="cannot_tell_yet")
+    assert "2024Q1: what all marketing together caused is not measured" in text
+    assert "act.global_holdout_share" in text
+    assert "got campaigns all the same" in _programme(None, status="holdout_not_kept")
+
+
+def test_how_expected_profit_was_counted_is_said():
+    full = samples.full_report()
+    said = {"value": 0.4, "measured": 0.31, "campaigns": 3}
+    figures = {"campaigns": {full.choices[0].campaign_id: {"caused": said}}}
+    report = replace(full, choices=(add_caused(full.choices[0], figures), *full.choices[1:]))
+    text = " ".join(summary_text(report, "en").split())
+    assert "3 earlier campaigns brought, 31% was caused: expected profit counts 40%" in text
+    assert "31% was caused" in render(report)
+    nothing = {"value": 1.0, "measured": None, "campaigns": 0}
+    figures["campaigns"][full.choices[0].campaign_id]["caused"] = nothing
+    assert add_caused(full.choices[0], figures) == full.choices[0]
