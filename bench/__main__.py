@@ -18,7 +18,7 @@ BENCHES = (
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
     "lookalike", "act", "journeys", "decide", "decide_offpolicy", "decide_budget",
     "decide_shop", "jeweller",
-    "measure_uplift", "measure_attribution",
+    "measure_uplift", "measure_attribution", "measure_mix",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"

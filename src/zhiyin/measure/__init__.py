@@ -1,11 +1,11 @@
 """Measure: what really happened, laid beside what was expected, and what was caused.
 
 Import from the modules: `response`, `calibration`, `profit`, `experiment`, `increment` are pure
-functions on small frozen statistics, `uplift` and `attribution` on plain tables; `job` alone
-touches the store. This file imports nothing, so that `zhiyin --help` stays light.
+functions on small frozen statistics, `uplift`, `attribution` and `mix` on plain tables; `job`
+alone touches the store. This file imports nothing, so that `zhiyin --help` stays light.
 """
 
 __all__ = [
-    "attribution", "calibration", "counts", "experiment", "increment", "job", "profit", "response",
-    "uplift",
+    "attribution", "calibration", "counts", "experiment", "increment", "job", "mix", "profit",
+    "response", "uplift",
 ]  # fmt: skip
