@@ -1,9 +1,8 @@
 """Simulate: shops whose truth is known, to test the loop and to try things without real people.
 
 `shop(preset, seed)` is a rich one for policies: what each action brings is known. `retailer.Shop`
-exports tables as a shop's systems would; `tabular` has a known optimum, `mix` has
-channels whose worth is known. This file imports nothing,
-so that `zhiyin --help` stays light.
+exports tables as a shop's systems would; `tabular` has a known optimum, `mix` has channels whose
+worth is known. This file imports nothing, so that `zhiyin --help` stays light.
 """
 
 from __future__ import annotations
