@@ -18,7 +18,8 @@ BENCHES = (
     "collect_files", "collect_identity", "value", "segment", "audience", "predict", "tags",
     "lookalike", "act", "journeys", "decide", "decide_offpolicy", "decide_budget",
     "decide_shop", "jeweller",
-    "measure_uplift", "measure_attribution", "measure_experiment", "measure_trend", "text",
+    "measure_uplift", "measure_attribution", "measure_experiment", "measure_mix", "measure_trend",
+    "text",
 )  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "docs" / "results.md")
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
